@@ -1,0 +1,29 @@
+"""Turn a user's mistake into one line on the terminal."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. The message says what is wrong, where, and what to do."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call a command's `main`; report UserError, OSError and Ctrl-C in one line, without traceback.
+
+    Exits with 1 after an error and with 130 after Ctrl-C. Any other exception is a bug of ours and
+    keeps its traceback.
+    """
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {_one_line(error)}")
+    except OSError as error:
+        sys.exit(f"error: {_one_line(error)}; check the path, its permissions and the free space")
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

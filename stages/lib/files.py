@@ -1,0 +1,47 @@
+"""Write files and folders so that a killed process leaves no half of one under its final name."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write a file or folder to, and rename it when the block ends.
+
+    The name keeps its ending (Keras looks at it). When the block raises, `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    remove(partial)
+    try:
+        yield partial
+        if partial.is_dir():
+            remove(path)
+        partial.replace(path)
+    finally:
+        remove(partial)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a whole folder; nothing happens when there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: dict) -> None:
+    """Write `values` as sorted, indented JSON, so that Git diffs are short. No NaN."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table without its index, with Unix line ends on every machine."""
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")

@@ -1,0 +1,21 @@
+"""Where each stage leaves its outputs, relative to the project's root, in pipeline order."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+RAW = Path("data/raw")
+MANIFEST = Path("data/manifest.csv")
+QUARANTINE = Path("data/quarantine.csv")
+SPLIT = Path("data/split.csv")
+BACKBONE = Path("models/backbone.weights.h5")
+FEATURES = Path("data/features")
+HEAD = Path("models/head.weights.h5")
+HEAD_LOG = Path("metrics/train_head")
+FINE_TUNED = Path("models/fine_tuned.weights.h5")
+FINE_TUNE_LOG = Path("metrics/fine_tune")
+TEST = Path("metrics/test.json")
+EVALUATION = Path("metrics/evaluate")
+FIGURES = Path("metrics/figures")
+PREDICTIONS = Path("data/predictions.csv")
+EXPORT = Path("models/export")

@@ -1,0 +1,93 @@
+"""Shared set-up: generated pictures, a project in a temporary folder, and stages run in it."""
+
+import importlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from tests.imports import ROOT
+
+STAGES = (
+    "download",
+    "split",
+    "backbone",
+    "extract",
+    "train_head",
+    "fine_tune",
+    "evaluate",
+    "export",
+)
+# three classes, odd counts; colours that a small network tells apart
+CLASSES = {"blue sky": 23, "green": 17, "red": 19}
+COLOURS = {"blue sky": (40, 60, 200), "green": (40, 180, 60), "red": (210, 50, 40)}
+TINY = {
+    "data": {"source": "pictures"},
+    "split": {"validation": 0.3, "test": 0.3},
+    "backbone": {"name": "MobileNetV2", "weights": None, "image_size": 32},
+    "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.01},
+    "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11, "flip": "horizontal"},
+    "evaluate": {"pictures": 5},
+    "runtime": {"batch_size": 8},
+}
+
+
+def draw_pictures(folder: Path, classes: dict[str, int] = CLASSES, seed: int = 0) -> None:
+    """Write noisy one-colour JPEG pictures of odd sizes into CLASS/NUMBER.jpg."""
+    random = np.random.default_rng(seed)
+    for label, count in classes.items():
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            shape = (31 + number % 5, 37 + number % 3, 3)
+            pixels = random.normal(COLOURS[label], 30, shape).clip(0, 255).astype("uint8")
+            Image.fromarray(pixels).save(folder / label / f"{number}.jpg")
+
+
+def set_params(path: Path, changes: dict[str, dict]) -> None:
+    """Change keys of a params.yaml: {section: {key: value}}."""
+    yaml = YAML()
+    params = yaml.load(path)
+    for section, values in changes.items():
+        params[section].update(values)
+    yaml.dump(params, path)
+
+
+def run_stage(name: str) -> None:
+    """Run a stage's main in this process, in the current folder."""
+    importlib.import_module(f"stages.{name}").main()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """An empty project: the current folder, with tiny params and pictures in `pictures/`."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    set_params(tmp_path / "params.yaml", TINY)
+    draw_pictures(tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory) -> Path:
+    """A project after all eight stages, run in order. Only to be read."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copy(ROOT / "params.yaml", folder)
+        set_params(folder / "params.yaml", TINY)
+        draw_pictures(folder / "pictures")
+        for name in STAGES:
+            run_stage(name)
+    return folder
+
+
+@pytest.fixture
+def after_run(finished_run, tmp_path, monkeypatch) -> Path:
+    """A copy of the finished project, as the current folder, to change and to run stages in."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished_run, folder)
+    monkeypatch.chdir(folder)
+    return folder

@@ -1,0 +1,37 @@
+"""The real import graph of this project's own files, read from their source."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def imported(path: Path, root: Path = ROOT) -> set[Path]:
+    """Return the project's files that the file `path` imports, directly or not, and itself."""
+    seen, waiting = set(), [path]
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += _direct(file, root)
+    return seen
+
+
+def _direct(path: Path, root: Path) -> set[Path]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = {root / (name.replace(".", "/") + ".py") for name in names}
+    return {file for file in files if file.is_file()}
+
+
+def sections_read(path: Path) -> set[str]:
+    """Return the sections that a file loads: the second argument of each params.load."""
+    sections = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("params.load", "load"):
+            sections |= {ast.literal_eval(node.args[1])} if len(node.args) > 1 else set()
+    return sections

@@ -1,0 +1,116 @@
+"""Find the pictures of a folder, their labels and given splits, and check that each one decodes."""
+
+import hashlib
+import unicodedata
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from stages.lib.errors import UserError
+
+GIVEN = {"train": "train", "validation": "validation", "test": "test"}
+GIVEN |= {"val": "validation", "valid": "validation"}  # the other names that archives use
+FACTS = ["sha256", "format", "mode", "width", "height"]
+
+
+class Found(NamedTuple):
+    """A picture as its place tells: its path, its class, and the split it came in ("" for none)."""
+
+    path: Path
+    label: str
+    given: str
+
+
+def find(folder: Path) -> list[Found]:
+    """List the files below the class folders of CLASS/... or SPLIT/CLASS/..., sorted by path.
+
+    Folders that only wrap the classes (an archive's top folder) are passed through. Hidden files,
+    `__MACOSX` and files beside the class folders are no pictures and are left out. Raises UserError
+    when there are fewer than two classes, one of them is empty, or split folders and others mix.
+    """
+    folders = _folders(folder)
+    while len(folders) == 1 and _folders(folders[0]):
+        folders = _folders(folders[0])
+    splits = [each for each in folders if each.name.lower() in GIVEN]
+    if splits and len(splits) < len(folders):
+        other = next(each.name for each in folders if each not in splits)
+        raise UserError(f"{folder}: class folder {other!r} stands beside split folders; move it")
+    if splits:
+        found = [
+            Found(path, kind.name, GIVEN[split.name.lower()])
+            for split in splits
+            for kind in _folders(split)
+            for path in _files(kind)
+        ]
+    else:
+        found = [Found(path, kind.name, "") for kind in folders for path in _files(kind)]
+    _check_classes(folder, sorted({each.label for each in found}))
+    return sorted(found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    names = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [path for path in names if not path.name.startswith((".", "__MACOSX"))]
+
+
+def _files(folder: Path) -> list[Path]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [path for path in files if not _is_clutter(path.relative_to(folder))]
+    if not files:
+        raise UserError(f"{folder}: this class folder is empty; fill it or remove it")
+    return files
+
+
+def _is_clutter(path: Path) -> bool:
+    return path.name == "Thumbs.db" or any(part.startswith(".") for part in path.parts)
+
+
+def _check_classes(folder: Path, labels: list[str]) -> None:
+    if len(labels) < 2:
+        raise UserError(
+            f"{folder}: {len(labels)} class folders found, at least 2 are needed; "
+            "put the pictures of each class into a folder of its own: CLASS/picture"
+        )
+    seen = {}
+    for label in labels:
+        other = seen.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
+        if other != label:
+            raise UserError(f"{folder}: class folders {other!r} and {label!r} differ only in case")
+
+
+def check(found: list[Found], root: Path, workers: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decode every picture and return the manifest and the quarantine, together one row for each.
+
+    manifest: path (below `root`), label, given_split, and what the picture is: sha256 of the file,
+    format, mode, width, height in pixels. quarantine: path, label, reason.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        outcomes = pool.map(inspect, [each.path for each in found])
+        outcomes = list(tqdm(outcomes, total=len(found), desc="check pictures", disable=None))
+    good, bad = [], []
+    for (path, label, given), (facts, reason) in zip(found, outcomes):
+        place = [path.relative_to(root).as_posix(), label]
+        if reason:
+            bad.append([*place, reason])
+        else:
+            good.append([*place, given, *facts])
+    manifest = pd.DataFrame(good, columns=["path", "label", "given_split", *FACTS])
+    return manifest, pd.DataFrame(bad, columns=["path", "label", "reason"])
+
+
+def inspect(path: Path) -> tuple[list, str]:
+    """Decode one file. Return its facts and "", or no facts and why it is no picture."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the pixels count
+            with Image.open(path) as picture:
+                picture.load()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return [digest, picture.format, picture.mode, *picture.size], ""
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return [], " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__

@@ -1,0 +1,44 @@
+"""The manifest: one row per usable picture, and the one order that all arrays follow."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return a table of path, label, ...; every cell is text, and an empty cell is ""."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
+
+
+def read_split(split_path: Path, manifest: pd.DataFrame) -> pd.Series:
+    """Return the split of each manifest row, in the manifest's order.
+
+    Raises UserError when split and manifest do not name the same pictures with the same labels.
+    """
+    split = read(split_path)
+    if not split[["path", "label"]].equals(manifest[["path", "label"]]):
+        raise UserError(f"{split_path} is not of this manifest; run `dvc repro split`")
+    return split["split"]
+
+
+def classes(manifest: pd.DataFrame) -> list[str]:
+    """Return the class names in sorted order: class i is the i-th logit everywhere."""
+    return sorted(manifest["label"].unique())
+
+
+def class_indices(manifest: pd.DataFrame) -> np.ndarray:
+    """Return the class of each row as int32 (n,), in 0 .. len(classes) - 1."""
+    return pd.Categorical(manifest["label"], classes(manifest)).codes.astype("int32")
+
+
+def image_paths(manifest: pd.DataFrame, root: Path) -> list[Path]:
+    """Return the file of each row, in the manifest's order; `root` is where download put them."""
+    return [root / path for path in manifest["path"]]

@@ -1,0 +1,40 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.lib import files, manifest
+from stages.lib.errors import UserError
+
+
+@pytest.fixture
+def rows():
+    labels = ["NA", "01", "1", "01", "NA", "é"]
+    return pd.DataFrame({"path": list("abcdef"), "label": labels, "given_split": ""})
+
+
+def test_labels_stay_text(tmp_path, rows):
+    files.write_csv(tmp_path / "manifest.csv", rows)
+    read = manifest.read(tmp_path / "manifest.csv")
+    assert read["label"].tolist() == ["NA", "01", "1", "01", "NA", "é"]
+    assert read["given_split"].tolist() == [""] * 6
+
+
+def test_class_i_is_the_i_th_name_in_sorted_order(rows):
+    assert manifest.classes(rows) == ["01", "1", "NA", "é"]
+    indices = manifest.class_indices(rows)
+    assert indices.tolist() == [2, 0, 1, 0, 2, 3]
+    assert indices.dtype == np.int32
+
+
+def test_a_split_of_another_manifest_is_refused(tmp_path, rows):
+    split = rows[["path", "label"]].assign(split="train")
+    files.write_csv(tmp_path / "split.csv", split)
+    assert manifest.read_split(tmp_path / "split.csv", rows).tolist() == ["train"] * 6
+    for other in (rows.iloc[::-1].reset_index(drop=True), rows.iloc[:5]):
+        with pytest.raises(UserError, match="not of this manifest; run `dvc repro split`"):
+            manifest.read_split(tmp_path / "split.csv", other)
+
+
+def test_no_manifest(tmp_path):
+    with pytest.raises(UserError, match=r"manifest\.csv is missing; run `dvc repro`"):
+        manifest.read(tmp_path / "manifest.csv")

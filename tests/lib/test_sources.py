@@ -1,0 +1,84 @@
+import functools
+import http.server
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from stages.lib import sources
+from stages.lib.errors import UserError
+from tests.conftest import draw_pictures
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/short.zip":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"too short")
+        else:
+            super().do_GET()
+
+    def log_message(self, *_): ...
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serve `tmp_path/www` on loopback; gives its address."""
+    (tmp_path / "www").mkdir()
+    handler = functools.partial(Handler, directory=tmp_path / "www")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def names(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_digits(tmp_path):
+    sources.fetch("digits", tmp_path / "raw")
+    digits = load_digits()
+    assert len(names(tmp_path / "raw")) == 1797
+    for number in (0, 911, 1796):
+        path = tmp_path / "raw" / str(digits.target[number]) / f"{number:04d}.png"
+        pixels = np.asarray(Image.open(path))
+        assert pixels.dtype == "uint8"
+        assert np.array_equal(np.round(pixels / (255 / 16)), digits.images[number])
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "gztar", "http"])
+def test_every_kind_of_source_gives_the_same_files(tmp_path, server, kind):
+    draw_pictures(tmp_path / "mine", {"red": 3, "green": 2})
+    source = str(tmp_path / "mine")
+    if kind == "http":
+        shutil.make_archive(str(tmp_path / "www" / "mine"), "zip", tmp_path / "mine")
+        source = f"{server}/mine.zip"
+    elif kind != "folder":
+        source = shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path / "mine")
+    before = names(tmp_path / "mine")
+    sources.fetch(source, tmp_path / "raw")
+    assert names(tmp_path / "raw") == before == names(tmp_path / "mine")
+    assert not list(tmp_path.glob("partial-*"))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("no/such/place", r"\[data.source\]: 'no/such/place' is neither"),
+        ("{root}/text.zip", "is no zip or tar archive; name an archive or the folder"),
+        ("{server}/none.zip", r"none\.zip: 404 .*; check the address and the network"),
+        ("{server}/short.zip", r"short\.zip: "),
+        ("http://127.0.0.1:9/x.zip", r"127\.0\.0\.1.* check the address and the network"),
+    ],
+)
+def test_a_source_that_cannot_be_had_is_named(tmp_path, server, source, message):
+    (tmp_path / "text.zip").write_text("<html>")
+    with pytest.raises(UserError, match=message):
+        sources.fetch(source.format(root=tmp_path, server=server), tmp_path / "raw")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.zip", "www"]

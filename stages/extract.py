@@ -1,0 +1,29 @@
+"""Pass every picture once through the frozen backbone.
+
+Reads  data/manifest.csv, data/raw/, models/backbone.weights.h5
+Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to manifest row i
+       data/features/map.npy: float32 (n, height, width, channels), with extract.maps
+"""
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from stages.lib import backbones, features, files, manifest, params, paths, pictures
+from stages.lib.errors import run
+from stages.lib.runtime import Runtime
+
+
+def main() -> None:
+    spec = params.load(backbones.Backbone, "backbone")
+    settings = params.load(features.Extract, "extract")
+    runtime = params.load(Runtime, "runtime")
+    images = manifest.image_paths(manifest.read(paths.MANIFEST), paths.RAW)
+    model = features.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
+    batches = pictures.batches(
+        images, spec.image_size, runtime.batch_size, runtime.threads, "extract"
+    )
+    with files.replacing(paths.FEATURES) as folder:
+        features.extract(model, len(images), batches, folder)
+    print(f"{len(images)} pictures, {model.count_params():,} weights passed once by each")
+
+
+if __name__ == "__main__":
+    run(main)

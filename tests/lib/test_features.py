@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+import pytest
+
+from stages.lib import features, pictures
+from stages.lib.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def backbone() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    pixels = keras.Input((12, 12, 3))
+    return keras.Model(pixels, keras.layers.Conv2D(5, 3, strides=4, activation="relu")(pixels))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (17, 12, 12, 3)).astype("uint8")
+
+
+def extract(backbone, pixels, folder, batch_size=8, maps=False):
+    batches = ((rows, pixels[rows]) for rows in pictures.slices(len(pixels), batch_size))
+    features.extract(features.pooled(backbone, maps), len(pixels), batches, folder)
+
+
+def test_row_i_is_picture_i(backbone, pixels, tmp_path):
+    extract(backbone, pixels, tmp_path / "features", maps=True)
+    feature_map = backbone.predict(pixels.astype("float32"), verbose=0)
+    expected = {"avg": feature_map.mean(axis=(1, 2)), "max": feature_map.max(axis=(1, 2))}
+    expected["flatten"] = feature_map
+    for pooling, values in expected.items():
+        got = features.load(tmp_path / "features", pooling, 17)
+        assert isinstance(got, np.memmap)
+        assert (got.shape, got.dtype) == (values.shape, np.float32)
+        assert got == pytest.approx(values, rel=1e-5, abs=1e-4)
+
+
+def test_the_batch_size_changes_no_byte(backbone, pixels, tmp_path):
+    files = []
+    for size in (4, 8, 16):  # 17 pictures: the tail of one joins its neighbour
+        extract(backbone, pixels, tmp_path / str(size), size)
+        files.append((tmp_path / str(size) / "avg.npy").read_bytes())
+    assert files[0] == files[1] == files[2]
+
+
+def test_features_that_are_missing_or_of_another_manifest_are_refused(backbone, pixels, tmp_path):
+    extract(backbone, pixels, tmp_path / "f")
+    with pytest.raises(UserError, match=r"\[head.pooling\]: 'flatten' needs .* extract.maps"):
+        features.load(tmp_path / "f", "flatten", 17)
+    with pytest.raises(UserError, match=r"holds 17 rows of float32 instead of 16"):
+        features.load(tmp_path / "f", "avg", 16)
+    with pytest.raises(UserError, match=r"avg\.npy is missing; run `dvc repro extract`"):
+        features.load(tmp_path / "none", "avg", 17)
+    np.save(tmp_path / "f" / "avg.npy", np.zeros((17, 5)))
+    with pytest.raises(UserError, match=r"rows of float64"):
+        features.load(tmp_path / "f", "avg", 17)
+    np.save(tmp_path / "f" / "avg.npy", np.array([{}] * 17), allow_pickle=True)
+    with pytest.raises(UserError, match=r"not a \.npy file \(Array can't be memory-mapped"):
+        features.load(tmp_path / "f", "avg", 17)
+    (tmp_path / "f" / "avg.npy").write_bytes(b"")
+    with pytest.raises(UserError, match=r"not a \.npy file"):
+        features.load(tmp_path / "f", "avg", 17)

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.lib import pictures
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, []),
+        (1, [(0, 1)]),
+        (7, [(0, 7)]),
+        (8, [(0, 8)]),
+        (9, [(0, 9)]),
+        (10, [(0, 8), (8, 10)]),
+        (17, [(0, 8), (8, 17)]),
+        (18, [(0, 8), (8, 16), (16, 18)]),
+    ],
+)
+def test_no_batch_of_one_and_none_left_out(count, expected):
+    assert [(rows.start, rows.stop) for rows in pictures.slices(count, 8)] == expected
+
+
+def solid(mode: str, colour) -> Image.Image:
+    return Image.new(mode, (5, 3), colour)
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (solid("RGB", (10, 20, 30)), (10, 20, 30)),
+        (solid("L", 77), (77, 77, 77)),
+        (solid("1", 1), (255, 255, 255)),
+        (solid("RGBA", (200, 0, 0, 0)), (255, 255, 255)),
+        (solid("RGBA", (200, 0, 0, 255)), (200, 0, 0)),
+        (solid("LA", (0, 51)), (204, 204, 204)),
+        (solid("CMYK", (0, 255, 255, 0)), (255, 0, 0)),
+        (Image.fromarray(np.full((3, 5), 257 * 90, "uint16")), (90, 90, 90)),
+    ],
+)
+def test_every_mode_becomes_rgb(picture, expected):
+    got = pictures.to_rgb(picture)
+    assert (got.mode, got.size) == ("RGB", (5, 3))
+    assert got.getpixel((2, 1)) == expected
+
+
+def test_load_gives_a_square_turned_upright(tmp_path):
+    pixels = np.zeros((8, 16, 3), "uint8")
+    pixels[:, :8] = (0, 0, 250)  # left half blue
+    picture = Image.fromarray(pixels)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: left comes to the top
+    picture.save(tmp_path / "x.png", exif=exif)
+    got = pictures.load(tmp_path / "x.png", 6)
+    assert (got.shape, got.dtype) == ((6, 6, 3), np.uint8)
+    assert got[0].tolist() == [[0, 0, 250]] * 6
+    assert got[5].tolist() == [[0, 0, 0]] * 6
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """17 pictures whose every pixel is ten times the picture's number."""
+    paths = [tmp_path / f"{number}.png" for number in range(17)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (9, 11), (number * 10,) * 3).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_keep_the_order_and_the_tail(paths, workers):
+    got = list(pictures.batches(paths, 4, 5, workers, "test"))
+    assert [(rows.start, rows.stop) for rows, _ in got] == [(0, 5), (5, 10), (10, 15), (15, 17)]
+    assert all(pixels.dtype == np.uint8 for _, pixels in got)
+    together = np.concatenate([pixels for _, pixels in got])
+    assert together.shape == (17, 4, 4, 3)
+    assert together[:, 0, 0, 0].tolist() == [number * 10 for number in range(17)]
+
+
+def test_batches_raise_what_a_thread_raised(paths):
+    paths[7].write_bytes(b"")
+    with pytest.raises(OSError, match=r"7\.png"):
+        list(pictures.batches(paths, 4, 5, 2, "test"))
+
+
+def test_decode_puts_each_picture_into_its_own_row(paths, tmp_path):
+    pixels = pictures.decode(paths, np.array([16, 3, 4]), 5, 2, tmp_path / "pixels.npy")
+    assert isinstance(pixels, np.memmap)
+    assert (pixels.shape, pixels.dtype) == ((17, 5, 5, 3), np.uint8)
+    assert {row: int(pixels[row].max()) for row in range(17) if pixels[row].any()} == {
+        3: 30,
+        4: 40,
+        16: 160,
+    }

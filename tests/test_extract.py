@@ -1,0 +1,38 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.lib import backbones, pictures
+from stages.lib.errors import UserError
+from tests.conftest import run_stage, set_params
+
+
+def test_each_picture_has_its_row(finished_run):
+    paths = pd.read_csv(finished_run / "data/manifest.csv")["path"]
+    spec = backbones.Backbone(name="MobileNetV2", weights=None, image_size=32)
+    model = backbones.load(spec, finished_run / "models/backbone.weights.h5")
+    average = np.load(finished_run / "data/features/avg.npy")
+    assert (average.shape, average.dtype) == ((59, 1280), np.float32)
+    for row in (0, 31, 58):
+        pixels = pictures.load(finished_run / "data/raw" / paths[row], 32)
+        expected = model.predict(np.stack([pixels, pixels]), verbose=0).mean(axis=(1, 2))
+        assert average[row] == pytest.approx(expected[0], rel=1e-4, abs=1e-5)
+    assert sorted(p.name for p in (finished_run / "data/features").iterdir()) == [
+        "avg.npy",
+        "max.npy",
+    ]
+
+
+def test_maps_on_demand_and_the_same_bytes_at_another_batch_size(after_run):
+    before = (after_run / "data/features/avg.npy").read_bytes()
+    changes = {"extract": {"maps": True}, "runtime": {"batch_size": 19, "workers": 1}}
+    set_params(after_run / "params.yaml", changes)
+    run_stage("extract")
+    assert np.load("data/features/map.npy", mmap_mode="r").shape == (59, 1, 1, 1280)
+    assert (after_run / "data/features/avg.npy").read_bytes() == before
+
+
+def test_weights_of_another_network_are_refused(after_run):
+    set_params(after_run / "params.yaml", {"backbone": {"name": "VGG16"}})
+    with pytest.raises(UserError, match="these are not weights of vgg16"):
+        run_stage("extract")

@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ COLOURS = {"blue sky": (40, 60, 200), "green": (40, 180, 60), "red": (210, 50, 4
 TINY = {
     "data": {"source": "pictures"},
     "split": {"validation": 0.3, "test": 0.3},
-    "backbone": {"name": "MobileNetV2", "weights": None, "image_size": 32},
+    "backbone": {"image_size": 32},
     "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.01},
     "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11, "flip": "horizontal"},
     "evaluate": {"pictures": 5},
@@ -56,7 +57,9 @@ def set_params(path: Path, changes: dict[str, dict]) -> None:
 
 
 def run_stage(name: str) -> None:
-    """Run a stage's main in this process, in the current folder."""
+    """Run a stage's main in this process, in the current folder, with Keras' names begun anew."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
     importlib.import_module(f"stages.{name}").main()
 
 

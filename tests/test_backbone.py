@@ -11,7 +11,7 @@ from tests.imports import ROOT
 
 def test_the_weights_are_kept(project):
     run_stage("backbone")
-    spec = backbones.Backbone(name="MobileNetV2", weights=None, image_size=32)
+    spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
     kept = backbones.load(spec, project / "models/backbone.weights.h5").get_weights()
     for ours, theirs in zip(kept, backbones.pretrained(spec).get_weights(), strict=True):
         assert np.array_equal(ours, theirs)

@@ -9,7 +9,7 @@ from tests.conftest import run_stage, set_params
 
 def test_each_picture_has_its_row(finished_run):
     paths = pd.read_csv(finished_run / "data/manifest.csv")["path"]
-    spec = backbones.Backbone(name="MobileNetV2", weights=None, image_size=32)
+    spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
     model = backbones.load(spec, finished_run / "models/backbone.weights.h5")
     average = np.load(finished_run / "data/features/avg.npy")
     assert (average.shape, average.dtype) == ((59, 1280), np.float32)

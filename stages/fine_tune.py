@@ -1,0 +1,66 @@
+"""Join backbone and head, thaw the top of the backbone and train on at a low rate.
+
+Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/ (for the parity gate),
+       models/backbone.weights.h5, models/head.weights.h5
+Writes models/fine_tuned.weights.h5: the joined network
+       metrics/fine_tune/: the log, and the best epoch's scores on validation
+"""
+
+import tempfile
+from pathlib import Path
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from stages.lib import (
+    backbones,
+    classifier,
+    features,
+    files,
+    fine_tuning,
+    heads,
+    manifest,
+    params,
+    paths,
+    pictures,
+    training,
+)
+from stages.lib.errors import run
+from stages.lib.runtime import Runtime
+
+PARITY_ROWS = 32  # validation pictures that the parity gate looks at
+
+
+def main() -> None:
+    spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
+    settings = params.load(fine_tuning.FineTune, "fine_tune")
+    runtime = params.load(Runtime, "runtime")
+    rows = manifest.read(paths.MANIFEST)
+    split = manifest.read_split(paths.SPLIT, rows)
+    classes = manifest.class_indices(rows)
+
+    training.make_deterministic(settings.seed)
+    backbone = backbones.load(spec, paths.BACKBONE)
+    cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
+    head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
+    joined = classifier.join(backbone, head, head_spec)
+
+    with tempfile.TemporaryDirectory(prefix="partial-pixels-", dir=paths.RAW.parent) as scratch:
+        images = manifest.image_paths(rows, paths.RAW)
+        used = (split != "test").to_numpy().nonzero()[0]
+        pixels = pictures.decode(
+            images, used, spec.image_size, runtime.threads, Path(scratch) / "pixels.npy"
+        )
+        some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
+        difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
+        first = fine_tuning.unfreeze(backbone, settings.unfreeze)
+        print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
+        model = fine_tuning.with_augmentation(joined, settings)
+        batches = training.batches(pixels, classes, split, settings)
+        best = training.fit(model, *batches, settings, paths.FINE_TUNE_LOG)
+
+    with files.replacing(paths.FINE_TUNED) as partial:
+        joined.save_weights(partial)
+    print(f"best epoch {best['epoch']}: validation accuracy {best['accuracy']:.4f}")
+
+
+if __name__ == "__main__":
+    run(main)

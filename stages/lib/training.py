@@ -1,0 +1,157 @@
+"""What training the head and fine-tuning have in common: batches, losses, the loop and its log."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from dvclive import Live
+from pydantic import Field
+
+from stages.lib.params import Section
+from stages.lib.pictures import slices
+
+DIGITS = 6  # of every figure in the log
+
+
+class Training(Section):
+    """How to train: the keys that train_head and fine_tune share."""
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "cosine"]
+    epochs: Annotated[int, Field(ge=1)]
+    patience: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+class Batches(keras.utils.PyDataset):
+    """Rows of a (memory-mapped) array with their classes, in an order that is new every epoch.
+
+    Yields (inputs[rows], classes[rows]) for the rows of `rows`, none left out; only the batch at
+    hand is read. Without `seed` the order stays as given.
+    """
+
+    def __init__(self, inputs, classes, rows: np.ndarray, batch_size: int, seed: int | None = None):
+        super().__init__()
+        self.inputs, self.classes, self.rows = inputs, classes, rows
+        self.slices = slices(len(rows), batch_size)
+        self.random = None if seed is None else np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, index: int):
+        rows = np.sort(self.rows[self.slices[index]])
+        return self.inputs[rows], self.classes[rows]
+
+    def on_epoch_end(self) -> None:
+        if self.random is not None:
+            self.rows = self.random.permutation(self.rows)
+
+
+def batches(
+    inputs: np.ndarray, classes: np.ndarray, split: pd.Series, settings: Training
+) -> tuple[Batches, Batches]:
+    """Return the training rows, shuffled every epoch, and the validation rows, in order."""
+    train, validation = (np.flatnonzero(split == part) for part in ("train", "validation"))
+    size = settings.batch_size
+    return (
+        Batches(inputs, classes, train, size, settings.seed),
+        Batches(inputs, classes, validation, size),
+    )
+
+
+def make_deterministic(seed: int) -> None:
+    """Make every random draw and every operation of this process repeat, on the same machine."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def learning_rate(settings: Training, steps: int):
+    """Return Adam's step size: a number, or a cosine from it to 0 over all epochs of `steps` each.
+
+    The cosine is that of Loshchilov and Hutter 2017 (arXiv:1608.03983) without restarts.
+    """
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    decay_steps = settings.epochs * steps
+    return keras.optimizers.schedules.CosineDecay(settings.learning_rate, decay_steps)
+
+
+def compile_for_logits(model: keras.Model, learning_rate) -> None:
+    """Compile with Adam, cross-entropy on logits (n, 1) or (n, k > 2), and accuracy."""
+    if model.output_shape[-1] == 1:
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=[accuracy])
+
+
+def fit(
+    model: keras.Model, train: Batches, validation: Batches, settings: Training, log: Path
+) -> dict[str, float]:
+    """Train, stop early, and leave the model with its best weights.
+
+    Best is the lowest validation loss; the weights at the start take part as epoch 0, so that
+    training never makes a model worse on validation. Writes a DVCLive log into the folder `log` and
+    returns the best epoch's validation scores: epoch, loss, accuracy.
+    """
+    compile_for_logits(model, learning_rate(settings, len(train)))
+    with Live(str(log), dvcyaml=None, report=None, save_dvc_exp=False) as live:
+        start = model.evaluate(validation, verbose=0, return_dict=True)
+        best = Best(live, settings)
+        best.set_model(model)
+        best.on_epoch_end(-1, {f"val_{name}": value for name, value in start.items()})
+        epochs = settings.epochs
+        model.fit(train, validation_data=validation, epochs=epochs, callbacks=[best], verbose=0)
+        model.set_weights(best.weights)
+        for name, value in best.scores.items():
+            live.log_metric(f"best/{name}", value, plot=False)
+    return best.scores
+
+
+class Best(keras.callbacks.Callback):
+    """Log each epoch, keep the weights of the lowest validation loss, and stop after `patience`.
+
+    `scores`: epoch (0 is before the first), loss and accuracy on validation, rounded. It stands in
+    for Keras' EarlyStopping, which cannot count the start as an epoch: with its `baseline` it may
+    go on past its patience, and restores weights that are worse than those of the start.
+    """
+
+    def __init__(self, live: Live, settings: Training):
+        super().__init__()
+        self.live, self.epochs, self.patience = live, settings.epochs, settings.patience
+        self.scores: dict[str, float] = {}
+        self.weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = {name: round(float(value), DIGITS) for name, value in logs.items()}
+        self.live.step = epoch + 1
+        for name, value in sorted(logs.items()):
+            part = "validation" if name.startswith("val_") else "train"
+            self.live.log_metric(f"{part}/{name.removeprefix('val_')}", value)
+        self.live.make_summary()
+        line = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        print(f"epoch {epoch + 1}/{self.epochs}  {line}", flush=True)
+        if not self.scores or logs["val_loss"] < self.scores["loss"]:
+            self.weights = self.model.get_weights()
+            self.scores = {"epoch": epoch + 1, "accuracy": logs["val_accuracy"]}
+            self.scores["loss"] = logs["val_loss"]
+        elif epoch + 1 - self.scores["epoch"] >= self.patience:
+            self.model.stop_training = True
+
+
+def read_log(folder: Path) -> pd.DataFrame:
+    """Return a DVCLive log by epoch: columns train/loss, validation/loss, train/accuracy, ..."""
+    plots = folder / "plots/metrics"
+    columns = {
+        f"{file.parent.name}/{file.stem}": pd.read_csv(file, sep="\t", index_col="step").squeeze(1)
+        for file in sorted(plots.rglob("*.tsv"))
+    }
+    return pd.DataFrame(columns).rename_axis("epoch")

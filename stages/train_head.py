@@ -1,0 +1,28 @@
+"""Train the head on the cached features; the backbone stays frozen.
+
+Reads  data/manifest.csv, data/split.csv, data/features/
+Writes models/head.weights.h5
+       metrics/train_head/: the log, and the best epoch's scores on validation
+"""
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from stages.lib import features, files, heads, manifest, params, paths, training
+from stages.lib.errors import run
+
+
+def main() -> None:
+    spec, settings = params.load(heads.Head, "head"), params.load(training.Training, "train_head")
+    rows = manifest.read(paths.MANIFEST)
+    split = manifest.read_split(paths.SPLIT, rows)
+    inputs = features.load(paths.FEATURES, spec.pooling, len(rows))
+    training.make_deterministic(settings.seed)
+    head = heads.build(spec, inputs.shape[1:], len(manifest.classes(rows)))
+    batches = training.batches(inputs, manifest.class_indices(rows), split, settings)
+    best = training.fit(head, *batches, settings, paths.HEAD_LOG)
+    with files.replacing(paths.HEAD) as partial:
+        head.save_weights(partial)
+    print(f"best epoch {best['epoch']}: validation accuracy {best['accuracy']:.4f}")
+
+
+if __name__ == "__main__":
+    run(main)

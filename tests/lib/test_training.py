@@ -1,0 +1,117 @@
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.lib import training
+
+SETTINGS = training.Training(
+    learning_rate=0.05, schedule="constant", epochs=7, patience=3, batch_size=8, seed=1
+)
+
+
+def blobs(count: int, classes: int, noise: float = 0.5):
+    """Clouds around `classes` corners: float32 (n, 4), int32 (n,), a split."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, classes, count).astype("int32")
+    inputs = (np.eye(4)[truth] * 3 + random.normal(0, noise, (count, 4))).astype("float32")
+    split = pd.Series(random.choice(["train", "validation", "test"], count))
+    return inputs, truth, split
+
+
+def linear(classes: int) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(1 if classes == 2 else classes, name="logits")]
+    )
+
+
+def test_batches_give_each_row_once_in_a_new_order():
+    inputs, classes = np.arange(40) * 10, np.arange(40)
+    batches = training.Batches(inputs, classes, np.arange(3, 20), 8, seed=1)
+    assert len(batches) == 2  # 17 rows: 8 and 9, none of one
+    orders = []
+    for _ in range(2):
+        parts = [batches[i] for i in range(len(batches))]
+        assert all((x == y * 10).all() for x, y in parts)
+        orders.append([y for _, part in parts for y in part])
+        assert sorted(orders[-1]) == list(range(3, 20))
+        batches.on_epoch_end()
+    assert orders[0] != orders[1]
+    again = training.Batches(inputs, classes, np.arange(3, 20), 8, seed=1)
+    assert [y for i in range(2) for y in again[i][1]] == orders[0]
+
+
+def test_batches_without_seed_keep_their_order():
+    batches = training.Batches(np.arange(40), np.arange(40), np.arange(11), 4)
+    assert [y for i in range(len(batches)) for y in batches[i][1]] == list(range(11))
+
+
+def test_only_train_trains_and_only_validation_selects():
+    inputs, classes, split = blobs(101, 3)
+    parts = training.batches(inputs, classes, split, SETTINGS)
+    for batches, name in zip(parts, ("train", "validation")):
+        assert sorted(batches.rows) == np.flatnonzero(split == name).tolist()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_path):
+    inputs, truth, split = blobs(301, classes)
+    model = linear(classes)
+    best = training.fit(
+        model, *training.batches(inputs, truth, split, SETTINGS), SETTINGS, tmp_path / "log"
+    )
+    chosen = (split == "validation").to_numpy()
+    logits = model.predict(inputs[chosen], verbose=0)
+    guess = (logits[:, 0] > 0) if classes == 2 else logits.argmax(axis=1)
+    assert best["accuracy"] == pytest.approx((guess == truth[chosen]).mean(), abs=1e-6)
+    assert best["accuracy"] > 0.95
+
+    log = training.read_log(tmp_path / "log")
+    columns = {"train/loss", "train/accuracy", "validation/loss", "validation/accuracy"}
+    assert set(log.columns) == columns
+    assert log.index[0] == 0
+    assert np.isnan(log.loc[0, "train/loss"])  # before the first epoch nothing has trained
+    assert log["validation/loss"].idxmin() == best["epoch"]
+    assert log["validation/loss"].min() == best["loss"]
+    summary = json.loads((tmp_path / "log/metrics.json").read_text())
+    assert summary["best"] == best
+    assert not (tmp_path / "dvc.yaml").exists()
+
+
+def test_schedules():
+    assert training.learning_rate(SETTINGS, 5) == 0.05
+    cosine = training.learning_rate(SETTINGS.model_copy(update={"schedule": "cosine"}), 5)
+    assert float(cosine(0)) == pytest.approx(0.05)
+    assert float(cosine(17.5)) == pytest.approx(0.025)  # half of 7 epochs of 5 steps
+    assert float(cosine(35)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_rate_that_destroys_gives_back_the_weights_of_the_start(tmp_path):
+    inputs, truth, split = blobs(301, 3, noise=3)
+    model = linear(3)
+    parts = training.batches(inputs, truth, split, SETTINGS)
+    training.fit(model, *parts, SETTINGS, tmp_path / "one")
+    good = model.get_weights()
+    mad = SETTINGS.model_copy(update={"learning_rate": 1e4, "patience": 2})
+    best = training.fit(model, *parts, mad, tmp_path / "two")
+    assert best["epoch"] == 0
+    assert len(training.read_log(tmp_path / "two")) == 3  # the start and `patience` epochs
+    for ours, theirs in zip(model.get_weights(), good, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path):
+    inputs, truth, split = blobs(101, 3)
+    got = []
+    for name in "ab":
+        keras.utils.clear_session()
+        training.make_deterministic(SETTINGS.seed)
+        model = linear(3)
+        parts = training.batches(inputs, truth, split, SETTINGS)
+        training.fit(model, *parts, SETTINGS, tmp_path / name)
+        model.save_weights(tmp_path / f"{name}.weights.h5")
+        got.append((tmp_path / f"{name}.weights.h5").read_bytes())
+    assert got[0] == got[1]

@@ -1,0 +1,77 @@
+"""Score the head and the fine-tuned network on the test pictures.
+
+Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models, both logs
+Writes metrics/test.json: each model's scores, and the gain of fine-tuning
+       metrics/evaluate/: confusion.csv (actual, predicted), recall.csv by class
+       metrics/figures/: learning_curves.png, confusion_matrix.png, pictures.png
+       data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
+"""
+
+import numpy as np
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from stages.lib import (
+    backbones,
+    classifier,
+    features,
+    figures,
+    files,
+    heads,
+    manifest,
+    params,
+    paths,
+    pictures,
+    scores,
+    training,
+)
+from stages.lib.errors import run
+from stages.lib.runtime import Runtime
+
+
+def main() -> None:
+    spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
+    settings = params.load(scores.Evaluate, "evaluate")
+    runtime = params.load(Runtime, "runtime")
+    everything = manifest.read(paths.MANIFEST)
+    names = manifest.classes(everything)
+    test = np.flatnonzero(manifest.read_split(paths.SPLIT, everything) == "test")
+    rows, truth = everything.iloc[test], manifest.class_indices(everything)[test]
+    images = manifest.image_paths(rows, paths.RAW)
+
+    cached = features.load(paths.FEATURES, head_spec.pooling, len(everything))
+    head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
+    whole = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
+    batches = pictures.batches(
+        images, spec.image_size, runtime.batch_size, runtime.threads, "evaluate"
+    )
+    by_head = scores.probabilities(head.predict(cached[test], verbose=0))
+    by_whole = scores.probabilities(
+        np.concatenate([whole.predict_on_batch(pixels) for _, pixels in batches])
+    )
+    guesses = {"head": by_head.argmax(axis=1), "fine_tuned": by_whole.argmax(axis=1)}
+
+    table = scores.compare(truth, by_head, by_whole, settings.confidence)
+    files.write_json(paths.TEST, table)
+    with files.replacing(paths.EVALUATION) as folder:
+        confusion = scores.confusion(truth, guesses["fine_tuned"], names)
+        files.write_csv(folder / "confusion.csv", confusion)
+        files.write_csv(folder / "recall.csv", scores.recall_by_class(truth, guesses, names))
+    files.write_csv(paths.PREDICTIONS, scores.predictions(rows, guesses, by_whole, names))
+    shown = figures.first_of_each_class(truth, settings.pictures)
+    pixels = np.stack([pictures.load(images[row], spec.image_size) for row in shown])
+    draw(truth, guesses["fine_tuned"], names, shown, pixels)
+    print(scores.summary(table))
+
+
+def draw(truth, guess, names, shown, pixels) -> None:
+    """Draw the three figures; `pixels` are the pictures of the rows `shown`."""
+    curves = [training.read_log(log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)]
+    with files.replacing(paths.FIGURES) as folder:
+        figures.save(figures.learning_curves(*curves), folder / "learning_curves.png")
+        figures.save(figures.confusion_matrix(truth, guess, names), folder / "confusion_matrix.png")
+        sheet = figures.sheet(pixels, truth[shown], guess[shown], names)
+        figures.save(sheet, folder / "pictures.png")
+
+
+if __name__ == "__main__":
+    run(main)

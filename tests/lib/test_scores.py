@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from stages.lib import scores
+
+THREE = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 9.0], [1.0, 0.0, 0.0]])
+
+
+def test_probabilities():
+    two = scores.probabilities(np.array([[0.0], [800.0], [-800.0]], "float32"))
+    assert two.tolist() == [[0.5, 0.5], [0.0, 1.0], [1.0, 0.0]]
+    three = scores.probabilities(THREE)
+    assert three.sum(axis=1) == pytest.approx(1)
+    assert three[0] == pytest.approx(np.exp([2, 1, 0]) / np.exp([2, 1, 0]).sum())
+
+
+def test_score_of_three_classes():
+    truth = np.array([0, 1, 2, 1])
+    got = scores.score(truth, scores.probabilities(THREE), 0.95)
+    assert got["accuracy"] == 0.75
+    # Wilson's interval of 3 in 4, by hand: (p + z2/2n -+ z sqrt(p(1-p)/n + z2/4n2)) / (1 + z2/n)
+    assert (got["accuracy_low"], got["accuracy_high"]) == (0.3006, 0.9544)
+    assert got["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3, abs=1e-4)
+    chances = scores.probabilities(THREE)[np.arange(4), truth]
+    assert got["loss"] == pytest.approx(-np.log(chances).mean(), abs=1e-4)
+    assert 0.5 < got["roc_auc"] <= 1
+    wider = scores.score(truth, scores.probabilities(THREE), 0.99)
+    assert wider["accuracy_low"] < got["accuracy_low"]
+
+
+def test_score_of_two_classes():
+    chances = scores.probabilities(np.array([[-2.0], [-1.0], [1.0], [0.5], [2.0]]))
+    got = scores.score(np.array([0, 1, 1, 0, 1]), chances, 0.95)
+    assert got["accuracy"] == 0.6
+    assert got["roc_auc"] == pytest.approx(5 / 6, abs=1e-4)  # 5 of the 6 pairs are in order
+
+
+def test_gain_is_mcnemars_exact_test():
+    truth = np.zeros(20, int)
+    before, after = np.zeros(20, int), np.zeros(20, int)
+    before[:8], after[7:9] = 1, 1  # seven mended, one broken, one wrong in both
+    got = scores.gain(truth, before, after)
+    assert got == {"accuracy": 0.3, "mended": 7, "broken": 1, "p_value": 0.0703}  # 2 * 9 / 2**8
+    assert scores.gain(truth, before, before)["p_value"] == 1.0
+
+
+def test_tables():
+    truth, classes = np.array([2, 0, 0, 2, 1]), ["a", "b", "c"]
+    guesses = {"head": np.array([2, 0, 1, 0, 1]), "fine_tuned": np.array([2, 0, 0, 2, 0])}
+    recall = scores.recall_by_class(truth, guesses, classes)
+    assert recall.to_dict("list") == {
+        "class": ["a", "b", "c"],
+        "pictures": [2, 1, 2],
+        "head": [0.5, 1.0, 0.5],
+        "fine_tuned": [1.0, 0.0, 1.0],
+    }
+    pairs = scores.confusion(truth, guesses["fine_tuned"], classes)
+    assert pairs.to_numpy().tolist() == [list(p) for p in ("aa", "aa", "ba", "cc", "cc")]
+
+
+def test_summary_names_both_models_and_the_gain():
+    truth = np.array([0, 1, 2, 1])
+    chances = scores.probabilities(THREE)
+    lines = scores.summary(scores.compare(truth, chances, chances, 0.95)).splitlines()
+    assert [line.split()[0] for line in lines] == ["head", "fine_tuned", "gain"]
+    assert "test accuracy 0.7500 (0.3006 to 0.9544)" in lines[0]
+    assert "+0.0000  (0 mended, 0 broken, p = 1.0000)" in lines[2]

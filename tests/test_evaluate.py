@@ -1,0 +1,42 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+CLASSES = ["blue sky", "green", "red"]
+
+
+def test_scores_are_those_of_the_predictions(finished_run):
+    table = pd.read_csv(finished_run / "data/predictions.csv")
+    split = pd.read_csv(finished_run / "data/split.csv")
+    test = split[split["split"] == "test"]
+    assert table["path"].tolist() == test["path"].tolist()
+    assert table["label"].tolist() == test["label"].tolist()
+    chances = table[[f"p({name})" for name in CLASSES]].to_numpy()
+    assert chances.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert table["fine_tuned"].tolist() == [CLASSES[best] for best in chances.argmax(axis=1)]
+
+    scores = json.loads((finished_run / "metrics/test.json").read_text())
+    assert set(scores) == {"head", "fine_tuned", "gain"}
+    for model in ("head", "fine_tuned"):
+        accuracy = (table[model] == table["label"]).mean()
+        assert scores[model]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
+        assert scores[model]["accuracy_low"] < accuracy <= scores[model]["accuracy_high"]
+    gain = scores["fine_tuned"]["accuracy"] - scores["head"]["accuracy"]
+    assert scores["gain"]["accuracy"] == pytest.approx(gain, abs=2e-4)
+    confusion = pd.read_csv(finished_run / "metrics/evaluate/confusion.csv")
+    pairs = sorted(zip(table["label"], table["fine_tuned"]))
+    assert list(confusion.itertuples(index=False, name=None)) == pairs
+    recall = pd.read_csv(finished_run / "metrics/evaluate/recall.csv")
+    assert recall["class"].tolist() == CLASSES
+    assert recall["pictures"].sum() == len(table)
+
+
+@pytest.mark.parametrize("name", ["learning_curves", "confusion_matrix", "pictures"])
+def test_figures_are_pictures_with_something_on_them(finished_run, name):
+    with Image.open(finished_run / f"metrics/figures/{name}.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert min(pixels.shape[:2]) > 150
+    assert (pixels != 255).any(axis=2).mean() > 0.02

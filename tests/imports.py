@@ -32,6 +32,6 @@ def sections_read(path: Path) -> set[str]:
     """Return the sections that a file loads: the second argument of each params.load."""
     sections = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("params.load", "load"):
-            sections |= {ast.literal_eval(node.args[1])} if len(node.args) > 1 else set()
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load":
+            sections.add(ast.literal_eval(node.args[1]))
     return sections

@@ -1,0 +1,131 @@
+"""The pipeline as DVC runs it, in a Git repository of its own, on a handful of pictures."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import networkx
+import pytest
+from dvc.repo import Repo
+from ruamel.yaml import YAML
+
+from tests.conftest import TINY, draw_pictures, set_params
+from tests.imports import ROOT
+
+AFTER_SPLIT = {"train_head", "fine_tune", "evaluate", "export"}
+ALL = {"download", "split", "backbone", "extract"} | AFTER_SPLIT
+# What a change of each section reruns; the README shows the same table to people.
+RERUNS = {
+    "data": ALL - {"backbone"},
+    "split": {"split"} | AFTER_SPLIT,
+    "backbone": {"backbone", "extract"} | AFTER_SPLIT,
+    "extract": {"extract"} | AFTER_SPLIT,
+    "head": AFTER_SPLIT,
+    "train_head": AFTER_SPLIT,
+    "fine_tune": AFTER_SPLIT - {"train_head"},
+    "evaluate": {"evaluate", "export"},
+    "export": {"export"},
+    "runtime": set(),
+}
+
+
+def call(*command: str, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Path:
+    """A clone of this project's tracked files with tiny params, after one `dvc repro`."""
+    folder = tmp_path_factory.mktemp("repository")
+    ours = call(
+        "git", "ls-files", "--cached", "--others", "--exclude-standard", "stages", ".dvc", cwd=ROOT
+    )
+    for path in ours.split():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, folder / path)
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+    set_params(folder / "params.yaml", {**TINY, "backbone": {"image_size": 32, "weights": None}})
+    draw_pictures(folder / "pictures")
+    call("git", "init", "--quiet", cwd=folder)
+    call("git", "add", "--all", cwd=folder)
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    call("git", *author, "commit", "--quiet", "--message", "start", cwd=folder)
+    call("dvc", "repro", cwd=folder)
+    return folder
+
+
+def stale(folder: Path) -> set[str]:
+    """Return the stages that DVC calls changed, and all that come after one of them."""
+    with Repo(str(folder)) as repo:
+        changed = {name.split(":")[-1] for name in repo.status()}
+        graph = networkx.relabel_nodes(repo.index.graph, lambda stage: stage.name)
+    return changed.union(*(networkx.ancestors(graph, name) for name in changed))
+
+
+def test_a_second_repro_runs_nothing(repository):
+    said = call("dvc", "repro", cwd=repository)
+    assert "Running stage" not in said
+    assert said.count("didn't change, skipping") == 8
+    assert stale(repository) == set()
+
+
+def test_outputs_are_there_and_metrics_go_to_git(repository):
+    added = call("git", "status", "--porcelain", "--untracked-files=all", cwd=repository)
+    added = {line[3:] for line in added.splitlines()}
+    assert {"dvc.lock", "metrics/test.json", "metrics/evaluate/confusion.csv"} <= added
+    assert not any(path.endswith((".png", ".npy", ".h5", ".jpg")) for path in added)
+    shown = json.loads(call("dvc", "metrics", "show", "--json", cwd=repository))[""]["data"]
+    assert set(shown) == {
+        "metrics/test.json",
+        "metrics/train_head/metrics.json",
+        "metrics/fine_tune/metrics.json",
+    }
+
+
+def test_plots_can_be_drawn(repository):
+    drawn = call("dvc", "plots", "show", "--out", "dvc_plots", cwd=repository)
+    page = Path(drawn.strip().removeprefix("file://")).read_text()
+    for name in ("learning_curves.png", "confusion_matrix.png", "pictures.png"):
+        assert name in page
+    assert page.count("vega-lite") >= 4
+
+
+@pytest.mark.parametrize("section", RERUNS)
+def test_what_a_change_reruns(repository, section):
+    before = (repository / "params.yaml").read_text()
+    params = YAML(typ="safe", pure=True).load(before)
+    try:
+        for key, value in params[section].items():
+            changed = f"{value}-changed" if isinstance(value, str) else [value, "changed"]
+            set_params(repository / "params.yaml", {section: {key: changed}})
+            assert stale(repository) == RERUNS[section], f"{section}.{key}"
+            (repository / "params.yaml").write_text(before)
+    finally:
+        (repository / "params.yaml").write_text(before)
+
+
+def test_every_section_is_in_the_table():
+    params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    assert list(params) == list(RERUNS)
+
+
+def test_an_experiment_reruns_only_what_it_affects(repository):
+    said = call("dvc", "exp", "run", "-S", "evaluate.pictures=3", cwd=repository)
+    assert "Running stage 'evaluate'" in said
+    assert "Running stage 'fine_tune'" not in said
+    call("dvc", "exp", "run", "-S", "evaluate.pictures=5", cwd=repository)
+
+
+def test_a_wrong_param_stops_its_stage_with_one_line(repository):
+    before = (repository / "params.yaml").read_text()
+    set_params(repository / "params.yaml", {"export": {"min_accuracy": "high"}})
+    done = subprocess.run(["dvc", "repro"], cwd=repository, capture_output=True, text=True)
+    (repository / "params.yaml").write_text(before)
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert "error: params.yaml [export.min_accuracy]: 'high' does not fit:" in done.stderr
+    assert not any("Traceback" in line for line in lines)

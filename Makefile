@@ -1,0 +1,64 @@
+# Two commands: `make run` trains, tests and exports a classifier; `make test` runs the test suite.
+# Both make .venv when it is missing, with uv where it is installed and with pip where it is not.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell \
+	$(p) -c 'import sys; print(int((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null | grep 1),$(p))))
+UV := $(shell command -v uv 2>/dev/null)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+ifdef UV
+install = uv pip install --quiet --compile-bytecode --require-hashes --requirement
+else
+install = python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+endif
+
+.PHONY: help run test lint check format lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: .venv/run ## the whole pipeline; prints the test scores and where the pictures are
+	@python -m tools.params
+	@dvc repro
+	@dvc plots show --out dvc_plots >/dev/null
+	@python -m tools.summary
+
+test: .venv/test ## the test suite
+	@pytest
+
+lint: .venv/test ## format and lint, without changing a file
+	@ruff format --check .
+	@ruff check .
+
+check: lint test ## all that must pass before a commit
+
+format: .venv/test ## put every file into the one format
+	@ruff format .
+	@ruff check --fix .
+
+lock: ## pin the newest versions that requirements*.in allow (needs uv)
+	@$(call compile,requirements.in,requirements.txt)
+	@$(call compile,requirements-dev.in,requirements-dev.txt,--constraints requirements.txt)
+
+clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay
+	rm -rf .venv .pytest_cache .ruff_cache dvc_plots data/partial-* models/partial-* metrics/partial-*
+	find stages tools tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/python:
+	@$(if $(PYTHON),,$(error thaw needs Python 3.11, 3.12 or 3.13; install one, or give its path: make PYTHON=...))
+	@echo "making .venv with $(PYTHON)"
+	@$(if $(UV),uv venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
+	@touch $@
+
+.venv/run: requirements.txt | .venv/python
+	@echo "installing $< into .venv (2.4 GB; a few minutes the first time)"
+	@$(install) $<
+	@touch $@
+
+.venv/test: requirements-dev.txt | .venv/run
+	@echo "installing $< into .venv"
+	@$(install) $<
+	@touch $@
+
+compile = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-header --no-emit-index-url $(3) $(1) --output-file $(2)

@@ -1,0 +1,60 @@
+import shutil
+
+import pytest
+
+from stages.lib.errors import UserError
+from tests.conftest import set_params
+from tests.imports import ROOT
+from tools import params
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_projects_own_params_fit(capsys):
+    params.main()
+    assert "keys fit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("section", params.SCHEMAS)
+def test_a_wrong_key_of_any_section_is_named(tmp_path, section):
+    set_params(tmp_path / "params.yaml", {section: {"no_such_key": 1}})
+    with pytest.raises(UserError, match=rf"params.yaml \[{section}\.no_such_key\]: unknown key"):
+        params.main()
+
+
+def test_an_unknown_section_is_named(tmp_path):
+    with open(tmp_path / "params.yaml", "a") as file:
+        file.write("\nfinetune:\n  epochs: 3\n")
+    with pytest.raises(UserError, match=r"\[finetune\]: unknown section; known are data, split"):
+        params.main()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("data", "on_bad", "skip"),
+        ("split", "test", 0.7),
+        ("split", "seed", 1.5),
+        ("backbone", "name", "MobileNetV9"),
+        ("backbone", "image_size", 16),
+        ("extract", "maps", "yes"),
+        ("head", "hidden", [0]),
+        ("head", "dropout", 1.0),
+        ("train_head", "learning_rate", 0),
+        ("train_head", "batch_size", 1),
+        ("fine_tune", "flip", "sideways"),
+        ("fine_tune", "rotation", 0.6),
+        ("fine_tune", "unfreeze", 0),
+        ("evaluate", "confidence", 95),
+        ("export", "min_accuracy", 95),
+        ("runtime", "workers", -1),
+    ],
+)
+def test_a_value_out_of_range_is_named(tmp_path, section, key, value):
+    set_params(tmp_path / "params.yaml", {section: {key: value}})
+    with pytest.raises(UserError, match=rf"\[{section}\.{key}"):
+        params.main()

@@ -1,0 +1,46 @@
+"""Check every section of params.yaml, before any stage runs.
+
+Reads params.yaml; prints how many keys fit, or the first one that does not.
+"""
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from stages.lib import (
+    backbones,
+    exporting,
+    features,
+    fine_tuning,
+    heads,
+    params,
+    runtime,
+    scores,
+    sources,
+    splitting,
+    training,
+)
+from stages.lib.errors import UserError, run
+
+SCHEMAS = {
+    "data": sources.Data,
+    "split": splitting.Split,
+    "backbone": backbones.Backbone,
+    "extract": features.Extract,
+    "head": heads.Head,
+    "train_head": training.Training,
+    "fine_tune": fine_tuning.FineTune,
+    "evaluate": scores.Evaluate,
+    "export": exporting.Export,
+    "runtime": runtime.Runtime,
+}
+
+
+def main() -> None:
+    unknown = sorted(set(params.read()) - set(SCHEMAS))
+    if unknown:
+        known = ", ".join(SCHEMAS)
+        raise UserError(f"{params.PARAMS} [{unknown[0]}]: unknown section; known are {known}")
+    keys = sum(len(params.load(schema, name).model_dump()) for name, schema in SCHEMAS.items())
+    print(f"{params.PARAMS}: all {keys} keys fit")
+
+
+if __name__ == "__main__":
+    run(main)

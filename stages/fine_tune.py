@@ -6,9 +6,6 @@ Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
 """
 
-import tempfile
-from pathlib import Path
-
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     backbones,
@@ -43,12 +40,11 @@ def main() -> None:
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
     joined = classifier.join(backbone, head, head_spec)
 
-    with tempfile.TemporaryDirectory(prefix="partial-pixels-", dir=paths.RAW.parent) as scratch:
+    with files.scratch(paths.PIXELS) as scratch:
         images = manifest.image_paths(rows, paths.RAW)
         used = (split != "test").to_numpy().nonzero()[0]
-        pixels = pictures.decode(
-            images, used, spec.image_size, runtime.threads, Path(scratch) / "pixels.npy"
-        )
+        file = scratch / "pixels.npy"
+        pixels = pictures.decode(images, used, spec.image_size, runtime.threads, file)
         some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
         difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
         first = fine_tuning.unfreeze(backbone, settings.unfreeze)

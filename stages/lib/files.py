@@ -27,6 +27,17 @@ def replacing(path: Path) -> Iterator[Path]:
         remove(partial)
 
 
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Give an empty folder for the length of the block; what a killed run left there goes first."""
+    remove(path)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
 def remove(path: Path) -> None:
     """Delete a file, a link or a whole folder; nothing happens when there is none."""
     if path.is_dir() and not path.is_symlink():

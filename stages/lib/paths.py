@@ -10,6 +10,7 @@ QUARANTINE = Path("data/quarantine.csv")
 SPLIT = Path("data/split.csv")
 BACKBONE = Path("models/backbone.weights.h5")
 FEATURES = Path("data/features")
+PIXELS = Path("data/partial-pixels")  # while fine_tune runs
 HEAD = Path("models/head.weights.h5")
 HEAD_LOG = Path("metrics/train_head")
 FINE_TUNED = Path("models/fine_tuned.weights.h5")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ import requests
 from pydantic import Field
 from tqdm import tqdm
 
-from stages.lib import archive
+from stages.lib import archive, files
 from stages.lib.errors import UserError
 from stages.lib.params import Section
 
@@ -33,8 +32,8 @@ def fetch(source: str, folder: Path) -> None:
     if source == "digits":
         write_digits(folder)
     elif source.startswith(("http://", "https://")):
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-download-") as scratch:
-            _unpack(download(source, Path(scratch) / "archive"), folder, source)
+        with files.scratch(folder.with_name("partial-download")) as scratch:
+            _unpack(download(source, scratch / "archive"), folder, source)
     elif Path(source).is_dir():
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".*"))
     elif Path(source).is_file():

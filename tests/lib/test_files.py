@@ -40,6 +40,20 @@ def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+def test_scratch_begins_empty_and_goes(tmp_path):
+    (tmp_path / "partial-x").mkdir()
+    (tmp_path / "partial-x" / "left").touch()
+
+    def fail_half_way():
+        with files.scratch(tmp_path / "partial-x") as folder:
+            assert list(folder.iterdir()) == []
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_json_is_sorted_and_refuses_nan(tmp_path):
     files.write_json(tmp_path / "x.json", {"b": 1, "a": {"d": 0.5, "c": 2}})
     assert list(json.loads((tmp_path / "x.json").read_text())) == ["a", "b"]

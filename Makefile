@@ -24,7 +24,7 @@ run: .venv/run ## the whole pipeline; prints the test scores and where the pictu
 	@python -m tools.summary
 
 test: .venv/test ## the test suite
-	@pytest
+	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/test ## format and lint, without changing a file
 	@ruff format --check .

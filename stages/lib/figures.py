@@ -31,7 +31,7 @@ def learning_curves(head: pd.DataFrame, fine_tune: pd.DataFrame) -> Figure:
     `head`, `fine_tune`: by epoch from 0 (before the first), columns train/loss, validation/loss ...
     """
     thaw = head.index.max()
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axis, metric in zip(axes, ("loss", "accuracy")):
         for part, colour in (("train", BLUE), ("validation", ORANGE)):
             first, second = head[f"{part}/{metric}"], fine_tune[f"{part}/{metric}"]
@@ -77,7 +77,7 @@ def sheet(
     columns = min(8, len(pixels))
     rows = -(-len(pixels) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(1.4 * columns, 1.75 * rows), layout="constrained", squeeze=False
+        rows, columns, figsize=(1.12 * columns, 1.45 * rows), layout="constrained", squeeze=False
     )
     for axis in axes.flat:
         axis.axis("off")
@@ -86,7 +86,7 @@ def sheet(
         title = _short(classes[actual])
         if actual != guess:
             title += f"\ntaken for {_short(classes[guess])}"
-        axis.set_title(title, fontsize=9, color="black" if actual == guess else ORANGE)
+        axis.set_title(title, fontsize=8, color="black" if actual == guess else ORANGE)
     return figure
 
 

@@ -85,10 +85,10 @@ def compare(
 def summary(table: dict[str, dict[str, float]]) -> str:
     """Say in a few lines what `compare` found."""
     lines = [
-        f"{name:<10}  test accuracy {each['accuracy']:.4f} "
-        f"({each['accuracy_low']:.4f} to {each['accuracy_high']:.4f})  loss {each['loss']:.4f}"
-        for name, each in table.items()
-        if name != "gain"
+        f"{name:<10}  test accuracy {table[name]['accuracy']:.4f} "
+        f"({table[name]['accuracy_low']:.4f} to {table[name]['accuracy_high']:.4f})  "
+        f"loss {table[name]['loss']:.4f}"
+        for name in ("head", "fine_tuned")
     ]
     gained = table["gain"]
     change = f"{gained['mended']} mended, {gained['broken']} broken, p = {gained['p_value']:.4f}"

@@ -60,4 +60,4 @@ def test_save_gives_the_same_bytes(tmp_path):
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
     with Image.open(tmp_path / "deep/a.png") as picture:
-        assert picture.size == (1200, 480)
+        assert picture.size == (1080, 432)

@@ -61,7 +61,8 @@ def test_tables():
 def test_summary_names_both_models_and_the_gain():
     truth = np.array([0, 1, 2, 1])
     chances = scores.probabilities(THREE)
-    lines = scores.summary(scores.compare(truth, chances, chances, 0.95)).splitlines()
+    table = scores.compare(truth, chances, chances, 0.95)
+    lines = scores.summary(dict(sorted(table.items()))).splitlines()
     assert [line.split()[0] for line in lines] == ["head", "fine_tuned", "gain"]
     assert "test accuracy 0.7500 (0.3006 to 0.9544)" in lines[0]
     assert "+0.0000  (0 mended, 0 broken, p = 1.0000)" in lines[2]

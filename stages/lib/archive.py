@@ -1,10 +1,16 @@
 """Unpack zip and tar files of any usual compression; refuse members that would leave the folder."""
 
+import lzma
+import shutil
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from stages.lib.errors import UserError
+
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 
 
 def is_archive(path: Path) -> bool:
@@ -13,29 +19,63 @@ def is_archive(path: Path) -> bool:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack `path` into `folder`, which must exist.
+    """Unpack the files and folders of `path` into `folder`, which must exist.
 
-    Raises UserError that names the archive and the member when a member has an absolute path or
-    `..`, is a device, links to the outside or is encrypted, and when the archive is damaged.
+    A link inside a tar becomes a copy of the member that it points to. Raises UserError that names
+    the archive and the member when a member has an absolute path or `..`, is a device, links to
+    what is not in the archive, or is encrypted, and when the archive is damaged.
     """
     try:
         if zipfile.is_zipfile(path):
             _unpack_zip(path, folder)
         else:
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
-    except tarfile.FilterError as error:
-        raise UserError(f"{path}: member refused: {error}") from None
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError) as error:
+            _unpack_tar(path, folder)
+    except (*DAMAGE, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the archive's
         raise UserError(f"{path}: damaged archive: {error}; fetch it again") from None
 
 
 def _unpack_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            name = PurePosixPath(member.filename.replace("\\", "/"))
-            if name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]:
-                raise UserError(f"{path}: member {member.filename!r} would leave the folder")
+            target = _target(path, member.filename, folder)
             if member.flag_bits & 1:
                 raise UserError(f"{path}: member {member.filename!r} is encrypted; unpack it first")
-        archive.extractall(folder)
+            if member.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                _write(target, archive.open(member))
+
+
+def _unpack_tar(path: Path, folder: Path) -> None:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            target = _target(path, member.name, folder)
+            if member.isdir():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            try:
+                source = archive.extractfile(member)  # follows links inside the archive only
+            except (KeyError, RecursionError):
+                source = None
+            if source is None:
+                raise UserError(
+                    f"{path}: member {member.name!r} is a device or links to what is not in the "
+                    "archive; pack it again without"
+                )
+            _write(target, source)
+
+
+def _target(path: Path, name: str, folder: Path) -> Path:
+    """Return where the member goes, or refuse it. Both kinds of slash part a name."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in (parts.parts or ("",))[0]:
+        raise UserError(f"{path}: member {name!r} would leave the folder; pack it again without")
+    return folder / parts
+
+
+def _write(target: Path, source: BinaryIO) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source, open(target, "wb") as file:
+        shutil.copyfileobj(source, file)

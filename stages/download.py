@@ -23,9 +23,17 @@ def main() -> None:
                 f"{len(quarantine)} of {len(found)} pictures are unreadable, the first is {path} "
                 f"({reason}); mend them, or set data.on_bad to quarantine in params.yaml"
             )
+        lost = sorted({each.label for each in found} - set(manifest["label"]))
+        if lost:
+            raise UserError(
+                f"class {lost[0]!r} has no readable picture left; mend its pictures or remove it"
+            )
+        others = audit.left_out(folder, found)
     files.write_csv(paths.MANIFEST, manifest)
     files.write_csv(paths.QUARANTINE, quarantine)
     print(f"{len(found)} pictures found = {len(manifest)} used + {len(quarantine)} quarantined")
+    if others:
+        print(f"{others} other files left out: hidden, or not in a class folder")
 
 
 if __name__ == "__main__":

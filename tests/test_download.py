@@ -30,6 +30,14 @@ def test_a_bad_picture_stops_and_is_named(project):
     assert not (project / "data/manifest.csv").exists()
 
 
+def test_a_class_without_a_readable_picture_is_named(project):
+    set_params(project / "params.yaml", {"data": {"on_bad": "quarantine"}})
+    for path in (project / "pictures/red").iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(UserError, match="class 'red' has no readable picture left"):
+        run_stage("download")
+
+
 def test_twice_gives_the_same_bytes(project):
     files = []
     for _ in range(2):

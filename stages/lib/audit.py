@@ -1,6 +1,7 @@
 """Find the pictures of a folder, their labels and given splits, and check that each one decodes."""
 
 import hashlib
+import os
 import unicodedata
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,9 @@ from tqdm import tqdm
 from stages.lib.errors import UserError
 
 GIVEN = {"train": "train", "validation": "validation", "test": "test"}
-GIVEN |= {"val": "validation", "valid": "validation"}  # the other names that archives use
+# the other names that archives use
+GIVEN |= {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
+UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
 FACTS = ["sha256", "format", "mode", "width", "height"]
 
 
@@ -50,7 +53,22 @@ def find(folder: Path) -> list[Found]:
     else:
         found = [Found(path, kind.name, "") for kind in folders for path in _files(kind)]
     _check_classes(folder, sorted({each.label for each in found}))
+    for each in found:
+        if not _is_utf8(each.path):
+            raise UserError(f"{os.fsencode(each.path)!r}: this name is not UTF-8; rename the file")
     return sorted(found)
+
+
+def left_out(folder: Path, found: list[Found]) -> int:
+    """Count the files below `folder` that `find` took for no pictures."""
+    return sum(path.is_file() for path in folder.rglob("*")) - len(found)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -110,7 +128,12 @@ def inspect(path: Path) -> tuple[list, str]:
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the pixels count
             with Image.open(path) as picture:
                 picture.load()
+        if picture.mode in UNKNOWN_RANGE:
+            return (
+                [],
+                f"values of mode {picture.mode} have no known range; save it with 8 or 16 bits",
+            )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return [digest, picture.format, picture.mode, *picture.size], ""
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise all kinds; whichever it is, this is no picture
         return [], " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__

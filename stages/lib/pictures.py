@@ -29,7 +29,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         picture = picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, (*TRANSPARENT_SHOWS, 255))
         return Image.alpha_composite(ground, picture).convert("RGB")
-    if picture.mode.startswith("I"):
+    if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype("uint8"))
     return picture.convert("RGB")
 

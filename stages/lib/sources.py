@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import requests
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from tqdm import tqdm
 
 from stages.lib import archive, files
@@ -17,10 +17,17 @@ TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of the answer
 PIECE = 1 << 20  # bytes
 
 
+def _check_outside(source: str) -> str:
+    outputs = [Path(name).resolve() for name in ("data", "models", "metrics")]
+    if "://" not in source and any(Path(source).resolve().is_relative_to(out) for out in outputs):
+        raise ValueError("should lie outside of data/, models/ and metrics/, which DVC replaces")
+    return source
+
+
 class Data(Section):
     """What to download, and what to do with files that are no readable pictures."""
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1), AfterValidator(_check_outside)]
     on_bad: Literal["fail", "quarantine"]
 
 
@@ -34,6 +41,11 @@ def fetch(source: str, folder: Path) -> None:
     elif source.startswith(("http://", "https://")):
         with files.scratch(folder.with_name("partial-download")) as scratch:
             _unpack(download(source, scratch / "archive"), folder, source)
+    elif folder.resolve().is_relative_to(Path(source).resolve()):
+        raise UserError(
+            f"params.yaml [data.source]: {source!r} contains this project's outputs; name the "
+            "folder that holds the class folders"
+        )
     elif Path(source).is_dir():
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".*"))
     elif Path(source).is_file():

@@ -4,7 +4,7 @@ import hashlib
 from typing import Annotated
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.lib.errors import UserError
 from stages.lib.manifest import SPLITS
@@ -21,6 +21,12 @@ class Split(Section):
     test_of_validation: Fraction
     seed: int
 
+    @model_validator(mode="after")
+    def _leave_some_to_train(self) -> "Split":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test should leave pictures to train on")
+        return self
+
 
 def position(sha256: str, seed: int) -> float:
     """Return a picture's place in [0, 1): the same for the same bytes, unrelated to any other's."""
@@ -36,7 +42,8 @@ def assign(manifest: pd.DataFrame, settings: Split) -> pd.Series:
     picture's side depends on its own content alone, so adding pictures never moves another, and
     the share of a class that falls into a part varies around the fraction by chance.
 
-    Raises UserError when a class has no picture in one of the three.
+    Raises UserError when a class has no picture in one of the three, and when the source itself has
+    the same picture on two sides or in two classes.
     """
     place = manifest["sha256"].map(lambda digest: position(digest, settings.seed))
     split = manifest["given_split"].copy()
@@ -52,6 +59,7 @@ def assign(manifest: pd.DataFrame, settings: Split) -> pd.Series:
     elif given != set(SPLITS):
         raise UserError(f"the source has only {', '.join(sorted(given))} pictures; add train ones")
     _check_every_class_everywhere(manifest["label"], split)
+    _check_no_picture_twice(manifest, split)
     return split
 
 
@@ -67,5 +75,17 @@ def _check_every_class_everywhere(labels: pd.Series, split: pd.Series) -> None:
             if row[part] == 0:
                 raise UserError(
                     f"class {label!r} has {row.sum()} pictures and none of them falls into {part}; "
-                    "add pictures, raise the fraction or change split.seed in params.yaml"
+                    "add some (shares vary by chance, 40 in a class are safe), or try another "
+                    "split.seed in params.yaml where the source has no split of its own"
                 )
+
+
+def _check_no_picture_twice(manifest: pd.DataFrame, split: pd.Series) -> None:
+    sides = manifest.assign(split=split).groupby("sha256", sort=False)[["label", "split"]].nunique()
+    twice = sides[(sides > 1).any(axis=1)]
+    if len(twice):
+        first, second = manifest.loc[manifest["sha256"] == twice.index[0], "path"].iloc[[0, -1]]
+        raise UserError(
+            f"{len(twice)} pictures are in two classes or on two sides of the split, the first as "
+            f"{first} and {second}; keep one copy of each"
+        )

@@ -48,6 +48,24 @@ def test_clutter_is_no_picture(tmp_path):
     assert [place for place, _, _ in places(tmp_path)] == ["a/1.png", "b/2.png"]
 
 
+def test_what_is_left_out_is_counted(tmp_path):
+    touch(tmp_path, "a/1.png", "a/.DS_Store", "b/2.png", "notes.txt")
+    assert audit.left_out(tmp_path, audit.find(tmp_path)) == 2
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    touch(tmp_path, "a/1.png", "b/2.png")
+    os.rename(tmp_path / "b/2.png", os.fsencode(tmp_path) + b"/b/\xff.png")
+    with pytest.raises(UserError, match=r"xff\.png.* is not UTF-8; rename the file"):
+        audit.find(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_values_without_a_known_range_are_bad(tmp_path, mode):
+    Image.new(mode, (5, 5), 3).save(tmp_path / "x.tif")
+    assert audit.inspect(tmp_path / "x.tif")[1].startswith(f"values of mode {mode} have no known")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

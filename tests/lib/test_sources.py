@@ -2,10 +2,12 @@ import functools
 import http.server
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
 from stages.lib import sources
@@ -65,6 +67,29 @@ def test_every_kind_of_source_gives_the_same_files(tmp_path, server, kind):
     sources.fetch(source, tmp_path / "raw")
     assert names(tmp_path / "raw") == before == names(tmp_path / "mine")
     assert not list(tmp_path.glob("partial-*"))
+
+
+def test_hidden_files_of_a_folder_are_not_copied(tmp_path):
+    draw_pictures(tmp_path / "mine", {"red": 2, "green": 2})
+    (tmp_path / "mine/.git").mkdir()
+    (tmp_path / "mine/.git/x").touch()
+    sources.fetch(str(tmp_path / "mine"), tmp_path / "raw")
+    assert not list((tmp_path / "raw").rglob(".*"))
+
+
+def test_a_source_that_holds_the_outputs_is_refused(tmp_path, monkeypatch):
+    draw_pictures(tmp_path, {"red": 2, "green": 2})
+    monkeypatch.chdir(tmp_path)
+    for source in (".", str(tmp_path.parent)):
+        with pytest.raises(UserError, match="contains this project's outputs"):
+            sources.fetch(source, Path("data/raw"))
+
+
+@pytest.mark.parametrize("source", ["data/raw", "./data", "models/../data/x"])
+def test_a_source_that_dvc_would_delete_is_refused(source):
+    with pytest.raises(ValidationError, match="outside of data/, models/ and metrics/"):
+        sources.Data(source=source, on_bad="fail")
+    sources.Data(source="https://example.com/data/x.zip", on_bad="fail")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import hashlib
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from stages.lib import splitting
 from stages.lib.errors import UserError
@@ -58,7 +59,8 @@ def test_another_seed_is_another_split():
 
 
 def test_test_is_cut_off_validation_where_only_train_and_validation_are_given():
-    parts = [rows(501, given, label) for label in "ab" for given in ("train", "validation")]
+    parts = [rows(501, "train", label) for label in "ab"]
+    parts += [rows(501, "validation", label, 501) for label in "ab"]
     manifest = table(*parts)
     split = splitting.assign(manifest, SETTINGS)
     assert (split[manifest["given_split"] == "train"] == "train").all()
@@ -68,7 +70,8 @@ def test_test_is_cut_off_validation_where_only_train_and_validation_are_given():
 
 
 def test_validation_is_cut_off_train_where_only_train_and_test_are_given():
-    parts = [rows(501, given, label) for label in "ab" for given in ("train", "test")]
+    parts = [rows(501, "train", label) for label in "ab"]
+    parts += [rows(501, "test", label, 501) for label in "ab"]
     manifest = table(*parts)
     split = splitting.assign(manifest, SETTINGS)
     assert (split[manifest["given_split"] == "test"] == "test").all()
@@ -76,9 +79,30 @@ def test_validation_is_cut_off_train_where_only_train_and_test_are_given():
 
 
 def test_three_given_splits_are_kept():
-    parts = [rows(3, given, label) for label in "ab" for given in ("test", "train", "validation")]
+    kinds = ("test", "train", "validation")
+    parts = [rows(3, kind, label, i * 3) for label in "ab" for i, kind in enumerate(kinds)]
     manifest = table(*parts)
     assert splitting.assign(manifest, SETTINGS).tolist() == manifest["given_split"].tolist()
+
+
+def test_a_picture_on_two_sides_or_in_two_classes_is_named():
+    parts = [rows(3, given, label) for label in "ab" for given in ("test", "train", "validation")]
+    manifest = table(*parts)
+    manifest["sha256"] = [f"{number:064x}" for number in range(18)]
+    splitting.assign(manifest, SETTINGS)
+    across_splits, across_classes = manifest.copy(), manifest.copy()
+    across_splits.loc[1, "sha256"] = manifest.loc[4, "sha256"]
+    across_classes.loc[1, "sha256"] = manifest.loc[10, "sha256"]
+    for bad in (across_splits, across_classes):
+        with pytest.raises(
+            UserError, match=r"1 pictures are in two classes or on two sides .* a/1"
+        ):
+            splitting.assign(bad, SETTINGS)
+
+
+def test_something_must_be_left_to_train():
+    with pytest.raises(ValidationError, match="should leave pictures to train on"):
+        splitting.Split(validation=0.5, test=0.5, test_of_validation=0.2, seed=1)
 
 
 def test_a_class_that_misses_a_part_is_named():

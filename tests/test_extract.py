@@ -34,5 +34,5 @@ def test_maps_on_demand_and_the_same_bytes_at_another_batch_size(after_run):
 
 def test_weights_of_another_network_are_refused(after_run):
     set_params(after_run / "params.yaml", {"backbone": {"name": "VGG16"}})
-    with pytest.raises(UserError, match="these are not weights of vgg16"):
+    with pytest.raises(UserError, match="not the weights of this vgg16"):
         run_stage("extract")

@@ -1,7 +1,6 @@
 """The pretrained networks: RGB pixels 0..255 in, the feature map of the last block out."""
 
 import importlib.util
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -10,7 +9,8 @@ import keras
 from keras import applications, layers, ops
 from pydantic import Field
 
-from stages.lib import efficientnet_lite
+from stages.lib import efficientnet_lite, weights
+from stages.lib.determinism import make_deterministic
 from stages.lib.errors import UserError
 from stages.lib.params import Section
 
@@ -72,10 +72,10 @@ def build(spec: Backbone) -> keras.Model:
     return network.build(network.preprocess(pixels))
 
 
-def load(spec: Backbone, weights: Path) -> keras.Model:
+def load(spec: Backbone, file: Path) -> keras.Model:
     """Build the network with the weights that the backbone stage saved."""
     model = build(spec)
-    _load_file(model, weights)
+    weights.load(model, file)
     return model
 
 
@@ -84,12 +84,17 @@ def pretrained(spec: Backbone) -> keras.Model:
 
     Raises UserError when the weights cannot be had, or are not this network's.
     """
-    keras.utils.set_random_seed(RANDOM_SEED)
+    make_deterministic(RANDOM_SEED)
     model = build(spec)
     if spec.weights == "imagenet":
         _load_imagenet(model, spec.name)
     elif spec.weights is not None:
-        _load_file(model, Path(spec.weights))
+        if not Path(spec.weights).is_file():
+            raise UserError(
+                f"params.yaml [backbone.weights]: no such file: {spec.weights!r}; give a weights "
+                "file, imagenet or null"
+            )
+        weights.load(model, Path(spec.weights))
     return model
 
 
@@ -108,17 +113,3 @@ def _load_imagenet(model: keras.Model, name: str) -> None:
             "EfficientNetLite0, which needs no download"
         ) from None
     model.set_weights(source.get_weights())
-
-
-def _load_file(model: keras.Model, path: Path) -> None:
-    if not path.is_file():
-        raise UserError(f"params.yaml [backbone.weights]: no such file: {str(path)!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras 3.15 only warns of what it skips
-            model.load_weights(path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        raise UserError(
-            f"{path}: these are not weights of {model.name} without top "
-            f"({str(error).splitlines()[0]}); set backbone.name or backbone.weights to match"
-        ) from None

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from stages.lib import backbones, heads
+from stages.lib import backbones, heads, weights
 from stages.lib.backbones import Backbone
 from stages.lib.features import POOLINGS
 from stages.lib.heads import Head
@@ -20,13 +20,13 @@ def join(backbone: keras.Model, head: keras.Model, spec: Head) -> keras.Model:
     return keras.Model(pixels, head(x), name="classifier")
 
 
-def load(backbone_spec: Backbone, head_spec: Head, classes: int, weights: Path) -> keras.Model:
+def load(backbone_spec: Backbone, head_spec: Head, classes: int, file: Path) -> keras.Model:
     """Build the joined network with the weights that fine_tune saved."""
     backbone = backbones.build(backbone_spec)
     is_map = head_spec.pooling == "flatten"
     feature_shape = backbone.output_shape[1:] if is_map else backbone.output_shape[-1:]
     classifier = join(backbone, heads.build(head_spec, feature_shape, classes), head_spec)
-    classifier.load_weights(weights)
+    weights.load(classifier, file)
     return classifier
 
 

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 from pydantic import Field
 
+from stages.lib import weights
 from stages.lib.params import Section
 
 
@@ -41,8 +42,8 @@ def build(spec: Head, feature_shape: tuple[int, ...], classes: int) -> keras.Mod
     return keras.Model(features, logits, name="head")
 
 
-def load(spec: Head, feature_shape: tuple[int, ...], classes: int, weights: Path) -> keras.Model:
+def load(spec: Head, feature_shape: tuple[int, ...], classes: int, file: Path) -> keras.Model:
     """Build the head with the weights that train_head saved."""
     head = build(spec, feature_shape, classes)
-    head.load_weights(weights)
+    weights.load(head, file)
     return head

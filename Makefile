@@ -7,9 +7,9 @@ UV := $(shell command -v uv 2>/dev/null)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 ifdef UV
-install = uv pip install --quiet --compile-bytecode --require-hashes --requirement
+install = uv pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes --requirement
 else
-install = python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
 .PHONY: help run test lint check format lock clean

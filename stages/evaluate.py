@@ -24,6 +24,7 @@ from stages.lib import (
     scores,
     training,
 )
+from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 from stages.lib.runtime import Runtime
 
@@ -38,6 +39,7 @@ def main() -> None:
     rows, truth = everything.iloc[test], manifest.class_indices(everything)[test]
     images = manifest.image_paths(rows, paths.RAW)
 
+    make_deterministic()
     cached = features.load(paths.FEATURES, head_spec.pooling, len(everything))
     head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
     whole = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)

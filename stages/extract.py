@@ -7,6 +7,7 @@ Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to m
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import backbones, features, files, manifest, params, paths, pictures
+from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 from stages.lib.runtime import Runtime
 
@@ -16,6 +17,7 @@ def main() -> None:
     settings = params.load(features.Extract, "extract")
     runtime = params.load(Runtime, "runtime")
     images = manifest.image_paths(manifest.read(paths.MANIFEST), paths.RAW)
+    make_deterministic()
     model = features.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
     batches = pictures.batches(
         images, spec.image_size, runtime.batch_size, runtime.threads, "extract"

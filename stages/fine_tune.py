@@ -20,6 +20,7 @@ from stages.lib import (
     pictures,
     training,
 )
+from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 from stages.lib.runtime import Runtime
 
@@ -34,11 +35,12 @@ def main() -> None:
     split = manifest.read_split(paths.SPLIT, rows)
     classes = manifest.class_indices(rows)
 
-    training.make_deterministic(settings.seed)
+    make_deterministic(settings.seed)
     backbone = backbones.load(spec, paths.BACKBONE)
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
     joined = classifier.join(backbone, head, head_spec)
+    first = fine_tuning.unfreeze(backbone, settings.unfreeze)
 
     with files.scratch(paths.PIXELS) as scratch:
         images = manifest.image_paths(rows, paths.RAW)
@@ -47,7 +49,6 @@ def main() -> None:
         pixels = pictures.decode(images, used, spec.image_size, runtime.threads, file)
         some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
         difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
-        first = fine_tuning.unfreeze(backbone, settings.unfreeze)
         print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
         model = fine_tuning.with_augmentation(joined, settings)
         batches = training.batches(pixels, classes, split, settings)

@@ -7,6 +7,7 @@ Writes models/head.weights.h5
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import features, files, heads, manifest, params, paths, training
+from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     rows = manifest.read(paths.MANIFEST)
     split = manifest.read_split(paths.SPLIT, rows)
     inputs = features.load(paths.FEATURES, spec.pooling, len(rows))
-    training.make_deterministic(settings.seed)
+    make_deterministic(settings.seed)
     head = heads.build(spec, inputs.shape[1:], len(manifest.classes(rows)))
     batches = training.batches(inputs, manifest.class_indices(rows), split, settings)
     best = training.fit(head, *batches, settings, paths.HEAD_LOG)

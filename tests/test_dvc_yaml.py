@@ -1,5 +1,7 @@
 """dvc.yaml against the code: deps against real imports, params against the sections read."""
 
+import re
+
 import pytest
 import yaml
 
@@ -44,6 +46,15 @@ def test_no_library_file_reads_params_and_none_imports_a_stage():
 def test_a_stage_imports_no_other_stage(name):
     files = {relative(path) for path in imported(ROOT / f"stages/{name}.py")}
     assert {file for file in files if not file.startswith("stages/lib/")} == {f"stages/{name}.py"}
+
+
+@pytest.mark.parametrize("name", ["download", "split"])
+def test_stages_without_a_network_do_not_import_tensorflow(name):
+    for path in imported(ROOT / f"stages/{name}.py"):
+        lines = path.read_text().splitlines()
+        assert [
+            line for line in lines if re.match(r"\s*(import|from) (keras|tensorflow)", line)
+        ] == []
 
 
 def test_metrics_are_kept_in_git():

@@ -38,7 +38,13 @@ def main() -> None:
     if unknown:
         known = ", ".join(SCHEMAS)
         raise UserError(f"{params.PARAMS} [{unknown[0]}]: unknown section; known are {known}")
-    keys = sum(len(params.load(schema, name).model_dump()) for name, schema in SCHEMAS.items())
+    sections = {name: params.load(schema, name) for name, schema in SCHEMAS.items()}
+    if sections["head"].pooling == "flatten" and not sections["extract"].maps:
+        raise UserError(
+            f"{params.PARAMS} [head.pooling]: 'flatten' needs whole feature maps; set extract.maps "
+            "to true as well"
+        )
+    keys = sum(len(section.model_dump()) for section in sections.values())
     print(f"{params.PARAMS}: all {keys} keys fit")
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+
+plt.switch_backend("Agg")  # files only, also where there is a screen
+plt.rcParams["text.parse_math"] = False  # class names may have dollar signs
 
 # Okabe and Ito's palette (2008), which colour-blind people can tell apart
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"

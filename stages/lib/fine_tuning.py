@@ -39,13 +39,19 @@ def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
     `amount`: "all", a layer's name (it and all above), a count of layers, or a fraction of them.
     BatchNormalization stays frozen everywhere, which in Keras 3.15.1 takes `trainable = False` on
     each such layer: `training=False` at the call is ignored by `fit` once the base is trainable.
-    The model must be compiled afterwards. Raises UserError when there is no such layer.
+    The model must be compiled afterwards. Raises UserError when there is no such layer,
+    or when nothing would be thawed.
     """
     first = _first_trainable(backbone, amount)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         is_norm = isinstance(layer, layers.BatchNormalization)
         layer.trainable = index >= first and not is_norm
+    if not backbone.trainable_weights:
+        raise UserError(
+            f"params.yaml [fine_tune.unfreeze]: {amount!r} thaws no weights of {backbone.name}, "
+            "since its last layers have none that train; give more layers or a fraction"
+        )
     return first
 
 

@@ -67,7 +67,7 @@ def gain(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, 
         "accuracy": round((mended - broken) / len(truth), DIGITS),
         "mended": mended,
         "broken": broken,
-        "p_value": round(float(p_value), DIGITS),
+        "p_value": float(f"{p_value:.{DIGITS}g}"),
     }
 
 
@@ -91,7 +91,7 @@ def summary(table: dict[str, dict[str, float]]) -> str:
         for name in ("head", "fine_tuned")
     ]
     gained = table["gain"]
-    change = f"{gained['mended']} mended, {gained['broken']} broken, p = {gained['p_value']:.4f}"
+    change = f"{gained['mended']} mended, {gained['broken']} broken, p = {gained['p_value']:.3g}"
     return "\n".join([*lines, f"{'gain':<10}  {gained['accuracy']:+.4f}  ({change})"])
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from dvclive import Live
 from pydantic import Field
 
+from stages.lib import files
 from stages.lib.params import Section
 from stages.lib.pictures import slices
 
@@ -19,12 +19,12 @@ DIGITS = 6  # of every figure in the log
 class Training(Section):
     """How to train: the keys that train_head and fine_tune share."""
 
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     schedule: Literal["constant", "cosine"]
     epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Batches(keras.utils.PyDataset):
@@ -65,12 +65,6 @@ def batches(
     )
 
 
-def make_deterministic(seed: int) -> None:
-    """Make every random draw and every operation of this process repeat, on the same machine."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
-
 def learning_rate(settings: Training, steps: int):
     """Return Adam's step size: a number, or a cosine from it to 0 over all epochs of `steps` each.
 
@@ -103,7 +97,7 @@ def fit(
     returns the best epoch's validation scores: epoch, loss, accuracy.
     """
     compile_for_logits(model, learning_rate(settings, len(train)))
-    with Live(str(log), dvcyaml=None, report=None, save_dvc_exp=False) as live:
+    with files.replacing(log) as folder, _live(folder) as live:
         start = model.evaluate(validation, verbose=0, return_dict=True)
         best = Best(live, settings)
         best.set_model(model)
@@ -114,6 +108,10 @@ def fit(
         for name, value in best.scores.items():
             live.log_metric(f"best/{name}", value, plot=False)
     return best.scores
+
+
+def _live(folder: Path) -> Live:
+    return Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False)
 
 
 class Best(keras.callbacks.Callback):

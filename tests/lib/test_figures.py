@@ -36,6 +36,16 @@ def test_confusion_matrix_of_many_classes_has_no_numbers():
     assert len(figure.axes[0].texts) == 0
 
 
+def test_a_class_name_may_have_dollar_signs(tmp_path):
+    names = ["$5_$x", "b"]
+    figure = figures.confusion_matrix(np.array([0, 1]), np.array([0, 1]), names)
+    figures.save(figure, tmp_path / "a.png")
+    pixels = np.zeros((2, 7, 5, 3), "uint8")
+    figures.save(
+        figures.sheet(pixels, np.array([0, 1]), np.array([0, 0]), names), tmp_path / "b.png"
+    )
+
+
 def test_sheet_names_mistakes():
     pixels = np.zeros((9, 7, 5, 3), "uint8")
     truth, guess = np.arange(9) % 3, np.arange(9) % 3

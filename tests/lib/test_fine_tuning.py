@@ -32,17 +32,7 @@ def backbone() -> keras.Model:
 
 @pytest.mark.parametrize(
     ("amount", "first"),
-    [
-        ("all", 0),
-        (1.0, 0),
-        (10, 0),
-        (0.35, 6),
-        (0.01, 9),
-        (1, 9),
-        (3, 7),
-        ("conv1", 4),
-        ("norm2", 8),
-    ],
+    [("all", 0), (1.0, 0), (10, 0), (0.35, 6), (0.3, 7), (3, 7), ("conv1", 4), ("relu1", 6)],
 )
 def test_unfreeze(backbone, amount, first):
     assert fine_tuning.unfreeze(backbone, amount) == first
@@ -50,6 +40,12 @@ def test_unfreeze(backbone, amount, first):
         assert layer.trainable == (index >= first and not layer.name.startswith("norm")), layer.name
     names = {weight.path.split("/")[0] for weight in backbone.trainable_weights}
     assert names == {f"conv{n}" for n in range(3) if 1 + 3 * n >= first}
+
+
+@pytest.mark.parametrize("amount", [1, 2, 0.01, "norm2"])
+def test_thawing_no_weights_is_refused(backbone, amount):
+    with pytest.raises(UserError, match="thaws no weights of small"):
+        fine_tuning.unfreeze(backbone, amount)
 
 
 @pytest.mark.parametrize("amount", ["conv7", 11])

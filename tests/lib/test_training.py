@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from stages.lib import training
+from stages.lib.determinism import make_deterministic
 
 SETTINGS = training.Training(
     learning_rate=0.05, schedule="constant", epochs=7, patience=3, batch_size=8, seed=1
@@ -108,7 +109,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
     got = []
     for name in "ab":
         keras.utils.clear_session()
-        training.make_deterministic(SETTINGS.seed)
+        make_deterministic(SETTINGS.seed)
         model = linear(3)
         parts = training.batches(inputs, truth, split, SETTINGS)
         training.fit(model, *parts, SETTINGS, tmp_path / name)

@@ -26,6 +26,14 @@ def test_a_wrong_key_of_any_section_is_named(tmp_path, section):
         params.main()
 
 
+def test_flatten_without_maps_is_named(tmp_path):
+    set_params(tmp_path / "params.yaml", {"head": {"pooling": "flatten"}})
+    with pytest.raises(UserError, match=r"\[head.pooling\]: 'flatten' needs .* extract.maps"):
+        params.main()
+    set_params(tmp_path / "params.yaml", {"extract": {"maps": True}})
+    params.main()
+
+
 def test_an_unknown_section_is_named(tmp_path):
     with open(tmp_path / "params.yaml", "a") as file:
         file.write("\nfinetune:\n  epochs: 3\n")

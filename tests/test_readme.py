@@ -1,0 +1,42 @@
+"""What the README says to type, typed."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.imports import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_snippet_that_predicts_agrees_with_the_predictions(after_run, orientation):
+    row = pd.read_csv("data/predictions.csv").iloc[-1]
+    with Image.open(after_run / "data/raw" / row["path"]) as picture:
+        exif = picture.getexif()
+        exif[0x0112] = orientation
+        upright = picture.transpose(Image.Transpose.ROTATE_90) if orientation == 6 else picture
+        upright.save(after_run / "cat.png", exif=exif)
+    shutil.move("cat.png", "cat.jpg")  # what the snippet opens; the content is what counts
+    snippet = re.search(r"```python\n(.*?)```", README, re.S).group(1)
+    done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True)
+    label, probability = done.stdout.splitlines()[-1].rsplit(" ", 1)
+    assert label == row["fine_tuned"], done.stderr
+    assert float(probability) == pytest.approx(row[f"p({label})"], abs=1e-4)
+
+
+def test_no_place_is_left_to_fill():
+    assert re.findall(r"@[A-Z]+@", README) == []
+
+
+def test_every_make_command_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in ("README.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / page).read_text()))
+        assert named & targets
+        assert set(re.findall(r"^make ([a-z]+)", (ROOT / page).read_text(), re.M)) <= targets

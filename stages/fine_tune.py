@@ -56,7 +56,7 @@ def main() -> None:
 
     with files.replacing(paths.FINE_TUNED) as partial:
         joined.save_weights(partial)
-    print(f"best epoch {best['epoch']}: validation accuracy {best['accuracy']:.4f}")
+    print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 
 if __name__ == "__main__":

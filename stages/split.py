@@ -13,7 +13,7 @@ def main() -> None:
     rows = manifest.read(paths.MANIFEST)
     split = splitting.assign(rows, settings)
     files.write_csv(paths.SPLIT, rows[["path", "label"]].assign(split=split))
-    print(splitting.counts(rows["label"], split).to_string())
+    print(splitting.counts(rows["label"], split).rename_axis(columns=None).to_string())
 
 
 if __name__ == "__main__":

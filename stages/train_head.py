@@ -22,7 +22,7 @@ def main() -> None:
     best = training.fit(head, *batches, settings, paths.HEAD_LOG)
     with files.replacing(paths.HEAD) as partial:
         head.save_weights(partial)
-    print(f"best epoch {best['epoch']}: validation accuracy {best['accuracy']:.4f}")
+    print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,12 @@ def is_archive(path: Path) -> bool:
     return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
 
 
+def looks_like_one(path: Path) -> bool:
+    """Tell whether a file begins as a zip, gzip, bzip2 or xz file does, be it whole or not."""
+    with open(path, "rb") as file:
+        return file.read(6).startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+
+
 def unpack(path: Path, folder: Path) -> None:
     """Unpack the files and folders of `path` into `folder`, which must exist.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from stages.lib.errors import UserError
@@ -18,6 +18,7 @@ GIVEN = {"train": "train", "validation": "validation", "test": "test"}
 # the other names that archives use
 GIVEN |= {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
+SOURCE = "params.yaml [data.source]"  # where a wrong layout is named
 FACTS = ["sha256", "format", "mode", "width", "height"]
 
 
@@ -42,7 +43,7 @@ def find(folder: Path) -> list[Found]:
     splits = [each for each in folders if each.name.lower() in GIVEN]
     if splits and len(splits) < len(folders):
         other = next(each.name for each in folders if each not in splits)
-        raise UserError(f"{folder}: class folder {other!r} stands beside split folders; move it")
+        raise UserError(f"{SOURCE}: folder {other!r} stands beside split folders; move it")
     if splits:
         found = [
             Found(path, kind.name, GIVEN[split.name.lower()])
@@ -52,7 +53,7 @@ def find(folder: Path) -> list[Found]:
         ]
     else:
         found = [Found(path, kind.name, "") for kind in folders for path in _files(kind)]
-    _check_classes(folder, sorted({each.label for each in found}))
+    _check_classes(sorted({each.label for each in found}))
     for each in found:
         if not _is_utf8(each.path):
             raise UserError(f"{os.fsencode(each.path)!r}: this name is not UTF-8; rename the file")
@@ -80,7 +81,7 @@ def _files(folder: Path) -> list[Path]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [path for path in files if not _is_clutter(path.relative_to(folder))]
     if not files:
-        raise UserError(f"{folder}: this class folder is empty; fill it or remove it")
+        raise UserError(f"{SOURCE}: class folder {folder.name!r} is empty; fill it or leave it out")
     return files
 
 
@@ -88,17 +89,17 @@ def _is_clutter(path: Path) -> bool:
     return path.name == "Thumbs.db" or any(part.startswith(".") for part in path.parts)
 
 
-def _check_classes(folder: Path, labels: list[str]) -> None:
+def _check_classes(labels: list[str]) -> None:
     if len(labels) < 2:
         raise UserError(
-            f"{folder}: {len(labels)} class folders found, at least 2 are needed; "
-            "put the pictures of each class into a folder of its own: CLASS/picture"
+            f"{SOURCE}: {len(labels)} class folders found ({', '.join(labels) or 'none'}), at "
+            "least 2 are needed; name the folder that holds them, pictures in CLASS/picture"
         )
     seen = {}
     for label in labels:
         other = seen.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
         if other != label:
-            raise UserError(f"{folder}: class folders {other!r} and {label!r} differ only in case")
+            raise UserError(f"{SOURCE}: class folders {other!r} and {label!r} differ only in case")
 
 
 def check(found: list[Found], root: Path, workers: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -135,5 +136,7 @@ def inspect(path: Path) -> tuple[list, str]:
             )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return [digest, picture.format, picture.mode, *picture.size], ""
+    except UnidentifiedImageError:
+        return [], "no known picture format"
     except Exception as error:  # decoders raise all kinds; whichever it is, this is no picture
         return [], " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__

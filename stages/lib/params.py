@@ -43,7 +43,8 @@ def read(path: Path = PARAMS) -> dict:
 def load(schema: type[AnySection], section: str, path: Path = PARAMS) -> AnySection:
     """Return `section` of the file as an instance of `schema`.
 
-    Raises UserError that names the first wrong key, its value and what it should be.
+    Raises UserError that names the first wrong key, its value and what it should be; a misspelt key
+    comes before the one that is missing for it.
     """
     values = read(path).get(section)
     if not isinstance(values, dict):
@@ -51,7 +52,8 @@ def load(schema: type[AnySection], section: str, path: Path = PARAMS) -> AnySect
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{path} {describe(error.errors()[0], section, schema)}") from None
+        unknown_first = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        raise UserError(f"{path} {describe(unknown_first[0], section, schema)}") from None
 
 
 def describe(error: dict, section: str, schema: type[Section]) -> str:

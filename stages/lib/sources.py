@@ -57,6 +57,8 @@ def fetch(source: str, folder: Path) -> None:
 
 
 def _unpack(path: Path, folder: Path, source: str) -> None:
+    if not archive.is_archive(path) and archive.looks_like_one(path):
+        raise UserError(f"{source}: damaged or incomplete archive; fetch it again")
     if not archive.is_archive(path):
         raise UserError(
             f"params.yaml [data.source]: {source!r} is no zip or tar archive; name an archive or "

@@ -38,6 +38,7 @@ def test_reads_as_dvc_does(tmp_path):
         ("rate: 1e-3", "rate: true", "[colours.rate]: True does not fit: should be a valid number"),
         ("rate: 1e-3", "raet: 1e-3\n  rate: 1", "[colours.raet]: unknown key; did you mean rate?"),
         ("rate: 1e-3", "zzz: 1\n  rate: 1", "[colours.zzz]: unknown key; known are rate, name"),
+        ("rate: 1e-3", "raet: 1e-3", "[colours.raet]: unknown key; did you mean rate?"),
         ("rate: 1e-3\n  ", "", "[colours.rate]: this key is missing"),
         ("red", "blue", "[colours.name]: 'blue' does not fit: should be 'red' or 'green'"),
         ("[3, 5]", "[3, x]", "[colours.sizes.1]: 'x' does not fit: should be a valid integer"),

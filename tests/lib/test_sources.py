@@ -96,6 +96,7 @@ def test_a_source_that_dvc_would_delete_is_refused(source):
     ("source", "message"),
     [
         ("no/such/place", r"\[data.source\]: 'no/such/place' is neither"),
+        ("{root}/cut.zip", r"cut\.zip: damaged or incomplete archive; fetch it again"),
         ("{root}/text.zip", "is no zip or tar archive; name an archive or the folder"),
         ("{server}/none.zip", r"none\.zip: 404 .*; check the address and the network"),
         (
@@ -107,6 +108,7 @@ def test_a_source_that_dvc_would_delete_is_refused(source):
 )
 def test_a_source_that_cannot_be_had_is_named(tmp_path, server, source, message):
     (tmp_path / "text.zip").write_text("<html>")
+    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(UserError, match=message):
         sources.fetch(source.format(root=tmp_path, server=server), tmp_path / "raw")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.zip", "www"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.zip", "text.zip", "www"]

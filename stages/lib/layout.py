@@ -1,0 +1,112 @@
+"""Read a picture's class, and the split it came in, from the folder it lies in."""
+
+import os
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.lib.errors import UserError
+
+GIVEN = {"train": "train", "validation": "validation", "test": "test"}
+# the other names that archives use
+GIVEN |= {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
+CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave, besides hidden files
+SOURCE = "params.yaml [data.source]"  # where a wrong layout is named
+
+
+class Found(NamedTuple):
+    """A picture as its place tells: its path, its class, and the split it came in ("" for none)."""
+
+    path: Path
+    label: str
+    given: str
+
+
+def find(folder: Path) -> tuple[list[Found], int]:
+    """List the files below the class folders of CLASS/... or SPLIT/CLASS/..., sorted by path.
+
+    Folders that only wrap the classes (an archive's top folder) are passed through. Hidden files,
+    what systems leave (`Thumbs.db`, `__MACOSX`) and files beside the class folders are no pictures;
+    their number is the second value. Links are listed, and links to folders not entered.
+
+    Raises UserError when there are fewer than two classes, one of them is empty, two have names
+    that a file system may take for one, split folders and others mix, a class folder is a link, or
+    a name is not UTF-8.
+    """
+    folders = _folders(folder)
+    while len(folders) == 1 and _folders(folders[0]):
+        folders = _folders(folders[0])
+    splits = [each for each in folders if each.name.lower() in GIVEN]
+    if splits and len(splits) < len(folders):
+        other = next(each.name for each in folders if each not in splits)
+        raise UserError(f"{SOURCE}: folder {other!r} stands beside split folders; move it")
+    if splits:
+        classes = [
+            (each, GIVEN[split.name.lower()]) for split in splits for each in _folders(split)
+        ]
+    else:
+        classes = [(each, "") for each in folders]
+    _check_names({each.name for each, _ in classes})
+    found = [Found(path, kind.name, given) for kind, given in classes for path in _files(kind)]
+    for each in found:
+        _check_utf8(each.path)
+    return sorted(found), len(_entries(folder)) - len(found)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """List all files below a folder, and all links, without entering those."""
+    below = []
+    for root, names, files in os.walk(folder):
+        below += [Path(root, name) for name in files]
+        below += [Path(root, name) for name in names if os.path.islink(os.path.join(root, name))]
+    return below
+
+
+def _folders(folder: Path) -> list[Path]:
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not _is_clutter(path))
+    for path in folders:
+        _check_utf8(path)
+        if path.is_symlink():
+            raise UserError(
+                f"{SOURCE}: folder {path.name!r} is a link, and DVC follows none to see changes; "
+                "put the folder itself there"
+            )
+    return folders
+
+
+def _files(folder: Path) -> list[Path]:
+    files = []
+    for path in _entries(folder):
+        inside = path.relative_to(folder)
+        if not any(_is_clutter(Path(part)) for part in inside.parts):
+            files.append(path)
+    if not files:
+        raise UserError(f"{SOURCE}: class folder {folder.name!r} is empty; fill it or leave it out")
+    return files
+
+
+def _is_clutter(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in CLUTTER
+
+
+def _check_utf8(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{os.fsencode(path)!r}: this name is not UTF-8; rename the file") from None
+
+
+def _check_names(labels: set[str]) -> None:
+    if len(labels) < 2:
+        raise UserError(
+            f"{SOURCE}: {len(labels)} class folders found ({', '.join(labels) or 'none'}), at "
+            "least 2 are needed; name the folder that holds them, pictures in CLASS/picture"
+        )
+    seen = {}
+    for label in sorted(labels):
+        other = seen.setdefault(unicodedata.normalize("NFKC", label).casefold(), label)
+        if other != label:
+            raise UserError(
+                f"{SOURCE}: class folders {other!r} and {label!r} differ only in case or in how "
+                "their letters are encoded; rename or join them"
+            )

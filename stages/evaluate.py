@@ -32,6 +32,7 @@ from stages.lib.runtime import Runtime
 def main() -> None:
     spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
     settings = params.load(scores.Evaluate, "evaluate")
+    decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
     everything = manifest.read(paths.MANIFEST)
     names = manifest.classes(everything)
@@ -44,7 +45,7 @@ def main() -> None:
     head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
     whole = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
     batches = pictures.batches(
-        images, spec.image_size, runtime.batch_size, runtime.threads, "evaluate"
+        images, spec.image_size, decoding, runtime.batch_size, runtime.threads, "evaluate"
     )
     by_head = scores.probabilities(head.predict(cached[test], verbose=0))
     by_whole = scores.probabilities(
@@ -60,7 +61,7 @@ def main() -> None:
         files.write_csv(folder / "recall.csv", scores.recall_by_class(truth, guesses, names))
     files.write_csv(paths.PREDICTIONS, scores.predictions(rows, guesses, by_whole, names))
     shown = figures.first_of_each_class(truth, settings.pictures)
-    pixels = np.stack([pictures.load(images[row], spec.image_size) for row in shown])
+    pixels = np.stack([pictures.load(images[row], spec.image_size, decoding) for row in shown])
     draw(truth, guesses["fine_tuned"], names, shown, pixels)
     print(scores.summary(table))
 

@@ -15,12 +15,13 @@ from stages.lib.runtime import Runtime
 def main() -> None:
     spec = params.load(backbones.Backbone, "backbone")
     settings = params.load(features.Extract, "extract")
+    decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
     images = manifest.image_paths(manifest.read(paths.MANIFEST), paths.RAW)
     make_deterministic()
     model = features.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
     batches = pictures.batches(
-        images, spec.image_size, runtime.batch_size, runtime.threads, "extract"
+        images, spec.image_size, decoding, runtime.batch_size, runtime.threads, "extract"
     )
     with files.replacing(paths.FEATURES) as folder:
         features.extract(model, len(images), batches, folder)

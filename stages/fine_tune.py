@@ -30,6 +30,7 @@ PARITY_ROWS = 32  # validation pictures that the parity gate looks at
 def main() -> None:
     spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
     settings = params.load(fine_tuning.FineTune, "fine_tune")
+    decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
     split = manifest.read_split(paths.SPLIT, rows)
@@ -44,9 +45,9 @@ def main() -> None:
 
     with files.scratch(paths.PIXELS) as scratch:
         images = manifest.image_paths(rows, paths.RAW)
-        used = (split != "test").to_numpy().nonzero()[0]
+        used = split.isin(["train", "validation"]).to_numpy().nonzero()[0]
         file = scratch / "pixels.npy"
-        pixels = pictures.decode(images, used, spec.image_size, runtime.threads, file)
+        pixels = pictures.decode(images, used, spec.image_size, decoding, runtime.threads, file)
         some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
         difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
         print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")

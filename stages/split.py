@@ -1,19 +1,29 @@
-"""Put every picture into train, validation or test, by its content.
+"""Put every picture into train, validation or test, by its content, and what belongs together onto
+one side.
 
-Reads  data/manifest.csv
+Reads  data/manifest.csv, data/quarantine.csv
 Writes data/split.csv: path, label, split; row i belongs to manifest row i
+       metrics/split.json: counts of pictures, classes, groups and duplicates
+       metrics/split/: counts.png
 """
 
-from stages.lib import files, manifest, params, paths, splitting
+from stages.lib import data_figures, duplicates, figures, files, manifest, params, paths, splitting
 from stages.lib.errors import run
 
 
 def main() -> None:
     settings = params.load(splitting.Split, "split")
-    rows = manifest.read(paths.MANIFEST)
-    split = splitting.assign(rows, settings)
+    rows, quarantine = manifest.read(paths.MANIFEST), manifest.read(paths.QUARANTINE)
+    groups = duplicates.group(rows, settings.near_duplicates)
+    split = splitting.assign(rows, groups, settings)
     files.write_csv(paths.SPLIT, rows[["path", "label"]].assign(split=split))
-    print(splitting.counts(rows["label"], split).rename_axis(columns=None).to_string())
+    report = splitting.report(rows, len(quarantine), groups, split, settings)
+    files.write_json(paths.SPLIT_REPORT, report)
+    counts = splitting.counts(rows["label"], split)
+    with files.replacing(paths.SPLIT_FIGURES) as folder:
+        figures.save(data_figures.counts(counts), folder / "counts.png")
+    print(counts.rename_axis(columns=None).to_string())
+    print(splitting.summary(report, groups.note))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.lib import errors
 from tests.imports import ROOT
 
 STAGES = (
@@ -61,6 +62,17 @@ def run_stage(name: str) -> None:
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
     importlib.import_module(f"stages.{name}").main()
+
+
+def refusal(name: str) -> str:
+    """Run a stage that must refuse; return the line that its user reads."""
+    with pytest.raises(SystemExit) as stop:
+        errors.run(importlib.import_module(f"stages.{name}").main)
+    line = stop.value.code  # a text: Python prints it and exits with 1
+    assert isinstance(line, str)
+    assert "\n" not in line
+    assert line.startswith("error: ")
+    return line
 
 
 @pytest.fixture

@@ -1,46 +1,257 @@
+import json
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from stages.lib.errors import UserError
-from tests.conftest import CLASSES, run_stage, set_params
+from stages.lib import transfer
+from tests import hostile
+from tests.conftest import CLASSES, draw_pictures, refusal, run_stage, set_params
+from tests.imports import ROOT
+from tests.server import running
 
 
 def read(path):
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
+def quarantine_all(project):
+    set_params(project / "params.yaml", {"data": {"on_bad": "quarantine", "max_bad": 1.0}})
+
+
 def test_found_is_used_and_quarantined(project, capsys):
-    set_params(project / "params.yaml", {"data": {"on_bad": "quarantine"}})
+    quarantine_all(project)
     (project / "pictures/red/page.jpg").write_text("<html>")
+    (project / "pictures/red/.DS_Store").touch()
     run_stage("download")
     manifest, quarantine = (read(f"data/{name}.csv") for name in ("manifest", "quarantine"))
     assert manifest["label"].value_counts().to_dict() == CLASSES
     assert quarantine["path"].tolist() == ["red/page.jpg"]
-    assert "60 pictures found = 59 used + 1 quarantined" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "60 pictures found = 59 used + 1 quarantined\n1 other files skipped" in said
     for path in manifest["path"]:
         copy, original = project / "data/raw" / path, project / "pictures" / path
         assert copy.read_bytes() == original.read_bytes()
+    assert sum(path.is_file() for path in (project / "data/raw").rglob("*")) == 59
+    counts = json.loads((project / "metrics/download/counts.json").read_text())
+    assert counts == {
+        "found": 60,
+        "used": 59,
+        "quarantined": 1,
+        "skipped": 1,
+        "more_frames": 0,
+        "turned_by_exif": 0,
+    }
+    for name in ("sizes", "quarantine"):
+        with Image.open(project / f"metrics/download/{name}.png") as picture:
+            assert picture.width > 500
 
 
-def test_a_bad_picture_stops_and_is_named(project):
-    (project / "pictures/red/page.jpg").write_text("<html>")
-    with pytest.raises(UserError, match=r"1 of 60 pictures are unreadable, the first is red/page"):
-        run_stage("download")
+def test_bad_pictures_stop_and_the_first_are_named(project):
+    for number in range(5):
+        (project / f"pictures/red/page{number}.jpg").write_text("<html>")
+    line = refusal("download")
+    assert line.startswith(
+        "error: 5 of 64 pictures cannot be used: red/page0.jpg (an HTML page, not a picture; fetch "
+        "it again); red/page1.jpg (an HTML page"
+    )
+    assert "page3" not in line
+    assert line.endswith(
+        "...; all are in data/quarantine.csv; mend or remove them, or set data.on_bad to "
+        "quarantine in params.yaml"
+    )
+    assert len(read("data/quarantine.csv")) == 5
     assert not (project / "data/raw").exists()
     assert not (project / "data/manifest.csv").exists()
 
 
-def test_a_class_without_a_readable_picture_is_named(project):
-    set_params(project / "params.yaml", {"data": {"on_bad": "quarantine"}})
+def test_too_many_bad_pictures_stop(project):
+    set_params(project / "params.yaml", {"data": {"on_bad": "quarantine", "max_bad": 0.05}})
+    for number in range(4):
+        (project / f"pictures/red/page{number}.jpg").write_text("<html>")
+    assert "4 of 63 pictures cannot be used, more than data.max_bad (0.05) allows" in refusal(
+        "download"
+    )
+
+
+def test_a_class_without_a_usable_picture_is_named(project):
+    quarantine_all(project)
     for path in (project / "pictures/red").iterdir():
         path.write_bytes(b"no picture")
-    with pytest.raises(UserError, match="class 'red' has no readable picture left"):
+    line = refusal("download")
+    assert "class 'red' has no usable picture left: red/0.jpg (no known picture format)" in line
+    assert line.endswith("mend them, or remove the class")
+
+
+def test_the_same_picture_under_two_classes_is_refused_or_quarantined(project):
+    copy = (project / "pictures/red/3.jpg").read_bytes()
+    (project / "pictures/green/copy.jpg").write_bytes(copy)
+    line = refusal("download")
+    assert (
+        "green/copy.jpg (the same picture is under class 'red' as red/3.jpg); red/3.jpg (" in line
+    )
+    quarantine_all(project)
+    run_stage("download")
+    assert read("data/quarantine.csv")["path"].tolist() == ["green/copy.jpg", "red/3.jpg"]
+    assert len(read("data/manifest.csv")) == 58
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: (root / "empty").mkdir(), "class folder 'empty' is empty; fill it or leave"),
+        (lambda root: (root / "red").rename(root / "Green"), "differ only in case or in how"),
+        (lambda root: draw_pictures(root / "train"), "folder 'blue sky' stands beside split fold"),
+        (
+            lambda root: (root / "link").symlink_to("red"),
+            "folder 'link' is a link, and DVC follows",
+        ),
+    ],
+)
+def test_a_layout_that_cannot_be_meant_is_refused(project, change, message):
+    change(project / "pictures")
+    line = refusal("download")
+    assert line.startswith("error: params.yaml [data.source]: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            None,
+            "params.yaml [data.groups]: 'pictures/groups.csv' is missing; give its place in the",
+        ),
+        ("picture,group\n", "write a CSV table with the columns path and group"),
+        ("path,group\nred/0.jpg,a\nred/none.jpg,a\n", "'red/none.jpg' is no usable picture's path"),
+        ("path,group\nred/0.jpg,a\nred/0.jpg,b\n", "'red/0.jpg' is there twice; keep one"),
+        ("", "write a CSV table with the columns path and group"),
+    ],
+)
+def test_a_wrong_group_table_is_named(project, table, message):
+    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
+    if table is not None:
+        (project / "pictures/groups.csv").write_text(table)
+    line = refusal("download")
+    assert message in line
+    assert "groups.csv" in line
+
+
+def test_groups_come_into_the_manifest(project):
+    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
+    (project / "pictures/groups.csv").write_text("group,path\nann,red/0.jpg\n7,green/1.jpg\n")
+    run_stage("download")
+    groups = read("data/manifest.csv").set_index("path")["group"]
+    assert groups[groups != ""].to_dict() == {"red/0.jpg": "ann", "green/1.jpg": "7"}
+
+
+def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch):
+    monkeypatch.setattr(transfer, "PAUSE", 0.001)
+    (project / "pictures/red/page.jpg").write_text("<html>")
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", "x.zip", "pictures/"], check=True)
+    with running() as server:
+        server.files["/x.zip"] = (project / "x.zip").read_bytes()
+        set_params(project / "params.yaml", {"data": {"source": f"{server.url}/x.zip"}})
+        assert "1 of 60 pictures cannot be used" in refusal("download")
+        quarantine_all(project)
         run_stage("download")
+        assert server.count("/x.zip") == 2
+    assert sorted(path.name for path in (project / "data").iterdir()) == [
+        "manifest.csv",
+        "quarantine.csv",
+        "raw",
+    ]
+
+
+def test_a_full_disk_is_one_line(project, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device", "data/partial-raw")
+
+    monkeypatch.setattr("shutil.copyfile", no_room)
+    line = refusal("download")
+    assert line == (
+        "error: [Errno 28] No space left on device: 'data/partial-raw'; check the path, its "
+        "permissions and the free space"
+    )
+    assert not (project / "data/raw").exists()
+
+
+def test_as_its_user_reads_it(project):
+    """In a process of its own: one line on stderr, exit code 1."""
+    set_params(project / "params.yaml", {"data": {"source": "no/such/place"}})
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.download"], capture_output=True, text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: params.yaml [data.source]: 'no/such/place' is no known")
 
 
 def test_twice_gives_the_same_bytes(project):
-    files = []
+    outputs = []
     for _ in range(2):
         run_stage("download")
-        files.append((project / "data/manifest.csv").read_bytes())
-    assert files[0] == files[1]
+        paths = ["data/manifest.csv", "metrics/download/sizes.png", "metrics/download/counts.json"]
+        outputs.append([(project / path).read_bytes() for path in paths])
+    assert outputs[0] == outputs[1]
+
+
+WHOLE = [
+    hostile.coded(hostile.picture(), "JPEG"),
+    hostile.coded(hostile.picture(), "PNG"),
+    hostile.coded(hostile.picture(), "GIF"),
+    hostile.coded(hostile.picture(), "WEBP"),
+    hostile.coded(hostile.picture(), "BMP"),
+    hostile.moving("GIF"),
+    hostile.turned(),
+]
+
+
+@st.composite
+def mutated(draw) -> bytes:
+    """A real file with bytes flipped, its end cut off, or a piece of another file put in."""
+    data = bytearray(draw(st.sampled_from(WHOLE)))
+    place = st.integers(0, len(data) - 1)
+    for _ in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["flip", "cut", "splice"]))
+        at = min(draw(place), len(data) - 1)
+        if kind == "flip":
+            data[at] ^= draw(st.integers(1, 255))
+        elif kind == "cut":
+            del data[max(at, 1) :]
+        else:
+            other = draw(st.sampled_from(WHOLE))
+            start = draw(st.integers(0, len(other) - 1))
+            data[at:at] = other[start : start + draw(st.integers(1, 200))]
+    return bytes(data)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)  # fmt: skip
+@given(st.lists(mutated(), min_size=100, max_size=100))
+def test_two_and_a_half_thousand_mutated_files_are_all_counted(tmp_path_factory, files):
+    """Each example runs the stage on a hundred of them."""
+    folder = tmp_path_factory.mktemp("mutated")
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    set_params(folder / "params.yaml", {"data": {"source": "pictures"}})
+    quarantine_all(folder)
+    draw_pictures(folder / "pictures", {"red": 2, "green": 2})
+    for number, content in enumerate(files):
+        (folder / f"pictures/red/mutated{number}").write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_stage("download")
+    used, bad = read(folder / "data/manifest.csv"), read(folder / "data/quarantine.csv")
+    paths = sorted([*used["path"], *bad["path"]])
+    assert paths == sorted(
+        path.relative_to(folder / "pictures").as_posix()
+        for path in (folder / "pictures").rglob("*")
+        if path.is_file()
+    )
+    assert len(paths) == 104

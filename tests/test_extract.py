@@ -6,6 +6,8 @@ from stages.lib import backbones, pictures
 from stages.lib.errors import UserError
 from tests.conftest import run_stage, set_params
 
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+
 
 def test_each_picture_has_its_row(finished_run):
     paths = pd.read_csv(finished_run / "data/manifest.csv")["path"]
@@ -14,7 +16,7 @@ def test_each_picture_has_its_row(finished_run):
     average = np.load(finished_run / "data/features/avg.npy")
     assert (average.shape, average.dtype) == ((59, 1280), np.float32)
     for row in (0, 31, 58):
-        pixels = pictures.load(finished_run / "data/raw" / paths[row], 32)
+        pixels = pictures.load(finished_run / "data/raw" / paths[row], 32, SETTINGS)
         expected = model.predict(np.stack([pixels, pixels]), verbose=0).mean(axis=(1, 2))
         assert average[row] == pytest.approx(expected[0], rel=1e-4, abs=1e-5)
     assert sorted(p.name for p in (finished_run / "data/features").iterdir()) == [

@@ -35,10 +35,9 @@ def call(*command: str, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory) -> Path:
-    """A clone of this project's tracked files with tiny params, after one `dvc repro`."""
-    folder = tmp_path_factory.mktemp("repository")
+def make_repository(folder: Path) -> Path:
+    """Fill `folder` with this project's tracked files, tiny params and pictures, and commit."""
+    folder.mkdir(exist_ok=True)
     ours = call(
         "git", "ls-files", "--cached", "--others", "--exclude-standard", "stages", ".dvc", cwd=ROOT
     )
@@ -54,6 +53,14 @@ def repository(tmp_path_factory) -> Path:
     call("git", "config", "user.name", "test", cwd=folder)
     call("git", "config", "user.email", "test@example.com", cwd=folder)
     call("git", "commit", "--quiet", "--message", "start", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Path:
+    """A repository after one `dvc repro`, with a name in it that is hard to write down."""
+    folder = make_repository(tmp_path_factory.mktemp("repository"))
+    (folder / "pictures/red/3.jpg").rename(folder / "pictures/red/new\nline, 猫.jpg")
     call("dvc", "repro", cwd=folder)
     return folder
 
@@ -86,11 +93,56 @@ def test_outputs_are_there_and_metrics_go_to_git(repository):
     }
 
 
+def test_changes_of_ones_own_pictures_are_noticed(tmp_path):
+    """As they are, under `dvc add`, and under `dvc import-url`."""
+    folder = make_repository(tmp_path / "repository")
+    own, elsewhere = folder / "pictures", tmp_path / "elsewhere"
+    for path in list(own.iterdir()):
+        path.rename(elsewhere.parent / path.name)
+    elsewhere.mkdir()
+    for label in ("green", "red"):
+        shutil.move(tmp_path / label, elsewhere)
+    shutil.copytree(elsewhere, own / "mine")
+    set_params(folder / "params.yaml", {"data": {"source": "pictures/mine"}})
+
+    def download() -> str:
+        said = call("dvc", "repro", "download", cwd=folder)
+        assert "didn't change, skipping" in call("dvc", "repro", "download", cwd=folder)
+        return said
+
+    assert "36 pictures found" in download()
+    (own / "mine/red/0.jpg").unlink()
+    assert "35 pictures found" in download()
+    call("dvc", "add", "pictures/mine", cwd=folder)
+    download()
+    (own / "mine/red/1.jpg").unlink()
+    assert "34 pictures found" in download()
+    set_params(folder / "params.yaml", {"data": {"source": "pictures/imported"}})
+    call("dvc", "import-url", str(elsewhere), "pictures/imported", cwd=folder)
+    assert "36 pictures found" in download()
+    (elsewhere / "green/0.jpg").unlink()
+    call("dvc", "update", "pictures/imported.dvc", cwd=folder)
+    assert "35 pictures found" in download()
+    ignored = call("git", "status", "--porcelain", "--untracked-files=all", "pictures", cwd=folder)
+    assert {line[3:] for line in ignored.splitlines() if line.startswith("?")} <= {
+        "pictures/mine.dvc",
+        "pictures/imported.dvc",
+        "pictures/.gitignore",
+    }
+
+
 def test_plots_can_be_drawn(repository):
     drawn = call("dvc", "plots", "show", "--out", "dvc_plots", cwd=repository)
     page = Path(drawn.strip().removeprefix("file://")).read_text()
-    for name in ("learning_curves.png", "confusion_matrix.png", "pictures.png"):
-        assert name in page
+    for name in (
+        "learning_curves",
+        "confusion_matrix",
+        "pictures",
+        "counts",
+        "sizes",
+        "quarantine",
+    ):
+        assert f"{name}.png" in page
     assert page.count("vega-lite") >= 4
 
 

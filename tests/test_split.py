@@ -1,9 +1,13 @@
+import json
+import shutil
+
 import pandas as pd
+from PIL import Image
 
-from tests.conftest import CLASSES, run_stage
+from tests.conftest import CLASSES, refusal, run_stage, set_params
 
 
-def test_row_i_is_manifest_row_i_and_every_class_is_everywhere(project):
+def test_row_i_is_manifest_row_i_and_every_class_is_everywhere(project, capsys):
     run_stage("download")
     run_stage("split")
     manifest, split = (pd.read_csv(f"data/{name}.csv") for name in ("manifest", "split"))
@@ -13,3 +17,53 @@ def test_row_i_is_manifest_row_i_and_every_class_is_everywhere(project):
     assert counts.sum().to_dict() == CLASSES
     assert set(counts.index) == {"train", "validation", "test"}
     assert (counts > 0).all(axis=None)
+    report = json.loads((project / "metrics/split.json").read_text())
+    assert report["pictures"] == {"found": 59, "quarantined": 0, "aside": 0, "used": 59}
+    assert report["classes"]["red"] == {**counts["red"].to_dict(), "aside": 0}
+    with Image.open(project / "metrics/split/counts.png") as picture:
+        assert picture.width == 960
+    assert "0 pictures are there as the same file more than once" in capsys.readouterr().out
+
+
+def given_splits(project):
+    """Arrange the pictures as a source that brings its own split, with one picture on two sides."""
+    root = project / "pictures"
+    for label in CLASSES:
+        for number, path in enumerate(sorted((root / label).iterdir())):
+            part = ("train", "train", "val", "test")[number % 4]
+            (root / part / label).mkdir(parents=True, exist_ok=True)
+            path.rename(root / part / label / path.name)
+        (root / label).rmdir()
+    first = sorted((root / "test/red").iterdir())[0]
+    shutil.copy(first, root / "train/red/copy of it.jpg")
+    return first.name
+
+
+def test_a_leaking_source_is_repaired(project):
+    given_splits(project)
+    run_stage("download")
+    run_stage("split")
+    split = pd.read_csv("data/split.csv").set_index("path")["split"]
+    assert split[split == "aside"].index.tolist() == ["train/red/copy of it.jpg"]
+    report = json.loads((project / "metrics/split.json").read_text())
+    assert report["divided_groups"] == {"before": 1, "after": 0}
+
+
+def test_a_leaking_source_is_refused(project):
+    name = given_splits(project)
+    set_params(project / "params.yaml", {"split": {"on_leak": "refuse"}})
+    run_stage("download")
+    assert refusal("split") == (
+        "error: 1 groups of equal or near pictures are in two of the source's own splits, the "
+        f"first as test/red/{name} and train/red/copy of it.jpg; remove one copy of each, or set "
+        "split.on_leak to repair in params.yaml"
+    )
+
+
+def test_too_few_pictures_of_a_class_are_named(project):
+    for path in sorted((project / "pictures/red").iterdir())[2:]:
+        path.unlink()
+    run_stage("download")
+    line = refusal("split")
+    assert line.startswith("error: class 'red' has 2 pictures and none of them falls into ")
+    assert "add some (shares vary by chance, 40 in a class are safe)" in line

@@ -11,6 +11,7 @@ from stages.lib import (
     fine_tuning,
     heads,
     params,
+    pictures,
     runtime,
     scores,
     sources,
@@ -21,6 +22,7 @@ from stages.lib.errors import UserError, run
 
 SCHEMAS = {
     "data": sources.Data,
+    "pictures": pictures.Pictures,
     "split": splitting.Split,
     "backbone": backbones.Backbone,
     "extract": features.Extract,

@@ -1,16 +1,30 @@
-"""Unpack zip and tar files of any usual compression; refuse members that would leave the folder."""
+"""Unpack zip and tar files of any usual compression; refuse members that would do harm."""
 
 import lzma
-import shutil
 import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
+
+from pydantic import Field
 
 from stages.lib.errors import UserError
+from stages.lib.params import Section
 
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+RATIO_FROM = 1 << 26  # bytes unpacked: up to that, blank pictures may well be packed tightly
+PIECE = 1 << 20  # bytes
+CUT = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how readable kinds begin
+OTHERS = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard"}
+
+
+class Limits(Section):
+    """What an archive may grow to, so that a small one cannot fill the disk."""
+
+    max_gigabytes: Annotated[float, Field(gt=0)]
+    max_ratio: Annotated[float, Field(gt=1)]
+    max_members: Annotated[int, Field(gt=0)]
 
 
 def is_archive(path: Path) -> bool:
@@ -18,46 +32,67 @@ def is_archive(path: Path) -> bool:
     return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
 
 
-def looks_like_one(path: Path) -> bool:
-    """Tell whether a file begins as a zip, gzip, bzip2 or xz file does, be it whole or not."""
-    with open(path, "rb") as file:
-        return file.read(6).startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
-
-
-def unpack(path: Path, folder: Path) -> None:
+def unpack(path: Path, folder: Path, limits: Limits, name: str) -> None:
     """Unpack the files and folders of `path` into `folder`, which must exist.
 
     A link inside a tar becomes a copy of the member that it points to. Raises UserError that names
-    the archive and the member when a member has an absolute path or `..`, is a device, links to
-    what is not in the archive, or is encrypted, and when the archive is damaged.
+    the archive by `name`, and the member, when a member has an absolute path or `..`, is a device,
+    links to what is not in the archive, or is encrypted; when the whole passes one of the limits,
+    counted while it is written and not as the archive says; and when the file is damaged or no
+    archive.
     """
+    if not is_archive(path):
+        raise UserError(f"{name}: {_why_not(path)}")
+    writer = _Writer(name, path.stat().st_size, folder, limits)
     try:
         if zipfile.is_zipfile(path):
-            _unpack_zip(path, folder)
+            _unpack_zip(path, writer)
         else:
-            _unpack_tar(path, folder)
-    except (*DAMAGE, NotImplementedError, OSError) as error:
+            _unpack_tar(path, writer)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        place = Path(error.filename).relative_to(folder).as_posix()
+        raise UserError(
+            f"{name}: {place!r} is a file and a folder at once; pack it again without"
+        ) from None
+    except (*DAMAGE, NotImplementedError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the archive's
-        raise UserError(f"{path}: damaged archive: {error}; fetch it again") from None
+        raise UserError(f"{name}: damaged archive: {error}; fetch it again") from None
 
 
-def _unpack_zip(path: Path, folder: Path) -> None:
+def _why_not(path: Path) -> str:
+    """Say what a file is that is no zip or tar archive, and what to do."""
+    with open(path, "rb") as file:
+        head = file.read(6)
+    if head.startswith(CUT):
+        return "damaged or incomplete archive; fetch it again"
+    for magic, name in OTHERS.items():
+        if head.startswith(magic):
+            return f"a {name} archive; pack it again as zip or tar.gz"
+    return (
+        "no zip or tar archive; name in data.source an archive, or the folder that holds the class "
+        "folders"
+    )
+
+
+def _unpack_zip(path: Path, writer: "_Writer") -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            target = _target(path, member.filename, folder)
+            target = writer.target(member.filename)
             if member.flag_bits & 1:
-                raise UserError(f"{path}: member {member.filename!r} is encrypted; unpack it first")
-            if member.is_dir():
+                raise UserError(
+                    f"{writer.name}: member {member.filename!r} is encrypted; unpack it first"
+                )
+            if member.filename.endswith("/"):
                 target.mkdir(parents=True, exist_ok=True)
             else:
-                _write(target, archive.open(member))
+                writer.write(target, archive.open(member))
 
 
-def _unpack_tar(path: Path, folder: Path) -> None:
+def _unpack_tar(path: Path, writer: "_Writer") -> None:
     with tarfile.open(path) as archive:
         for member in archive:
-            target = _target(path, member.name, folder)
+            target = writer.target(member.name)
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue
@@ -67,21 +102,47 @@ def _unpack_tar(path: Path, folder: Path) -> None:
                 source = None
             if source is None:
                 raise UserError(
-                    f"{path}: member {member.name!r} is a device or links to what is not in the "
-                    "archive; pack it again without"
+                    f"{writer.name}: member {member.name!r} is a device or links to what is "
+                    "not in the archive; pack it again without"
                 )
-            _write(target, source)
+            writer.write(target, source)
 
 
-def _target(path: Path, name: str, folder: Path) -> Path:
-    """Return where the member goes, or refuse it. Both kinds of slash part a name."""
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in (parts.parts or ("",))[0]:
-        raise UserError(f"{path}: member {name!r} would leave the folder; pack it again without")
-    return folder / parts
+class _Writer:
+    """Writes the members of one archive and counts what they come to."""
 
+    def __init__(self, name: str, packed: int, folder: Path, limits: Limits) -> None:
+        self.name, self.packed, self.folder, self.limits = name, packed, folder, limits
+        self.members = self.written = 0
 
-def _write(target: Path, source: BinaryIO) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source, open(target, "wb") as file:
-        shutil.copyfileobj(source, file)
+    def target(self, name: str) -> Path:
+        """Return where the next member goes, or refuse it. Both kinds of slash part a name."""
+        self.members += 1
+        if self.members > self.limits.max_members:
+            self._refuse(f"more than {self.limits.max_members} members", "max_members")
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in (parts.parts or ("",))[0]:
+            raise UserError(
+                f"{self.name}: member {name!r} would leave the folder; pack it again without"
+            )
+        return self.folder / parts
+
+    def write(self, target: Path, source: BinaryIO) -> None:
+        """Copy a member to its place."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source, open(target, "wb") as file:
+            while piece := source.read(PIECE):
+                self.written += len(piece)
+                if self.written > self.limits.max_gigabytes * 1e9:
+                    self._refuse(f"over {self.limits.max_gigabytes:g} GB unpacked", "max_gigabytes")
+                if self.written > max(RATIO_FROM, self.limits.max_ratio * self.packed):
+                    self._refuse(
+                        f"over {self.limits.max_ratio:g} times its size unpacked", "max_ratio"
+                    )
+                file.write(piece)
+
+    def _refuse(self, what: str, key: str) -> None:
+        raise UserError(
+            f"{self.name}: {what}, which may be an attack on the disk; raise data.archive.{key} in "
+            "params.yaml if it is not"
+        )

@@ -1,9 +1,10 @@
-"""Find the pictures of a folder, their labels and given splits, and check that each one decodes."""
+"""Look at every picture by its content: what it is, and whether it can be used."""
 
 import hashlib
 import os
-import unicodedata
+import stat
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -12,131 +13,244 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from stages.lib.duplicates import fingerprint
 from stages.lib.errors import UserError
+from stages.lib.layout import Found
+from stages.lib.pictures import Pictures, open_file, orientation, to_rgb
 
-GIVEN = {"train": "train", "validation": "validation", "test": "test"}
-# the other names that archives use
-GIVEN |= {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
-SOURCE = "params.yaml [data.source]"  # where a wrong layout is named
-FACTS = ["sha256", "format", "mode", "width", "height"]
+FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the picture
+MOVING = ("WEBP", "AVIF")  # of these a moving one is bad
+STRIP = 512  # rows
+NAMED = 3  # bad pictures in an error message
+HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12 brands
 
 
-class Found(NamedTuple):
-    """A picture as its place tells: its path, its class, and the split it came in ("" for none)."""
-
-    path: Path
-    label: str
-    given: str
+class BadPicture(Exception):
+    """Why a file cannot be used, in a few words."""
 
 
-def find(folder: Path) -> list[Found]:
-    """List the files below the class folders of CLASS/... or SPLIT/CLASS/..., sorted by path.
+class Facts(NamedTuple):
+    """What the manifest says of a picture.
 
-    Folders that only wrap the classes (an archive's top folder) are passed through. Hidden files,
-    `__MACOSX` and files beside the class folders are no pictures and are left out. Raises UserError
-    when there are fewer than two classes, one of them is empty, or split folders and others mix.
+    sha256 is of the file, pixel_sha256 of its size and RGB pixels as they will be used, phash the
+    perceptual hash of those (hexadecimal, "" for none). mode is Pillow's; width and height are in
+    pixels after turning; orientation is the EXIF value, 1 to 8; more_frames, "yes" or "", tells of
+    further frames or pages that are not used.
     """
-    folders = _folders(folder)
-    while len(folders) == 1 and _folders(folders[0]):
-        folders = _folders(folders[0])
-    splits = [each for each in folders if each.name.lower() in GIVEN]
-    if splits and len(splits) < len(folders):
-        other = next(each.name for each in folders if each not in splits)
-        raise UserError(f"{SOURCE}: folder {other!r} stands beside split folders; move it")
-    if splits:
-        found = [
-            Found(path, kind.name, GIVEN[split.name.lower()])
-            for split in splits
-            for kind in _folders(split)
-            for path in _files(kind)
-        ]
-    else:
-        found = [Found(path, kind.name, "") for kind in folders for path in _files(kind)]
-    _check_classes(sorted({each.label for each in found}))
-    for each in found:
-        if not _is_utf8(each.path):
-            raise UserError(f"{os.fsencode(each.path)!r}: this name is not UTF-8; rename the file")
-    return sorted(found)
+
+    sha256: str
+    pixel_sha256: str
+    phash: str
+    format: str
+    mode: str
+    width: int
+    height: int
+    orientation: int
+    more_frames: str
 
 
-def left_out(folder: Path, found: list[Found]) -> int:
-    """Count the files below `folder` that `find` took for no pictures."""
-    return sum(path.is_file() for path in folder.rglob("*")) - len(found)
+def check(
+    found: list[Found], root: Path, inspect: Callable[[Path], Facts], workers: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Inspect every picture and return the manifest and the quarantine, together one row for each.
 
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        return bool(str(path).encode())
-    except UnicodeEncodeError:
-        return False
-
-
-def _folders(folder: Path) -> list[Path]:
-    names = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [path for path in names if not path.name.startswith((".", "__MACOSX"))]
-
-
-def _files(folder: Path) -> list[Path]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    files = [path for path in files if not _is_clutter(path.relative_to(folder))]
-    if not files:
-        raise UserError(f"{SOURCE}: class folder {folder.name!r} is empty; fill it or leave it out")
-    return files
-
-
-def _is_clutter(path: Path) -> bool:
-    return path.name == "Thumbs.db" or any(part.startswith(".") for part in path.parts)
-
-
-def _check_classes(labels: list[str]) -> None:
-    if len(labels) < 2:
-        raise UserError(
-            f"{SOURCE}: {len(labels)} class folders found ({', '.join(labels) or 'none'}), at "
-            "least 2 are needed; name the folder that holds them, pictures in CLASS/picture"
-        )
-    seen = {}
-    for label in labels:
-        other = seen.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
-        if other != label:
-            raise UserError(f"{SOURCE}: class folders {other!r} and {label!r} differ only in case")
-
-
-def check(found: list[Found], root: Path, workers: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decode every picture and return the manifest and the quarantine, together one row for each.
-
-    manifest: path (below `root`), label, given_split, and what the picture is: sha256 of the file,
-    format, mode, width, height in pixels. quarantine: path, label, reason.
+    manifest: path (below `root`), label, given_split, and the picture's Facts. quarantine: path,
+    label, reason. Works on `workers` threads and shows a progress bar on a terminal.
     """
-    with ThreadPoolExecutor(workers) as pool:
-        outcomes = pool.map(inspect, [each.path for each in found])
-        outcomes = list(tqdm(outcomes, total=len(found), desc="check pictures", disable=None))
+
+    def judge(path: Path) -> Facts | str:
+        try:
+            return inspect(path)
+        except BadPicture as reason:
+            return str(reason)
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the pixels count
+        try:
+            outcomes = pool.map(judge, [each.path for each in found])
+            bar = tqdm(outcomes, total=len(found), desc="audit", unit=" pictures", disable=None)
+            outcomes = list(bar)
+        finally:
+            pool.shutdown(cancel_futures=True)
     good, bad = [], []
-    for (path, label, given), (facts, reason) in zip(found, outcomes):
+    for (path, label, given), outcome in zip(found, outcomes):
         place = [path.relative_to(root).as_posix(), label]
-        if reason:
-            bad.append([*place, reason])
+        if isinstance(outcome, str):
+            bad.append([*place, outcome])
         else:
-            good.append([*place, given, *facts])
-    manifest = pd.DataFrame(good, columns=["path", "label", "given_split", *FACTS])
+            good.append([*place, given, *outcome])
+    manifest = pd.DataFrame(good, columns=["path", "label", "given_split", *Facts._fields])
     return manifest, pd.DataFrame(bad, columns=["path", "label", "reason"])
 
 
-def inspect(path: Path) -> tuple[list, str]:
-    """Decode one file. Return its facts and "", or no facts and why it is no picture."""
+def part_contradictions(
+    manifest: pd.DataFrame, quarantine: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Move every picture that is there under two classes from the manifest to the quarantine."""
+    classes = manifest.groupby("pixel_sha256")["label"].transform("nunique")
+    bad = manifest[classes > 1]
+    other = {
+        digest: rows.drop_duplicates("label")[["label", "path"]].to_numpy().tolist()
+        for digest, rows in bad.groupby("pixel_sha256")
+    }
+    reasons = []
+    for row in bad.itertuples():
+        label, path = next(each for each in other[row.pixel_sha256] if each[0] != row.label)
+        reasons.append(f"the same picture is under class {label!r} as {path}")
+    moved = bad[["path", "label"]].assign(reason=reasons)
+    both = pd.concat([quarantine, moved]).sort_values("path", ignore_index=True)
+    return manifest[classes <= 1].reset_index(drop=True), both
+
+
+def refuse(
+    found: list[Found], manifest: pd.DataFrame, bad: pd.DataFrame, on_bad: str, max_bad: float
+) -> None:
+    """Raise UserError when there is more that is bad than the user wants to go on without.
+
+    With `on_bad: fail` that is anything, with quarantine more than the share `max_bad`; and always
+    when a class has nothing else.
+    """
+    first = "; ".join(f"{row.path} ({row.reason})" for row in bad.head(NAMED).itertuples())
+    known = f"{first}{' ...' if len(bad) > NAMED else ''}; all are in data/quarantine.csv"
+    if len(bad) and on_bad == "fail":
+        raise UserError(
+            f"{len(bad)} of {len(found)} pictures cannot be used: {known}; mend or remove them, or "
+            "set data.on_bad to quarantine in params.yaml"
+        )
+    if len(bad) > max_bad * len(found):
+        raise UserError(
+            f"{len(bad)} of {len(found)} pictures cannot be used, more than data.max_bad "
+            f"({max_bad:g}) allows: {known}; mend or remove them, or raise it in params.yaml"
+        )
+    lost = sorted({each.label for each in found} - set(manifest["label"]))
+    if lost:
+        raise UserError(
+            f"class {lost[0]!r} has no usable picture left: {known}; mend them, or remove the class"
+        )
+
+
+def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> dict[str, int]:
+    """Return how many files were found (= used + quarantined), skipped, and of special kinds."""
+    return {
+        "found": len(manifest) + len(quarantine),
+        "used": len(manifest),
+        "quarantined": len(quarantine),
+        "skipped": skipped,
+        "more_frames": int((manifest["more_frames"] == "yes").sum()),
+        "turned_by_exif": int((manifest["orientation"] != 1).sum()),
+    }
+
+
+def summary(counts: dict[str, int]) -> str:
+    """Say in a few lines what `counts` holds."""
+    lines = ["{found} pictures found = {used} used + {quarantined} quarantined"]
+    if counts["skipped"]:
+        lines.append("{skipped} other files skipped: hidden, or not in a class folder")
+    if counts["more_frames"]:
+        lines.append("{more_frames} have more frames or pages; the first of each is used")
+    if counts["turned_by_exif"]:
+        lines.append("{turned_by_exif} have an EXIF orientation (see pictures.upright)")
+    return "\n".join(lines).format(**counts)
+
+
+def inspect(path: Path, root: Path, settings: Pictures, min_side: int, max_pixels: int) -> Facts:
+    """Decode one file, which lies below `root`, and return its facts.
+
+    Raises BadPicture when it is no file of its own, is not one whole picture of a known format, or
+    has a side under `min_side` or more than `max_pixels` (both in pixels, seen before decoding).
+    """
+    _check_file(path, root)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the pixels count
-            with Image.open(path) as picture:
-                picture.load()
-        if picture.mode in UNKNOWN_RANGE:
-            return (
-                [],
-                f"values of mode {picture.mode} have no known range; save it with 8 or 16 bits",
+        with open_file(path) as picture:
+            _check_header(picture, min_side, max_pixels)
+            more = picture.format in FIRST_FRAME and getattr(picture, "is_animated", False)
+            if picture.format == "PNG":
+                _verify(path)
+            rgb = to_rgb(picture, settings)
+            return Facts(
+                sha256=_sha256(path),
+                pixel_sha256=_pixel_sha256(rgb),
+                phash=fingerprint(rgb),
+                format=picture.format,
+                mode=picture.mode,
+                width=rgb.width,
+                height=rgb.height,
+                orientation=orientation(picture),
+                more_frames="yes" if more else "",
             )
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return [digest, picture.format, picture.mode, *picture.size], ""
+    except BadPicture:
+        raise
     except UnidentifiedImageError:
-        return [], "no known picture format"
+        raise BadPicture(_what_else(path)) from None
     except Exception as error:  # decoders raise all kinds; whichever it is, this is no picture
-        return [], " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__
+        said = " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__
+        raise BadPicture(f"damaged: {said}") from None
+
+
+def _check_file(path: Path, root: Path) -> None:
+    if path.is_symlink():
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            raise BadPicture("a link that leads nowhere") from None
+        if not target.is_relative_to(root.resolve()):
+            raise BadPicture("a link that leads out of the source; put the file itself there")
+    kind = os.stat(path)
+    if stat.S_ISDIR(kind.st_mode):
+        raise BadPicture("a link to a folder; put the files themselves there")
+    if not stat.S_ISREG(kind.st_mode):
+        raise BadPicture("a device, pipe or socket, not a file")
+    if kind.st_size == 0:
+        raise BadPicture("empty file")
+
+
+def _check_header(picture: Image.Image, min_side: int, max_pixels: int) -> None:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise BadPicture(
+            f"{width} x {height} pixels are more than data.max_megapixels ({max_pixels / 1e6:g}) "
+            "allows"
+        )
+    if min(width, height) < min_side:
+        raise BadPicture(f"{width} x {height} pixels: a side is under data.min_side ({min_side})")
+    if picture.format in MOVING and getattr(picture, "is_animated", False):
+        raise BadPicture(f"a moving {picture.format}; save the frame that is meant")
+    if picture.mode in UNKNOWN_RANGE:
+        raise BadPicture(
+            f"values of mode {picture.mode} have no known range; save it with 8 or 16 bits"
+        )
+
+
+def _verify(path: Path) -> None:
+    """Compare a PNG's checksums, which decoding leaves out. Raises what Pillow raises."""
+    with open_file(path) as picture:
+        picture.verify()
+
+
+def _what_else(path: Path) -> str:
+    """Say what a file is that Pillow does not know."""
+    with open(path, "rb") as file:
+        head = file.read(512)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page, not a picture; fetch it again"
+    if text.startswith((b"<svg", b"<?xml")):
+        return "SVG or another XML file; save it as PNG"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
+        return "HEIC, which Pillow cannot read; save it as JPEG or PNG"
+    return "no known picture format"
+
+
+def _pixel_sha256(picture: Image.Image) -> str:
+    """Digest the size and the pixels, in strips, as a large picture is not to be there twice."""
+    width, height = picture.size
+    digest = hashlib.sha256(f"{width} x {height}".encode())
+    for top in range(0, height, STRIP):
+        digest.update(picture.crop((0, top, width, min(top + STRIP, height))).tobytes())
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

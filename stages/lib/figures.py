@@ -12,8 +12,9 @@ plt.switch_backend("Agg")  # files only, also where there is a screen
 plt.rcParams["text.parse_math"] = False  # class names may have dollar signs
 
 # Okabe and Ito's palette (2008), which colour-blind people can tell apart
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 COUNTS_UP_TO = 25  # classes: more numbers than that cannot be read
+NAME = 16  # letters of a class name over a picture
 INCH = 120  # pixels
 
 
@@ -82,15 +83,18 @@ def sheet(
         axis.axis("off")
     for axis, picture, actual, guess in zip(axes.flat, pixels, truth, predicted):
         axis.imshow(picture)
-        title = _short(classes[actual])
+        title = shorten(classes[actual], NAME)
         if actual != guess:
-            title += f"\ntaken for {_short(classes[guess])}"
+            title += f"\ntaken for {shorten(classes[guess], NAME)}"
         axis.set_title(title, fontsize=8, color="black" if actual == guess else ORANGE)
     return figure
 
 
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+def shorten(name: str, length: int, keep_end: bool = False) -> str:
+    """Cut a name to `length` letters, with an ellipsis where some are left out."""
+    if len(name) <= length:
+        return name
+    return f"…{name[1 - length :]}" if keep_end else f"{name[: length - 1]}…"
 
 
 def first_of_each_class(truth: np.ndarray, count: int) -> np.ndarray:

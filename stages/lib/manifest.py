@@ -18,6 +18,45 @@ def read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
 
 
+def with_groups(manifest: pd.DataFrame, path: Path | None) -> pd.DataFrame:
+    """Return the manifest with a column `group` after given_split, "" for pictures in none.
+
+    `path` is a CSV file with the columns path (as in the manifest) and group, for example one
+    patient or one video. Raises UserError when it is missing or names a path that is not there.
+    """
+    groups = pd.Series("", index=manifest["path"])
+    if path:
+        table = _read_groups(path)
+        strange = ~table["path"].isin(manifest["path"])
+        if strange.any():
+            raise UserError(
+                f"{path}: {table.loc[strange, 'path'].iloc[0]!r} is no usable picture's path; "
+                "write paths as data/manifest.csv does"
+            )
+        groups.update(table.set_index("path")["group"])
+    columns = manifest.columns.get_loc("given_split") + 1
+    with_group = manifest.copy()
+    with_group.insert(columns, "group", groups.to_numpy())
+    return with_group
+
+
+def _read_groups(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)[["path", "group"]]
+    except FileNotFoundError:
+        raise UserError(
+            f"params.yaml [data.groups]: {str(path)!r} is missing; give its place in the source"
+        ) from None
+    except (KeyError, ValueError) as error:  # no such column, no CSV, no text
+        raise UserError(
+            f"{path}: {error}; write a CSV table with the columns path and group"
+        ) from None
+    twice = table["path"].duplicated()
+    if twice.any():
+        raise UserError(f"{path}: {table.loc[twice, 'path'].iloc[0]!r} is there twice; keep one")
+    return table
+
+
 def read_split(split_path: Path, manifest: pd.DataFrame) -> pd.Series:
     """Return the split of each manifest row, in the manifest's order.
 

@@ -58,7 +58,10 @@ def load(schema: type[AnySection], section: str, path: Path = PARAMS) -> AnySect
 
 def describe(error: dict, section: str, schema: type[Section]) -> str:
     """Say in one line which key pydantic complains about, and what would be right."""
-    key = str(error["loc"][0]) if error["loc"] else ""
+    *above, key = map(str, error["loc"] or [""])
+    for name in above:  # a key of a section in a section is known to that one
+        inner = getattr(schema.model_fields.get(name), "annotation", None)
+        schema = inner if isinstance(inner, type) and issubclass(inner, Section) else schema
     where = f"[{'.'.join([section, *map(str, error['loc'])])}]"
     if error["type"] == "missing":
         return f"{where}: this key is missing"

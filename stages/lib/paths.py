@@ -4,10 +4,15 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 
+DOWNLOADS = Path("data/partial-download")  # until download has ended well
+UNPACKED = Path("data/partial-unpacked")  # while download runs
 RAW = Path("data/raw")
 MANIFEST = Path("data/manifest.csv")
 QUARANTINE = Path("data/quarantine.csv")
+DOWNLOAD_REPORT = Path("metrics/download")
 SPLIT = Path("data/split.csv")
+SPLIT_REPORT = Path("metrics/split.json")
+SPLIT_FIGURES = Path("metrics/split")
 BACKBONE = Path("models/backbone.weights.h5")
 FEATURES = Path("data/features")
 PIXELS = Path("data/partial-pixels")  # while fine_tune runs

@@ -4,34 +4,73 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image, ImageOps
+from pydantic import Field
 from tqdm import tqdm
 
-TRANSPARENT_SHOWS = (255, 255, 255)
+from stages.lib.params import Section
+
+# What is recognised, by content. Pillow knows more, some by calling other programs (EPS). A JPEG
+# may hold several views of one scene (MPO); its first is the picture.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+ORIENTATION = 0x0112  # EXIF tag
+Image.init()  # now, because threads that open their first picture at once trip over one another
+# The audit checks data.max_megapixels before anything is decoded; Pillow's own limit would be a
+# second one, at another number of pixels.
+Image.MAX_IMAGE_PIXELS = None
+
+Level = Annotated[int, Field(ge=0, le=255)]
 
 
-def load(path: Path, size: int) -> np.ndarray:
-    """Return a picture as uint8 (size, size, 3), RGB 0..255, turned upright as its EXIF data says.
+class Pictures(Section):
+    """How a file becomes pixels."""
+
+    upright: bool
+    background: Annotated[list[Level], Field(min_length=3, max_length=3)]
+
+
+def open_file(path: Path) -> Image.Image:
+    """Read a picture's header. Raises OSError when it is of none of FORMATS, whatever its name."""
+    return Image.open(path, formats=FORMATS)
+
+
+def load(path: Path, size: int, settings: Pictures) -> np.ndarray:
+    """Return a picture as uint8 (size, size, 3), RGB 0..255, as `to_rgb` gives it.
 
     The whole picture is squeezed to a square with Pillow's bilinear filter, which averages when it
     shrinks. Raises OSError when the file cannot be decoded.
     """
-    with Image.open(path) as picture:
-        upright = ImageOps.exif_transpose(picture)
-        return np.asarray(to_rgb(upright).resize((size, size), Image.Resampling.BILINEAR))
+    with open_file(path) as picture:
+        rgb = to_rgb(picture, settings)
+        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """Convert any mode to RGB: what is transparent shows white, 16 bits are scaled down to 8."""
+def to_rgb(picture: Image.Image, settings: Pictures) -> Image.Image:
+    """Convert a picture of any mode to RGB.
+
+    Transparent places show `background` (RGB 0..255), 16 bits are scaled down to 8, and with
+    `upright` the picture is turned as its EXIF data says. A moving one gives its first frame. Where
+    nothing is to be done this is `picture` itself. Raises what Pillow's decoders raise.
+    """
+    picture.load()
+    if settings.upright and orientation(picture) != 1:
+        picture = ImageOps.exif_transpose(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, (*TRANSPARENT_SHOWS, 255))
+        ground = Image.new("RGBA", picture.size, (*settings.background, 255))
         return Image.alpha_composite(ground, picture).convert("RGB")
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype("uint8"))
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none or a wrong one."""
+    value = picture.getexif().get(ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
 
 
 def slices(count: int, batch_size: int) -> list[slice]:
@@ -46,7 +85,12 @@ def slices(count: int, batch_size: int) -> list[slice]:
 
 
 def batches(
-    paths: Sequence[Path], size: int, batch_size: int, workers: int, progress: str
+    paths: Sequence[Path],
+    size: int,
+    settings: Pictures,
+    batch_size: int,
+    workers: int,
+    progress: str,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Decode ahead on `workers` threads; yield each batch's rows and uint8 (k, size, size, 3).
 
@@ -54,7 +98,7 @@ def batches(
     """
 
     def stack(rows: slice) -> np.ndarray:
-        return np.stack([load(path, size) for path in paths[rows]])
+        return np.stack([load(path, size, settings) for path in paths[rows]])
 
     bar = tqdm(total=len(paths), desc=progress, unit=" pictures", disable=None)
     with ThreadPoolExecutor(workers) as pool, bar:
@@ -73,7 +117,12 @@ def batches(
 
 
 def decode(
-    paths: Sequence[Path], rows: np.ndarray, size: int, workers: int, file: Path
+    paths: Sequence[Path],
+    rows: np.ndarray,
+    size: int,
+    settings: Pictures,
+    workers: int,
+    file: Path,
 ) -> np.ndarray:
     """Decode some of the pictures into a new `.npy` file and return it memory-mapped.
 
@@ -82,6 +131,7 @@ def decode(
     """
     shape = (len(paths), size, size, 3)
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype="uint8", shape=shape)
-    for part, batch in batches([paths[row] for row in rows], size, 32, workers, "decode"):
+    wanted = [paths[row] for row in rows]
+    for part, batch in batches(wanted, size, settings, 32, workers, "decode"):
         pixels[rows[part]] = batch
     return pixels

@@ -1,19 +1,18 @@
-"""Bring the pictures of `data.source` into one folder: the digits, a folder, an archive, a URL."""
+"""Bring the pictures of `data.source` to where they can be read: a name, a path, an address."""
 
-import shutil
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-import requests
-from pydantic import AfterValidator, Field
-from tqdm import tqdm
+from pydantic import AfterValidator, Field, StringConstraints
 
-from stages.lib import archive, files
+from stages.lib import archive, transfer
 from stages.lib.errors import UserError
+from stages.lib.named_sources import NAMED, Named, write_digits
 from stages.lib.params import Section
 
-TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of the answer
-PIECE = 1 << 20  # bytes
+KEY = "params.yaml [data.source]"
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 def _check_outside(source: str) -> str:
@@ -24,82 +23,100 @@ def _check_outside(source: str) -> str:
 
 
 class Data(Section):
-    """What to download, and what to do with files that are no readable pictures."""
+    """Where the pictures come from, and what to do with files that are no usable ones."""
 
     source: Annotated[str, Field(min_length=1), AfterValidator(_check_outside)]
+    sha256: Digest | None
+    groups: Annotated[str, Field(min_length=1)] | None
     on_bad: Literal["fail", "quarantine"]
+    max_bad: Annotated[float, Field(ge=0, le=1)]
+    min_side: Annotated[int, Field(ge=1)]
+    max_megapixels: Annotated[float, Field(gt=0)]
+    archive: archive.Limits
 
 
-def fetch(source: str, folder: Path) -> None:
-    """Fill the new `folder` with the pictures of `source`, in the folders they came in.
+def fetch(settings: Data, scratch: Path, downloads: Path) -> Path:
+    """Return the folder that holds the pictures, in class folders, of `settings.source`.
 
-    A source folder is copied and never changed. Raises UserError when there is no such source.
+    A folder of the user's is returned as it is. All else is unpacked or written into `scratch`, an
+    empty folder; what comes over http(s) is kept in `downloads` until the caller removes it.
+    Raises UserError when there is no such source, or it has another SHA-256 than `settings` say.
     """
+    source = settings.source
+    folder = scratch / "unpacked"
+    folder.mkdir()
+    is_folder = Path(source).is_dir()
+    if settings.sha256 and (source == "digits" or is_folder):
+        raise UserError(
+            f"params.yaml [data.sha256]: {source!r} is no single file, so it has no such digest; "
+            "set data.sha256 to null"
+        )
     if source == "digits":
         write_digits(folder)
-    elif source.startswith(("http://", "https://")):
-        with files.scratch(folder.with_name("partial-download")) as scratch:
-            _unpack(download(source, scratch / "archive"), folder, source)
-    elif folder.resolve().is_relative_to(Path(source).resolve()):
-        raise UserError(
-            f"params.yaml [data.source]: {source!r} contains this project's outputs; name the "
-            "folder that holds the class folders"
-        )
-    elif Path(source).is_dir():
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".*"))
-    elif Path(source).is_file():
-        _unpack(Path(source), folder, source)
+        return folder
+    if is_folder:
+        return _own_folder(Path(source))
+    if source in NAMED:
+        return _named(NAMED[source], settings, folder, downloads)
+    if source.startswith(("http://", "https://")):
+        found = transfer.download(source, downloads / "archive", settings.sha256)
+        _announce(source, found, settings.sha256)
+        path = downloads / "archive"
+    elif "://" in source:
+        path = transfer.fetch_objects(source, scratch)
+        if path.is_dir():
+            return path
+        _check_digest(path, settings.sha256, source)
     else:
+        path = Path(source)
+        _check_there(path)
+        _check_digest(path, settings.sha256, source)
+    archive.unpack(path, folder, settings.archive, source)
+    return folder
+
+
+def _own_folder(path: Path) -> Path:
+    if Path("data").resolve().is_relative_to(path.resolve()):
         raise UserError(
-            f"params.yaml [data.source]: {source!r} is neither 'digits' nor a folder, an archive "
-            "or a URL; check the path"
+            f"{KEY}: {str(path)!r} contains this project's outputs; name the folder that holds the "
+            "class folders"
         )
-
-
-def _unpack(path: Path, folder: Path, source: str) -> None:
-    if not archive.is_archive(path) and archive.looks_like_one(path):
-        raise UserError(f"{source}: damaged or incomplete archive; fetch it again")
-    if not archive.is_archive(path):
-        raise UserError(
-            f"params.yaml [data.source]: {source!r} is no zip or tar archive; name an archive or "
-            "the folder that holds the class folders"
-        )
-    folder.mkdir(parents=True)
-    archive.unpack(path, folder)
-
-
-def write_digits(folder: Path) -> None:
-    """Write scikit-learn's 1,797 digits as 8x8 grey PNG files: CLASS/NUMBER.png, grey 0..255.
-
-    The digits are the test part of E. Alpaydin and C. Kaynak's "Optical Recognition of Handwritten
-    Digits", UCI Machine Learning Repository, 1998; scikit-learn gives grey levels 0..16.
-    """
-    import numpy as np
-    from PIL import Image
-    from sklearn.datasets import load_digits  # takes a second to import, and few sources need it
-
-    digits = load_digits()
-    grey = np.round(digits.images * (255 / 16)).astype("uint8")
-    for number, (picture, label) in enumerate(zip(grey, digits.target)):
-        path = folder / str(label) / f"{number:04d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path)
-
-
-def download(url: str, path: Path) -> Path:
-    """Fetch `url` into the file `path` with a progress bar, and return `path`.
-
-    Raises UserError that names the URL and the cause: no answer, an HTTP error, a body shorter than
-    its Content-Length (which urllib3 checks).
-    """
-    try:
-        with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
-            answer.raise_for_status()
-            length = int(answer.headers.get("Content-Length", 0)) or None
-            bar = tqdm(total=length, unit="B", unit_scale=True, desc="download", disable=None)
-            with open(path, "wb") as file, bar:
-                for piece in answer.iter_content(PIECE):
-                    bar.update(file.write(piece))
-    except requests.RequestException as error:
-        raise UserError(f"{url}: {error}; check the address and the network") from None
     return path
+
+
+def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:
+    wanted = settings.sha256 or named.sha256
+    path = downloads / "archive"
+    print(f"{settings.source}: {named.size / 1e6:.0f} MB from {named.url}", flush=True)
+    found = transfer.download(named.url, path, wanted, named.size)
+    _announce(named.url, found, wanted)
+    archive.unpack(path, folder, settings.archive, named.url)
+    return named.arrange(folder)
+
+
+def _announce(url: str, found: str, wanted: str | None) -> None:
+    if not wanted:
+        print(f"{url} has no known digest; to accept these bytes only, put into params.yaml:")
+        print(f"  sha256: {found}", flush=True)
+
+
+def _check_digest(path: Path, wanted: str | None, source: str) -> None:
+    if wanted and (found := transfer.digest(path)) != wanted:
+        raise UserError(
+            f"{source}: its SHA-256 is {found} and not {wanted}, so these are other bytes; check "
+            "the file, and data.sha256 in params.yaml"
+        )
+
+
+def _check_there(path: Path) -> None:
+    if path.is_file():
+        return
+    if path.with_name(f"{path.name}.dvc").is_file():
+        raise UserError(f"{KEY}: {str(path)!r} is not here yet; run `dvc pull {path}.dvc`")
+    known = ["digits", *NAMED]
+    near = get_close_matches(str(path), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"names are {', '.join(known)}"
+    raise UserError(
+        f"{KEY}: {str(path)!r} is no known name and neither a folder, an archive nor an address; "
+        f"check the path ({hint})"
+    )

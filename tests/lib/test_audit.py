@@ -1,85 +1,24 @@
+import functools
 import hashlib
 import os
-from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.lib import audit
+from stages.lib import audit, layout, pictures
 from stages.lib.errors import UserError
 from tests.conftest import draw_pictures
 
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
 
 
-def places(root: Path) -> list[tuple[str, str, str]]:
-    found = audit.find(root)
-    return [(each.path.relative_to(root).as_posix(), each.label, each.given) for each in found]
-
-
-def test_class_folders(tmp_path):
-    touch(tmp_path, "b/2.png", "b/1.jpg", "a é/deep/3.png", "notes.txt")
-    assert places(tmp_path) == [
-        ("a é/deep/3.png", "a é", ""),
-        ("b/1.jpg", "b", ""),
-        ("b/2.png", "b", ""),
-    ]
-
-
-def test_split_folders_below_an_archives_top_folder(tmp_path):
-    touch(tmp_path, "pets/train/cat/1", "pets/train/dog/2", "pets/vectorize.py", "pets/val/cat/3")
-    touch(tmp_path, "pets/val/dog/4", "pets/Test/cat/5", "pets/Test/dog/6", "__MACOSX/pets/._1")
-    assert [(label, given) for _, label, given in places(tmp_path)] == [
-        ("cat", "test"),
-        ("dog", "test"),
-        ("cat", "train"),
-        ("dog", "train"),
-        ("cat", "validation"),
-        ("dog", "validation"),
-    ]
-
-
-def test_clutter_is_no_picture(tmp_path):
-    touch(tmp_path, "a/1.png", "a/.DS_Store", "a/Thumbs.db", "b/2.png", ".git/x", "b/.x/y")
-    assert [place for place, _, _ in places(tmp_path)] == ["a/1.png", "b/2.png"]
-
-
-def test_what_is_left_out_is_counted(tmp_path):
-    touch(tmp_path, "a/1.png", "a/.DS_Store", "b/2.png", "notes.txt")
-    assert audit.left_out(tmp_path, audit.find(tmp_path)) == 2
-
-
-def test_a_name_that_is_not_utf8_is_refused(tmp_path):
-    touch(tmp_path, "a/1.png", "b/2.png")
-    os.rename(tmp_path / "b/2.png", os.fsencode(tmp_path) + b"/b/\xff.png")
-    with pytest.raises(UserError, match=r"xff\.png.* is not UTF-8; rename the file"):
-        audit.find(tmp_path)
-
-
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_values_without_a_known_range_are_bad(tmp_path, mode):
-    Image.new(mode, (5, 5), 3).save(tmp_path / "x.tif")
-    assert audit.inspect(tmp_path / "x.tif")[1].startswith(f"values of mode {mode} have no known")
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        (["a/1.png"], r"1 class folders found \(a\), at least 2 are needed"),
-        (["1.png"], r"0 class folders found \(none\)"),
-        (["a/1.png", "b/.hidden"], "class folder 'b' is empty; fill it or leave it out"),
-        (["train/a/1", "train/b/1", "c/1"], "folder 'c' stands beside split folders"),
-        (["Cat/1", "cat/1", "dog/1"], "'Cat' and 'cat' differ only in case"),
-    ],
-)
-def test_a_layout_that_cannot_be_meant_is_refused(tmp_path, files, message):
-    touch(tmp_path, *files)
-    with pytest.raises(UserError, match=message):
-        audit.find(tmp_path)
+def check(root, workers: int = 3):
+    found, _ = layout.find(root)
+    inspect = functools.partial(
+        audit.inspect, root=root, settings=SETTINGS, min_side=5, max_pixels=10_000
+    )
+    return found, *audit.check(found, root, inspect, workers)
 
 
 def test_every_picture_is_used_or_quarantined_with_its_reason(tmp_path):
@@ -88,21 +27,87 @@ def test_every_picture_is_used_or_quarantined_with_its_reason(tmp_path):
     (tmp_path / "red/cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "red/page.jpg").write_text("<html>")
     (tmp_path / "green/none.png").touch()
+    Image.new("L", (101, 100)).save(tmp_path / "green/large.png")
     Image.new("L", (9, 7)).save(tmp_path / "green/grey.jpg", "PNG")
-    manifest, quarantine = audit.check(audit.find(tmp_path), tmp_path, workers=3)
+    found, manifest, quarantine = check(tmp_path)
 
-    assert (len(manifest), len(quarantine)) == (9, 3)
-    assert list(quarantine["path"]) == ["green/none.png", "red/cut.jpg", "red/page.jpg"]
-    assert quarantine["reason"].str.contains("^no known picture format$|[Tt]runcated").all()
+    assert (len(found), len(manifest), len(quarantine)) == (13, 9, 4)
+    bad = ["green/large.png", "green/none.png", "red/cut.jpg", "red/page.jpg"]
+    assert list(quarantine["path"]) == bad
     assert not quarantine["reason"].str.contains(os.sep + "green").any()
     assert list(manifest["path"]) == sorted(manifest["path"])
     first = manifest.set_index("path").loc["red/0.jpg"]
     assert first["sha256"] == hashlib.sha256(whole).hexdigest()
-    assert (first["format"], first["mode"], first["width"], first["height"]) == (
-        "JPEG",
-        "RGB",
-        37,
-        31,
-    )
+    kind = ["format", "mode", "width", "height", "orientation", "more_frames"]
+    assert first[kind].tolist() == ["JPEG", "RGB", 37, 31, 1, ""]
     grey = manifest.set_index("path").loc["green/grey.jpg"]
-    assert (grey["format"], grey["mode"], grey["width"], grey["height"]) == ("PNG", "L", 9, 7)
+    assert grey[kind].tolist() == ["PNG", "L", 9, 7, 1, ""]
+
+
+def test_equal_pixels_are_seen_through_another_format_and_another_turn(tmp_path):
+    draw_pictures(tmp_path, {"red": 1, "green": 2})
+    with Image.open(tmp_path / "red/0.jpg") as picture:
+        picture.load()
+    picture.save(tmp_path / "red/copy.png")
+    picture.save(tmp_path / "red/copy.bmp")
+    exif = picture.getexif()
+    exif[0x0112] = 3
+    picture.transpose(Image.Transpose.ROTATE_180).save(tmp_path / "red/turned.png", exif=exif)
+    _, manifest, _ = check(tmp_path)
+    assert manifest["sha256"].nunique() == 6
+    assert manifest.groupby("label")["pixel_sha256"].nunique().to_dict() == {"red": 1, "green": 2}
+    assert manifest.set_index("path").loc["red/turned.png", "orientation"] == 3
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 8)])
+def test_the_shape_is_part_of_what_is_compared(shape):
+    other = Image.new("RGB", (8, 3))
+    assert audit._pixel_sha256(Image.new("RGB", shape)) != audit._pixel_sha256(other)
+
+
+def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
+    picture = Image.effect_noise((13, 17), 50).convert("RGB")
+    whole = audit._pixel_sha256(picture)
+    monkeypatch.setattr(audit, "STRIP", 4)
+    assert audit._pixel_sha256(picture) == whole
+
+
+def rows(*places: tuple[str, str]) -> pd.DataFrame:
+    paths = [f"{label}/{number}" for number, (label, _) in enumerate(places)]
+    labels, digests = zip(*places)
+    return pd.DataFrame({"path": paths, "label": labels, "pixel_sha256": digests})
+
+
+def test_the_same_picture_under_two_classes_is_bad_under_both():
+    manifest = rows(("cat", "x"), ("cat", "y"), ("cat", "y"), ("dog", "y"), ("dog", "z"))
+    quarantine = pd.DataFrame([["cat/a", "cat", "empty file"]], columns=["path", "label", "reason"])
+    good, bad = audit.part_contradictions(manifest, quarantine)
+    assert good["path"].tolist() == ["cat/0", "dog/4"]
+    assert bad["path"].tolist() == ["cat/1", "cat/2", "cat/a", "dog/3"]
+    reasons = dict(zip(bad["path"], bad["reason"]))
+    assert reasons["cat/2"] == "the same picture is under class 'dog' as dog/3"
+    assert reasons["dog/3"] == "the same picture is under class 'cat' as cat/1"
+    assert reasons["cat/a"] == "empty file"
+
+
+def refuse(bad: int, on_bad: str, max_bad: float, good: tuple = ("cat", "dog")):
+    found = [layout.Found(f"cat/{i}", "cat", "") for i in range(10 - bad)]
+    found += [layout.Found(f"dog/{i}", "dog", "") for i in range(bad)]
+    quarantine = pd.DataFrame({"path": [f"dog/{i}" for i in range(bad)], "reason": "empty file"})
+    audit.refuse(found, pd.DataFrame({"label": good}), quarantine, on_bad, max_bad)
+
+
+def test_what_is_refused():
+    refuse(0, "fail", 0.0)
+    refuse(2, "quarantine", 0.2)
+    with pytest.raises(
+        UserError,
+        match=r"^4 of 10 pictures cannot be used: dog/0 \(empty file\); dog/1 \(empty file\); dog/2"
+        r" \(empty file\) \.\.\.; all are in data/quarantine.csv; mend or remove them, or set "
+        "data.on_bad to quarantine in params.yaml$",
+    ):
+        refuse(4, "fail", 1.0)
+    with pytest.raises(UserError, match=r"^3 of 10 .* more than data.max_bad \(0.2\) allows: "):
+        refuse(3, "quarantine", 0.2)
+    with pytest.raises(UserError, match=r"class 'dog' has no usable picture left: dog/0 .* mend"):
+        refuse(1, "quarantine", 0.2, good=("cat",))

@@ -52,6 +52,31 @@ def test_a_wrong_key_is_named_in_one_line(tmp_path, old, new, message):
     assert "\n" not in str(error.value)
 
 
+class Frame(params.Section):
+    width: int
+    material: str
+
+
+class Picture(params.Section):
+    frame: Frame
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("widht: 1, material: oak", "[picture.frame.widht]: unknown key; did you mean width?"),
+        ("zzz: 1, width: 1, material: oak", "[picture.frame.zzz]: unknown key; known are width, m"),
+        ("width: 1", "[picture.frame.material]: this key is missing"),
+        ("width: x, material: oak", "[picture.frame.width]: 'x' does not fit: should be a valid"),
+    ],
+)
+def test_a_wrong_key_of_a_section_in_a_section_is_named(tmp_path, keys, message):
+    (tmp_path / "params.yaml").write_text(f"picture:\n  frame: {{{keys}}}\n")
+    with pytest.raises(UserError) as error:
+        params.load(Picture, "picture", tmp_path / "params.yaml")
+    assert f"params.yaml {message}" in str(error.value)
+
+
 @pytest.mark.parametrize("text", ["colours:\n", "shapes:\n  a: 1\n", "colours: 3\n"])
 def test_a_missing_section_is_named(tmp_path, text):
     with pytest.raises(UserError, match=r"\[colours\]: this section is missing"):
@@ -73,4 +98,4 @@ def test_every_key_of_params_yaml_has_a_comment():
     lines = (ROOT / "params.yaml").read_text().splitlines()
     keys = [i for i, line in enumerate(lines) if line.startswith("  ") and line.lstrip()[0] != "#"]
     assert len(keys) > 20
-    assert [lines[i] for i in keys if not lines[i - 1].startswith("  #")] == []
+    assert [lines[i] for i in keys if not lines[i - 1].lstrip().startswith("#")] == []

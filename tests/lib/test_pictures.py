@@ -4,6 +4,8 @@ from PIL import Image
 
 from stages.lib import pictures
 
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+
 
 @pytest.mark.parametrize(
     ("count", "expected"),
@@ -40,7 +42,7 @@ def solid(mode: str, colour) -> Image.Image:
     ],
 )
 def test_every_mode_becomes_rgb(picture, expected):
-    got = pictures.to_rgb(picture)
+    got = pictures.to_rgb(picture, SETTINGS)
     assert (got.mode, got.size) == ("RGB", (5, 3))
     assert got.getpixel((2, 1)) == expected
 
@@ -52,10 +54,26 @@ def test_load_gives_a_square_turned_upright(tmp_path):
     exif = picture.getexif()
     exif[0x0112] = 6  # to be turned a quarter clockwise: left comes to the top
     picture.save(tmp_path / "x.png", exif=exif)
-    got = pictures.load(tmp_path / "x.png", 6)
+    got = pictures.load(tmp_path / "x.png", 6, SETTINGS)
     assert (got.shape, got.dtype) == ((6, 6, 3), np.uint8)
     assert got[0].tolist() == [[0, 0, 250]] * 6
     assert got[5].tolist() == [[0, 0, 0]] * 6
+
+
+def test_upright_and_background_are_settings():
+    other = pictures.Pictures(upright=False, background=[0, 255, 0])
+    assert pictures.to_rgb(solid("RGBA", (200, 0, 0, 0)), other).getpixel((2, 1)) == (0, 255, 0)
+    picture = solid("RGB", (1, 2, 3))
+    picture.getexif()[0x0112] = 6
+    assert pictures.to_rgb(picture, other).size == (5, 3)
+    assert pictures.to_rgb(picture, SETTINGS).size == (3, 5)
+
+
+@pytest.mark.parametrize("value", [0, 9, "up", 1])
+def test_a_wrong_orientation_is_none(value):
+    picture = solid("RGB", (1, 2, 3))
+    picture.getexif()[0x0112] = value
+    assert pictures.orientation(picture) == 1
 
 
 @pytest.fixture
@@ -69,7 +87,7 @@ def paths(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_keep_the_order_and_the_tail(paths, workers):
-    got = list(pictures.batches(paths, 4, 5, workers, "test"))
+    got = list(pictures.batches(paths, 4, SETTINGS, 5, workers, "test"))
     assert [(rows.start, rows.stop) for rows, _ in got] == [(0, 5), (5, 10), (10, 15), (15, 17)]
     assert all(pixels.dtype == np.uint8 for _, pixels in got)
     together = np.concatenate([pixels for _, pixels in got])
@@ -80,11 +98,11 @@ def test_batches_keep_the_order_and_the_tail(paths, workers):
 def test_batches_raise_what_a_thread_raised(paths):
     paths[7].write_bytes(b"")
     with pytest.raises(OSError, match=r"7\.png"):
-        list(pictures.batches(paths, 4, 5, 2, "test"))
+        list(pictures.batches(paths, 4, SETTINGS, 5, 2, "test"))
 
 
 def test_decode_puts_each_picture_into_its_own_row(paths, tmp_path):
-    pixels = pictures.decode(paths, np.array([16, 3, 4]), 5, 2, tmp_path / "pixels.npy")
+    pixels = pictures.decode(paths, np.array([16, 3, 4]), 5, SETTINGS, 2, tmp_path / "pixels.npy")
     assert isinstance(pixels, np.memmap)
     assert (pixels.shape, pixels.dtype) == ((17, 5, 5, 3), np.uint8)
     assert {row: int(pixels[row].max()) for row in range(17) if pixels[row].any()} == {

@@ -37,7 +37,7 @@ def test_flatten_without_maps_is_named(tmp_path):
 def test_an_unknown_section_is_named(tmp_path):
     with open(tmp_path / "params.yaml", "a") as file:
         file.write("\nfinetune:\n  epochs: 3\n")
-    with pytest.raises(UserError, match=r"\[finetune\]: unknown section; known are data, split"):
+    with pytest.raises(UserError, match=r"\[finetune\]: unknown section; known are data, pictures"):
         params.main()
 
 
@@ -45,7 +45,17 @@ def test_an_unknown_section_is_named(tmp_path):
     ("section", "key", "value"),
     [
         ("data", "on_bad", "skip"),
+        ("data", "sha256", "abc"),
+        ("data", "max_bad", 1.5),
+        ("data", "min_side", 0),
+        ("data", "max_megapixels", 0),
+        ("data", "archive", {"max_ratio": 10.0}),
+        ("pictures", "upright", "yes"),
+        ("pictures", "background", [0, 0]),
+        ("pictures", "background", [0, 0, 256]),
         ("split", "test", 0.7),
+        ("split", "near_duplicates", 41),
+        ("split", "on_leak", "ignore"),
         ("split", "seed", 1.5),
         ("backbone", "name", "MobileNetV9"),
         ("backbone", "image_size", 16),

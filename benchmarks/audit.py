@@ -1,0 +1,82 @@
+"""How fast pictures are audited and split: `python -m benchmarks.audit FOLDER_OR_ARCHIVE`.
+
+The first contestant is what the stages download and split do after unpacking, until the tables are
+ready to be written. Beside it, on one thread as scripts do it: a loop that decodes each picture
+with Pillow and takes a digest of the file and imagehash's perceptual hash, and one that only
+decodes. Writes benchmarks/audit.json.
+"""
+
+import argparse
+import functools
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import imagehash
+from PIL import Image
+
+from benchmarks.timing import alternate, report
+from stages.lib import archive, audit, duplicates, layout, manifest, params, pictures, splitting
+from stages.lib.errors import run
+
+LIMITS = archive.Limits(max_gigabytes=100.0, max_ratio=1000.0, max_members=10**7)
+
+
+def ours(root: Path) -> None:
+    """Audit and split what lies below `root`, with all cores and the settings of params.yaml."""
+    inspect = functools.partial(
+        audit.inspect,
+        root=root,
+        settings=params.load(pictures.Pictures, "pictures"),
+        min_side=8,
+        max_pixels=64_000_000,
+    )
+    found, _ = layout.find(root)
+    good, bad = audit.check(found, root, inspect, os.cpu_count() or 1)
+    good, bad = audit.part_contradictions(good, bad)
+    good = manifest.with_groups(good, None)
+    settings = params.load(splitting.Split, "split")
+    groups = duplicates.group(good, settings.near_duplicates)
+    splitting.assign(good, groups, settings)
+
+
+def loop(root: Path) -> None:
+    """Decode, digest and hash each picture, one after the other."""
+    seen = {}
+    for found in layout.find(root)[0]:
+        with Image.open(found.path) as picture:
+            picture.load()
+            phash = imagehash.phash(picture, hash_size=16)
+        seen[found.path] = (hashlib.sha256(found.path.read_bytes()).hexdigest(), str(phash))
+
+
+def decode_only(root: Path) -> None:
+    """Decode each picture, one after the other."""
+    for found in layout.find(root)[0]:
+        with Image.open(found.path) as picture:
+            picture.load()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = options.source
+        if root.is_file():
+            root = Path(scratch)
+            archive.unpack(options.source, root, LIMITS, options.source.name)
+        contestants = {
+            "audit and split": functools.partial(ours, root),
+            "loop: Pillow, SHA-256, imagehash": functools.partial(loop, root),
+            "loop: Pillow only": functools.partial(decode_only, root),
+        }
+        seconds = alternate(contestants, options.rounds)
+        count = len(layout.find(root)[0])
+    print(report(seconds, count, "pictures", Path("benchmarks/audit.json")))
+
+
+if __name__ == "__main__":
+    run(main)

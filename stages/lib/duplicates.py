@@ -24,12 +24,13 @@ LEAST_CONTRAST = 2.0  # grey levels, standard deviation: a flatter one has only 
 class Groups(NamedTuple):
     """Which pictures belong together.
 
-    of: int (n,), equal for rows of one group. near: pairs of rows that are near-duplicates, int
-    (k, 2). note: why near-duplicates were not sought in some or all, or "".
+    of: int (n,), equal for rows of one group. near: pairs of rows that join near-duplicates, int
+    (k, 2). sought: in how many pictures those were looked for. note: why not in all, or "".
     """
 
     of: np.ndarray
     near: np.ndarray
+    sought: int
     note: str
 
 
@@ -55,45 +56,56 @@ def group(manifest: pd.DataFrame, distance: int | None) -> Groups:
     rows, none = len(manifest), np.empty((0, 2), int)
     same = [_links(manifest[column]) for column in ("group", "sha256", "pixel_sha256")]
     if distance is None:
-        return Groups(_components(rows, same), none, "near-duplicates are not sought")
-    hashed = np.flatnonzero(manifest["phash"] != "")
+        return Groups(_components(rows, same), none, 0, "near-duplicates are not sought")
+    has_hash = manifest["phash"] != ""
+    hashed = np.flatnonzero(has_hash & ~manifest["pixel_sha256"].duplicated())
     near = hashed[near_pairs(list(manifest["phash"].iloc[hashed]), distance)]
-    if _misleads(near, manifest["label"]):
+    if _misleads(near, hashed, manifest["label"]):
         note = "pictures look too much alike at low detail; near-duplicates are not sought"
-        return Groups(_components(rows, same), none, note)
-    small = rows - len(hashed)
+        return Groups(_components(rows, same), none, 0, note)
+    sought = int(has_hash.sum())
+    small = rows - sought
     note = f"near-duplicates are not sought in {small} small or flat pictures" if small else ""
-    return Groups(_components(rows, [*same, near]), near, note)
+    return Groups(_components(rows, [*same, near]), near, sought, note)
 
 
 def near_pairs(hashes: list[str], distance: int) -> np.ndarray:
-    """Return all pairs of positions whose hexadecimal hashes differ in at most `distance` bits.
+    """Return pairs of positions that join all hashes (hexadecimal) within `distance` bits.
 
-    int (k, 2), each pair once. Of `distance` + 1 pieces of a hash at least one must be equal in
-    both, so only such pairs are compared (Manku, Jain and Das Sarma, WWW 2007).
+    int (k, 2). Not all close pairs are among them, but any two that a chain of close pairs joins
+    are joined by these, so a thousand frames of one scene cost no million pairs. Of `distance` + 1
+    pieces of a hash at least one must be equal in both, so only such pairs are compared (Manku,
+    Jain and Das Sarma, WWW 2007).
     """
     if not hashes:
         return np.empty((0, 2), int)
-    data = np.frombuffer(bytes.fromhex("".join(hashes)), "uint8").reshape(len(hashes), -1)
-    bits = np.unpackbits(data, axis=1)
-    pairs = [np.empty((0, 2), int)]
+    values, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[inverse] != np.arange(len(hashes)))
+    equal = np.stack([first[inverse[again]], again], axis=1)
+    data = np.frombuffer(bytes.fromhex("".join(values)), "uint8").reshape(len(values), -1)
+    bits, words = np.unpackbits(data, axis=1), data.view("uint64")
+    found, of = [np.empty((0, 2), int)], np.arange(len(values))
     for piece in np.array_split(bits, distance + 1, axis=1):
         _, keys = np.unique(piece, axis=0, return_inverse=True)
-        for first, second in _equal(keys):
-            apart = (bits[first] != bits[second]).sum(axis=1)
-            close = np.stack([first, second], axis=1)[apart <= distance]
-            pairs.append(np.sort(close, axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)
+        for one, other in _equal(keys):
+            new = of[one] != of[other]
+            one, other = one[new], other[new]
+            close = np.bitwise_count(words[one] ^ words[other]).sum(axis=1) <= distance
+            if close.any():
+                found.append(np.stack([one[close], other[close]], axis=1))
+                of = _components(len(values), found)
+    return np.concatenate([equal, first[np.concatenate(found)]])
 
 
 def _equal(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield all pairs of positions with equal keys, in blocks of at most len(keys)."""
     order = np.argsort(keys, kind="stable")
-    for step in range(1, len(keys)):
-        same = keys[order[step:]] == keys[order[:-step]]
-        if not same.any():
-            return
-        yield order[:-step][same], order[step:][same]
+    starts, step = np.arange(len(keys)), 0
+    while len(starts):
+        step += 1
+        starts = starts[starts + step < len(keys)]
+        starts = starts[keys[order[starts]] == keys[order[starts + step]]]
+        yield order[starts], order[starts + step]
 
 
 def _links(column: pd.Series) -> np.ndarray:
@@ -109,8 +121,8 @@ def _components(rows: int, pairs: list[np.ndarray]) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def _misleads(near: np.ndarray, labels: pd.Series) -> bool:
-    """Tell whether the hash joins pictures that only look alike.
+def _misleads(near: np.ndarray, hashed: np.ndarray, labels: pd.Series) -> bool:
+    """Tell whether the hash joins pictures, of the rows `hashed`, that only look alike.
 
     True near-duplicates share their class, but for a few mistaken labels, and come in small groups.
     So it does mislead when of at least ten pairs half as many cross classes as would by chance, or
@@ -122,5 +134,5 @@ def _misleads(near: np.ndarray, labels: pd.Series) -> bool:
     largest = np.bincount(_components(len(labels), [near])).max()
     return bool(
         (len(near) >= 10 and crossing.mean() > by_chance / 2)
-        or (len(labels) >= 30 and largest > len(labels) / 3)
+        or (len(hashed) >= 30 and largest > len(hashed) / 3)
     )

@@ -54,23 +54,24 @@ def assign(manifest: pd.DataFrame, groups: Groups, settings: Split) -> pd.Series
     if settings.on_leak == "refuse":
         _check_given(manifest, groups)
     split = keep_one_side(own_sides(manifest, settings), groups.of)
-    _check_every_class_everywhere(manifest["label"], split)
+    ours = set(manifest["given_split"]) != set(SPLITS)
+    _check_every_class_everywhere(manifest["label"], split, ours)
     return split
 
 
 def own_sides(manifest: pd.DataFrame, settings: Split) -> pd.Series:
     """Return the side of each picture by its own content: "train", "validation" or "test".
 
-    Where the source gives no split, each class is cut at the two fractions. Where it gives train
-    and validation only, test is cut off validation; train and test only, validation off train. The
-    hash is of the picture's group if the source names one, else of its file, so the share of a
-    class that falls into a part varies around the fraction by chance.
+    Where the source gives no split, or train pictures only, each class is cut at the two fractions.
+    Where it gives train and validation only, test is cut off validation; train and test only,
+    validation off train. The hash is of the picture's group if the source names one, else of its
+    file, so the share of a class that falls into a part varies around the fraction by chance.
     """
     key = manifest["sha256"].where(manifest["group"] == "", "group " + manifest["group"])
     place = key.map(lambda each: position(each, settings.seed))
     split = manifest["given_split"].copy()
     given = frozenset(split)
-    if given == {""}:
+    if given in ({""}, {"train"}):
         split[:] = "train"
         split[place < settings.test + settings.validation] = "validation"
         split[place < settings.test] = "test"
@@ -121,7 +122,11 @@ def report(
         },
         "classes": counts(manifest["label"], split).to_dict("index"),
         "groups": {"of_several": int((sizes > 1).sum()), "largest": int(sizes.max())},
-        "duplicates": {**identical, "near": len(np.unique(groups.near))},
+        "duplicates": {
+            **identical,
+            "near": len(np.unique(groups.near)),
+            "near_sought_in": groups.sought,
+        },
         "divided_groups": {
             "before": _divided(sides, groups.of),
             "after": _divided(split[used], groups.of[used]),
@@ -160,13 +165,14 @@ def _check_given(manifest: pd.DataFrame, groups: Groups) -> None:
         )
 
 
-def _check_every_class_everywhere(labels: pd.Series, split: pd.Series) -> None:
+def _check_every_class_everywhere(labels: pd.Series, split: pd.Series, ours: bool) -> None:
+    """Raise UserError for a class that misses a part; `ours` tells that split.seed has a say."""
+    seed = ", or try another split.seed in params.yaml" if ours else ""
     table = counts(labels, split)
     for label, row in table.iterrows():
         for part in SPLITS:
             if row[part] == 0:
                 raise UserError(
                     f"class {label!r} has {row.sum()} pictures and none of them falls into {part}; "
-                    "add some (shares vary by chance, 40 in a class are safe), or try another "
-                    "split.seed in params.yaml where the source has no split of its own"
+                    f"add some (shares vary by chance, 40 in a class are safe){seed}"
                 )

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.datasets import load_digits, load_sample_images
 
 from stages.lib import duplicates
@@ -61,13 +63,28 @@ def hashes(count: int, near: int, seed: int = 0) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", [0, 1, 5, 12, 40])
-def test_all_pairs_up_to_the_distance_are_found(limit):
-    some = hashes(61, 45)
-    brute = [
-        [i, j] for i in range(106) for j in range(i + 1, 106) if distance(some[i], some[j]) <= limit
-    ]
-    assert duplicates.near_pairs(some, limit).tolist() == brute
-    assert len(brute) == limit + 1
+def test_all_pairs_up_to_the_distance_are_joined(limit):
+    some = hashes(61, 45) + hashes(61, 45)[50:70]  # some of them twice
+    count = len(some)
+    near = [[distance(one, other) <= limit for other in some] for one in some]
+    expected = connected_components(np.array(near))[1]
+    pairs = duplicates.near_pairs(some, limit)
+    assert all(near[one][other] for one, other in pairs)
+    joined = coo_array((np.ones(len(pairs)), pairs.T), shape=(count, count))
+    assert np.array_equal(connected_components(joined)[1], expected)
+    assert len(set(expected)) < 106
+
+
+def test_thousands_of_near_pictures_cost_no_million_pairs():
+    base, random = hashes(1, 0)[0], np.random.default_rng(0)
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(base), "uint8"))
+    many = np.repeat(bits[None], 3000, axis=0)
+    many[np.arange(3000), random.integers(0, 256, 3000)] ^= 1  # one bit each: all are near
+    some = [np.packbits(row).tobytes().hex() for row in many] * 2
+    pairs = duplicates.near_pairs(some, 12)
+    assert len(pairs) < 20_000
+    joined = coo_array((np.ones(len(pairs)), pairs.T), shape=(6000, 6000))
+    assert connected_components(joined)[0] == 1
 
 
 def test_no_hashes_no_pairs():
@@ -132,3 +149,13 @@ def test_a_hash_that_joins_a_third_of_all_is_not_used():
     manifest = table(hashes(40, 0) + hashes(1, 1, seed=1) * 11)
     assert len(set(duplicates.group(manifest, 12).of)) == 62
     assert len(set(duplicates.group(manifest.iloc[:50], 12).of)) == 41
+
+
+def test_copies_of_one_file_do_not_hide_the_near_duplicates_of_others():
+    manifest = table(hashes(30, 2) + hashes(1, 0, seed=1) * 20)
+    for column in ("sha256", "pixel_sha256"):
+        manifest.loc[32:, column] = "the same"
+    groups = duplicates.group(manifest, 12)
+    assert len(set(groups.of)) == 31
+    assert groups.near.tolist() == [[0, 30], [1, 31]]
+    assert (groups.sought, groups.note) == (52, "")

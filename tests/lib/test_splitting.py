@@ -174,6 +174,11 @@ def test_validation_is_cut_off_train_where_only_train_and_test_are_given():
     assert (split == "validation").sum() / 1002 == pytest.approx(0.25, abs=0.05)
 
 
+def test_a_source_with_train_pictures_only_has_no_split_of_its_own():
+    manifest = table(rows(301), rows(200, label="b"))
+    assert assign(manifest.assign(given_split="train")).equals(assign(manifest))
+
+
 def three_given() -> pd.DataFrame:
     kinds = ("test", "train", "validation")
     parts = [rows(3, kind, label, i * 3) for label in "ab" for i, kind in enumerate(kinds)]
@@ -222,7 +227,7 @@ def test_the_report_counts():
             "b": {"train": 3, "validation": 3, "test": 3, "aside": 0},
         },
         "groups": {"of_several": 1, "largest": 2},
-        "duplicates": {"same_file": 0, "same_pixels": 2, "near": 0},
+        "duplicates": {"same_file": 0, "same_pixels": 2, "near": 0, "near_sought_in": 0},
         "divided_groups": {"before": 1, "after": 0},
     }
     said = splitting.summary(report, "a note")
@@ -246,5 +251,9 @@ def test_something_must_be_left_to_train():
 def test_a_class_that_misses_a_part_is_named():
     with pytest.raises(UserError, match="class 'b' has 2 pictures and none of them falls into"):
         assign(table(rows(301), rows(2, label="b")))
-    with pytest.raises(UserError, match="the source has only validation pictures; add train ones"):
+    with pytest.raises(UserError, match=r"are safe\), or try another split.seed in params.yaml$"):
+        assign(table(rows(301), rows(2, label="b")))
+    with pytest.raises(UserError, match=r"none of them falls into test; .* are safe\)$"):
+        assign(three_given().iloc[1:].drop([1, 2]).reset_index(drop=True))
+    with pytest.raises(UserError, match=r"the source has only validation pictures; add train ones"):
         assign(table(rows(9, "validation"), rows(9, "validation", "b")))

@@ -27,6 +27,9 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, *_) -> None:
+        """Say nothing of clients that hang up."""
+
     def count(self, path: str) -> int:
         return Counter(each for each, _ in self.requests)[path]
 
@@ -128,6 +131,28 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(CONTENT)
         self.close_connection = True
+
+    def get_packed_by_the_server(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Encoding", "x-gzip")
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def get_patience(self) -> None:
+        self.send_response(503)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def get_elsewhere(self) -> None:
+        if not self.headers["Range"]:
+            return self.send(CONTENT, part=70_000)
+        self.send_response(206)
+        self.send_header("Content-Range", "bytes 7-9/300000")
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"...")
 
     def get_no_further(self) -> None:
         if self.headers["Range"]:

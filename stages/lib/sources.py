@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from stages.lib import archive, transfer
+from stages.lib import archive, files, transfer
 from stages.lib.errors import UserError
 from stages.lib.named_sources import NAMED, Named, write_digits
 from stages.lib.params import Section
@@ -46,11 +46,8 @@ def fetch(settings: Data, scratch: Path, downloads: Path) -> Path:
     folder = scratch / "unpacked"
     folder.mkdir()
     is_folder = Path(source).is_dir()
-    if settings.sha256 and (source == "digits" or is_folder):
-        raise UserError(
-            f"params.yaml [data.sha256]: {source!r} is no single file, so it has no such digest; "
-            "set data.sha256 to null"
-        )
+    if source == "digits" or is_folder:
+        _refuse_digest(settings)
     if source == "digits":
         write_digits(folder)
         return folder
@@ -65,17 +62,32 @@ def fetch(settings: Data, scratch: Path, downloads: Path) -> Path:
     elif "://" in source:
         path = transfer.fetch_objects(source, scratch)
         if path.is_dir():
+            _refuse_digest(settings)
             return path
         _check_digest(path, settings.sha256, source)
     else:
         path = Path(source)
         _check_there(path)
         _check_digest(path, settings.sha256, source)
-    archive.unpack(path, folder, settings.archive, source)
+    _unpack(path, folder, settings, source)
     return folder
 
 
+def _refuse_digest(settings: Data) -> None:
+    if settings.sha256:
+        raise UserError(
+            f"params.yaml [data.sha256]: {settings.source!r} is no single file, so it has no such "
+            "digest; set data.sha256 to null"
+        )
+
+
 def _own_folder(path: Path) -> Path:
+    own = Path("pictures").resolve()
+    if path.absolute().is_relative_to(own) and not path.resolve().is_relative_to(own):
+        raise UserError(
+            f"{KEY}: {str(path)!r} is a link, and DVC follows none to see changes; put the folder "
+            "itself there, or name the place that it leads to"
+        )
     if Path("data").resolve().is_relative_to(path.resolve()):
         raise UserError(
             f"{KEY}: {str(path)!r} contains this project's outputs; name the folder that holds the "
@@ -90,8 +102,17 @@ def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:
     print(f"{settings.source}: {named.size / 1e6:.0f} MB from {named.url}", flush=True)
     found = transfer.download(named.url, path, wanted, named.size)
     _announce(named.url, found, wanted)
-    archive.unpack(path, folder, settings.archive, named.url)
+    _unpack(path, folder, settings, named.url)
     return named.arrange(folder)
+
+
+def _unpack(path: Path, folder: Path, settings: Data, source: str) -> None:
+    try:
+        archive.unpack(path, folder, settings.archive, source)
+    except archive.Damaged:
+        if path != Path(settings.source):
+            files.remove(path)  # what was downloaded, so that the next run fetches it again
+        raise
 
 
 def _announce(url: str, found: str, wanted: str | None) -> None:

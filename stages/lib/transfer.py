@@ -1,17 +1,20 @@
 """Bring a file over http(s), with retries and resuming, or a file or folder by fsspec."""
 
+import errno
 import hashlib
 import json
 import logging
 import shutil
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 import requests
 from fsspec.callbacks import TqdmCallback
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
 from stages.lib import files
@@ -71,7 +74,7 @@ def _session() -> requests.Session:
     session.headers["Accept-Encoding"] = "identity"  # so that lengths and ranges are the file's
     retry = Retry(
         total=5, connect=2, backoff_factor=PAUSE / 2, status_forcelist=PASSING,
-        raise_on_status=False,
+        raise_on_status=False, retry_after_max=60,
     )  # fmt: skip
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
@@ -81,13 +84,13 @@ def _session() -> requests.Session:
 def _receive_all(session: requests.Session, url: str, path: Path, size: int | None) -> None:
     """Ask again and again for what is missing, until `path` is whole or nothing comes any more."""
     partial = path.with_name(f"{path.name}.part")
-    failures = 0
+    failures, most = 0, _length(partial)
     while True:
-        before = _length(partial)
         try:
             return _receive(session, url, path, partial, size)
         except _BrokenOff as broken:
-            failures = 0 if _length(partial) > before else failures + 1
+            failures = 0 if _length(partial) > most else failures + 1
+            most = max(most, _length(partial))
             if failures == ATTEMPTS:
                 raise UserError(
                     f"{url}: {broken}, {ATTEMPTS} times in a row; run again to go on from there"
@@ -118,7 +121,10 @@ def _receive(
         answer.raise_for_status()
         if answer.status_code != 206:
             start = 0
-        length = start + int(answer.headers.get("Content-Length", 0)) or None
+        elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            files.remove(partial)
+            raise _BrokenOff("the server goes on at another place than asked for")
+        length = start + int(answer.headers.get("Content-Length", 0)) or size
         _check_length(url, length, size, start, path.parent)
         tags = {"etag": answer.headers.get("ETag", "")}
         tags["date"] = answer.headers.get("Last-Modified", "")
@@ -127,23 +133,29 @@ def _receive(
             total=length, initial=start, unit="B", unit_scale=True, desc="download", disable=None
         )
         with open(partial, "ab" if start else "wb") as file, bar:
-            try:
-                _append(answer, file, bar)
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-                so_far = f"{file.tell()} of {length or 'unknown'} bytes"
-                raise _BrokenOff(f"the answer broke off or stood still at {so_far}") from None
+            _append(answer, file, bar)
+            if length and file.tell() < length:
+                raise _BrokenOff(f"the answer breaks off after {file.tell()} of {length} bytes")
+            if size and file.tell() != size:
+                raise _BrokenOff(f"the answer has {file.tell()} bytes and not {size}")
     partial.replace(path)
 
 
-def _append(answer: requests.Response, file, bar: tqdm) -> None:
+def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> None:
+    """Write the body as it comes, not decoded: what a server calls packed may be the archive."""
     began, received = time.monotonic(), 0
-    for piece in answer.iter_content(PIECE):
-        bar.update(file.write(piece))
-        received += len(piece)
-        if time.monotonic() > began + WINDOW:
-            if received < SLOWEST * WINDOW:
-                raise requests.ConnectionError("too slow")
-            began, received = time.monotonic(), 0
+    try:
+        while piece := answer.raw.read1(PIECE, decode_content=False):
+            bar.update(file.write(piece))
+            received += len(piece)
+            if time.monotonic() > began + WINDOW:
+                if received < SLOWEST * WINDOW:
+                    raise _BrokenOff(f"under {SLOWEST} bytes a second come")
+                began, received = time.monotonic(), 0
+    except HTTPError as error:
+        stood = isinstance(error, ReadTimeoutError)
+        what = "stands still" if stood else "breaks off"
+        raise _BrokenOff(f"the answer {what} after {file.tell()} bytes") from None
 
 
 def _check_length(url: str, length: int | None, size: int | None, start: int, folder: Path) -> None:
@@ -195,7 +207,7 @@ def fetch_objects(url: str, folder: Path) -> Path:
     """
     scheme = url.split("://")[0]
     try:
-        store, place = fsspec.url_to_fs(url)
+        fsspec.get_filesystem_class(scheme)
     except (ImportError, ValueError) as error:
         raise UserError(
             f"params.yaml [data.source]: addresses of {scheme}:// cannot be read here ({error}); "
@@ -204,6 +216,7 @@ def fetch_objects(url: str, folder: Path) -> Path:
     target = folder / "objects"
     with TqdmCallback(tqdm_kwargs={"desc": "download", "disable": None}) as progress:
         try:
+            store, place = fsspec.url_to_fs(url)
             if not store.isdir(place):
                 store.get_file(place, str(target), callback=progress)
                 return target
@@ -214,6 +227,8 @@ def fetch_objects(url: str, folder: Path) -> Path:
         except UserError:
             raise
         except Exception as error:  # each store raises its own
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise
             said = " ".join(str(error).split()) or type(error).__name__
             raise UserError(f"{url}: {said}; check the address and your rights to it") from None
     return target

@@ -118,9 +118,10 @@ def test_the_digest_and_size_of_a_named_source_are_held(server, monkeypatch):
         fetch("flower_photos")
 
 
-@pytest.mark.parametrize("source", ["digits", "mine"])
+@pytest.mark.parametrize("source", ["digits", "mine", "memory://pets"])
 def test_what_is_no_single_file_has_no_digest(source):
     Path("mine").mkdir()
+    fsspec.filesystem("memory").pipe("/pets/cat/1.png", b"one")
     with pytest.raises(UserError, match=r"\[data.sha256\]: .* no single file.* set data.sha256 to"):
         fetch(source, "0" * 64)
 
@@ -129,6 +130,30 @@ def test_a_source_that_holds_the_outputs_is_refused(tmp_path):
     for source in (".", str(tmp_path.parent)):
         with pytest.raises(UserError, match="contains this project's outputs; name the folder"):
             fetch(source)
+
+
+def test_a_link_in_pictures_is_refused():
+    draw_pictures(Path("mine"), {"red": 2, "green": 2})
+    Path("pictures").mkdir()
+    Path("pictures/pets").symlink_to("../mine")
+    with pytest.raises(UserError, match=r"'pictures/pets' is a link, .* or name the place that it"):
+        fetch("pictures/pets")
+    Path("elsewhere").symlink_to("mine")
+    assert fetch("elsewhere") == Path("elsewhere")
+
+
+def test_a_damaged_download_is_not_kept(server):
+    path, _ = pack("gztar")
+    whole = path.read_bytes()
+    server.files["/x"] = whole[: len(whole) // 2]
+    with pytest.raises(UserError, match=r"/x: damaged"):
+        fetch(f"{server.url}/x")
+    server.files["/x"] = whole  # of the same version, as the server says
+    assert names(fetch(f"{server.url}/x")) == names(Path("mine"))
+    path.write_bytes(whole[:99])
+    with pytest.raises(UserError, match="damaged"):
+        fetch(str(path))
+    assert path.exists()
 
 
 @pytest.mark.parametrize("source", ["data/raw", "./data", "models/../data/x"])

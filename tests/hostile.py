@@ -8,6 +8,9 @@ import io
 import itertools
 import os
 import struct
+import tarfile
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -211,6 +214,53 @@ NONE = {
     "README.txt": (b"about", SKIPPED),
 }
 CASES = {**ACCEPTED, **DAMAGED, **HOSTILE, **NONE}
+
+
+# members that no archive may have, by kind, and what is said of them
+MEMBERS = {
+    "absolute.zip": ("/etc/x.png", "member '/etc/x.png' would leave the folder"),
+    "upwards.zip": ("cat/../../x.png", r"member 'cat/../../x.png' would leave the folder"),
+    "backslash.zip": ("..\\x.png", "would leave the folder"),
+    "drive.zip": ("C:x.png", "would leave the folder"),
+    "twice.zip": ("cat/plain.jpg", "'cat/plain.jpg' is there twice"),
+    "link.zip": (0o120777, "member 'cat/hostile' is a link"),
+    "absolute.tar": ("/etc/x.png", "member '/etc/x.png' would leave the folder"),
+    "upwards.tar": ("../x.png", "member '../x.png' would leave the folder"),
+    "twice.tar": ("cat/plain.jpg", "'cat/plain.jpg' is there twice"),
+    "escaping-link.tar": (
+        (tarfile.SYMTYPE, "../../x"),
+        "member 'cat/hostile' is a device or links",
+    ),
+    "absolute-link.tar": ((tarfile.SYMTYPE, "/etc/x"), "is a device or links to what is not in"),
+    "hard-link.tar": ((tarfile.LNKTYPE, "/etc/x"), "is a device or links to what is not in"),
+    "device.tar": ((tarfile.CHRTYPE, ""), "member 'cat/hostile' is a device or links"),
+    "pipe.tar": ((tarfile.FIFOTYPE, ""), "member 'cat/hostile' is a device or links"),
+}
+
+
+def pack(path: Path, member: str | int | tuple | None = None) -> None:
+    """Write all CASES that are files into an archive, zip or tar.gz, with a hostile `member`."""
+    files = {name: content for name, (content, _) in CASES.items() if isinstance(content, bytes)}
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+            if member:
+                hostile = zipfile.ZipInfo(member if isinstance(member, str) else "cat/hostile")
+                hostile.external_attr = member << 16 if isinstance(member, int) else 0
+                with warnings.catch_warnings(action="ignore"):
+                    archive.writestr(hostile, b"../../x")
+        return
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        if member:
+            hostile = tarfile.TarInfo(member if isinstance(member, str) else "cat/hostile")
+            if isinstance(member, tuple):
+                hostile.type, hostile.linkname = member
+            archive.addfile(hostile, io.BytesIO())
 
 
 def write(root: Path) -> None:

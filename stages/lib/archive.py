@@ -1,6 +1,7 @@
 """Unpack zip and tar files of any usual compression; refuse members that would do harm."""
 
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -15,8 +16,21 @@ from stages.lib.params import Section
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 RATIO_FROM = 1 << 26  # bytes unpacked: up to that, blank pictures may well be packed tightly
 PIECE = 1 << 20  # bytes
+# tar headers that describe the member after them: long names and the attributes of pax
+DESCRIPTIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+MOST_DESCRIPTION = 1 << 20  # bytes
 CUT = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how readable kinds begin
 OTHERS = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard"}
+
+
+class Damaged(UserError):
+    """The archive is not whole, so fetching it again may help."""
 
 
 class Limits(Section):
@@ -27,55 +41,49 @@ class Limits(Section):
     max_members: Annotated[int, Field(gt=0)]
 
 
-def is_archive(path: Path) -> bool:
-    """Tell by its content, not its name, whether a file is a zip or tar archive."""
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-
-
 def unpack(path: Path, folder: Path, limits: Limits, name: str) -> None:
     """Unpack the files and folders of `path` into `folder`, which must exist.
 
-    A link inside a tar becomes a copy of the member that it points to. Raises UserError that names
-    the archive by `name`, and the member, when a member has an absolute path or `..`, is a device,
-    links to what is not in the archive, or is encrypted; when the whole passes one of the limits,
-    counted while it is written and not as the archive says; and when the file is damaged or no
-    archive.
+    The kind is told by content. A link inside a tar becomes a copy of the member that it points to.
+    Raises UserError that names the archive by `name`, and the member, when a member has an absolute
+    path or `..`, is a device, links to what is not in the archive, is encrypted or is there twice;
+    when the whole passes one of the limits, counted while it is written and not as the archive
+    says; and when the file is no archive. Raises Damaged, a UserError, when it is not whole.
     """
-    if not is_archive(path):
-        raise UserError(f"{name}: {_why_not(path)}")
     writer = _Writer(name, path.stat().st_size, folder, limits)
     try:
-        if zipfile.is_zipfile(path):
-            _unpack_zip(path, writer)
-        else:
-            _unpack_tar(path, writer)
+        if not (_unpack_tar(path, writer) or _unpack_zip(path, writer)):
+            _refuse_other(path, name)
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         place = Path(error.filename).relative_to(folder).as_posix()
-        raise UserError(
-            f"{name}: {place!r} is a file and a folder at once; pack it again without"
-        ) from None
-    except (*DAMAGE, NotImplementedError, ValueError, OSError) as error:
+        raise UserError(f"{name}: {place!r} is there twice; pack it again without") from None
+    except NotImplementedError as error:
+        raise UserError(f"{name}: {error}; pack it again as zip or tar.gz") from None
+    except (*DAMAGE, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the archive's
-        raise UserError(f"{name}: damaged archive: {error}; fetch it again") from None
+        raise Damaged(f"{name}: damaged archive: {error}; fetch it again") from None
 
 
-def _why_not(path: Path) -> str:
+def _refuse_other(path: Path, name: str) -> None:
     """Say what a file is that is no zip or tar archive, and what to do."""
     with open(path, "rb") as file:
         head = file.read(6)
     if head.startswith(CUT):
-        return "damaged or incomplete archive; fetch it again"
-    for magic, name in OTHERS.items():
+        raise Damaged(f"{name}: damaged or incomplete archive; fetch it again")
+    for magic, kind in OTHERS.items():
         if head.startswith(magic):
-            return f"a {name} archive; pack it again as zip or tar.gz"
-    return (
-        "no zip or tar archive; name in data.source an archive, or the folder that holds the class "
-        "folders"
+            raise UserError(f"{name}: a {kind} archive; pack it again as zip or tar.gz")
+    raise UserError(
+        f"{name}: no zip or tar archive; name in data.source an archive, or the folder that holds "
+        "the class folders"
     )
 
 
-def _unpack_zip(path: Path, writer: "_Writer") -> None:
+def _unpack_zip(path: Path, writer: "_Writer") -> bool:
+    """Unpack a zip archive; return False when it is none."""
+    if not zipfile.is_zipfile(path):
+        return False
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             target = writer.target(member.filename)
@@ -83,14 +91,24 @@ def _unpack_zip(path: Path, writer: "_Writer") -> None:
                 raise UserError(
                     f"{writer.name}: member {member.filename!r} is encrypted; unpack it first"
                 )
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise UserError(
+                    f"{writer.name}: member {member.filename!r} is a link; pack it again without"
+                )
             if member.filename.endswith("/"):
                 target.mkdir(parents=True, exist_ok=True)
             else:
                 writer.write(target, archive.open(member))
+    return True
 
 
-def _unpack_tar(path: Path, writer: "_Writer") -> None:
-    with tarfile.open(path) as archive:
+def _unpack_tar(path: Path, writer: "_Writer") -> bool:
+    """Unpack a tar archive of any compression; return False when it is none."""
+    try:
+        archive = tarfile.open(path, tarinfo=_Member)  # noqa: SIM115  closed below
+    except tarfile.ReadError:
+        return False
+    with archive:
         for member in archive:
             target = writer.target(member.name)
             if member.isdir():
@@ -102,10 +120,22 @@ def _unpack_tar(path: Path, writer: "_Writer") -> None:
                 source = None
             if source is None:
                 raise UserError(
-                    f"{writer.name}: member {member.name!r} is a device or links to what is "
-                    "not in the archive; pack it again without"
+                    f"{writer.name}: member {member.name!r} is a device or links to what is not in "
+                    "the archive; pack it again without"
                 )
             writer.write(target, source)
+    return True
+
+
+class _Member(tarfile.TarInfo):
+    """A tar header that does not let tarfile read endless names and attributes into memory."""
+
+    @classmethod
+    def frombuf(cls, *args) -> "_Member":
+        member = super().frombuf(*args)
+        if member.type in DESCRIPTIONS and member.size > MOST_DESCRIPTION:
+            raise ValueError(f"{member.size} bytes of description of one member")
+        return member
 
 
 class _Writer:
@@ -130,7 +160,7 @@ class _Writer:
     def write(self, target: Path, source: BinaryIO) -> None:
         """Copy a member to its place."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source, open(target, "wb") as file:
+        with source, open(target, "xb") as file:
             while piece := source.read(PIECE):
                 self.written += len(piece)
                 if self.written > self.limits.max_gigabytes * 1e9:

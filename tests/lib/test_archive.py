@@ -1,6 +1,7 @@
 import io
 import shutil
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from random import Random
@@ -23,7 +24,6 @@ def test_tar_of_every_compression(tmp_path, mode):
     with tarfile.open(tmp_path / "archive", mode) as file:
         file.add(tmp_path / "x.png", "cats/x y.png")
     (tmp_path / "out").mkdir()
-    assert archive.is_archive(tmp_path / "archive")
     unpack(tmp_path / "archive", tmp_path / "out")
     assert (tmp_path / "out/cats/x y.png").read_bytes() == b"pixels"
 
@@ -33,7 +33,6 @@ def test_zip_of_every_compression(tmp_path, kind):
     with zipfile.ZipFile(tmp_path / "archive", "w", getattr(zipfile, kind)) as file:
         file.writestr("cats/é.png", b"pixels" * 99)
     (tmp_path / "out").mkdir()
-    assert archive.is_archive(tmp_path / "archive")
     unpack(tmp_path / "archive", tmp_path / "out")
     assert (tmp_path / "out/cats/é.png").read_bytes() == b"pixels" * 99
 
@@ -179,13 +178,15 @@ def test_the_size_that_a_zip_claims_does_not_count(tmp_path, monkeypatch):
     assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= 1
 
 
-@pytest.mark.parametrize("names", [("cats", "cats/x.png"), ("cats/x.png", "cats"), ("", "x")])
-def test_a_file_that_is_a_folder_too_is_named(tmp_path, names):
+@pytest.mark.parametrize(
+    "names", [("cats", "cats/x.png"), ("cats/x.png", "cats"), ("", "x"), ("a\\b", "a/b")]
+)
+def test_two_members_of_one_name_are_refused(tmp_path, names):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         for name in names:
             file.writestr(zipfile.ZipInfo(name), b"pixels")
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match=r"a\.zip: '.*' is a file and a folder at once; pack it"):
+    with pytest.raises(UserError, match=r"a\.zip: '.*' is there twice; pack it again without"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
 
 
@@ -204,3 +205,49 @@ def test_what_is_no_archive_is_named(tmp_path, content, message):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(UserError, match=f"^x: {message}"):
         unpack(tmp_path / "x", tmp_path)
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    link = zipfile.ZipInfo("cats/x.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(link, "../../secret")
+    with pytest.raises(UserError, match=r"a\.zip: member 'cats/x.png' is a link; pack it again"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+def test_a_compression_that_is_not_known_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("x", b"pixels")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 9  # Deflate64
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"^a\.zip: .*; pack it again as zip or tar.gz"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+def test_a_tar_that_holds_a_zip_is_a_tar(tmp_path):
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as file:
+        file.writestr("x", b"pixels")
+    inner = (tmp_path / "inner.zip").read_bytes()
+    write_tar(tmp_path / "a.tar", {"cats/1": b"1", "inner": inner}, "w")
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert (tmp_path / "out/cats/1").read_bytes() == b"1"
+    assert (tmp_path / "out/inner").read_bytes() == inner
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_endless_attributes_are_not_read(tmp_path, first):
+    """A pax header of 50 MB, packed to 50 kB."""
+    with tarfile.open(tmp_path / "a.tgz", "w:gz", format=tarfile.PAX_FORMAT) as file:
+        for number in range(1 if first else 2):
+            member = tarfile.TarInfo(f"cats/{number}.png")
+            if first or number:
+                member.pax_headers = {"comment": "x" * 50_000_000}
+            file.addfile(member)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"^a\.tgz: .*500000\d\d bytes of description of one memb"):
+        unpack(tmp_path / "a.tgz", tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

@@ -45,7 +45,8 @@ def main() -> None:
         good, bad = audit.part_contradictions(good, bad)
         files.write_csv(paths.QUARANTINE, bad)
         audit.refuse(found, good, bad, settings.on_bad, settings.max_bad)
-        good = manifest.with_groups(good, settings.groups and root / settings.groups)
+        groups = settings.groups and root / settings.groups
+        good = manifest.with_groups(good, groups, list(bad["path"]))
         with files.replacing(paths.RAW) as folder:
             for path in good["path"]:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)

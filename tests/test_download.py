@@ -127,7 +127,10 @@ def test_a_layout_that_cannot_be_meant_is_refused(project, change, message):
             "params.yaml [data.groups]: 'pictures/groups.csv' is missing; give its place in the",
         ),
         ("picture,group\n", "write a CSV table with the columns path and group"),
-        ("path,group\nred/0.jpg,a\nred/none.jpg,a\n", "'red/none.jpg' is no usable picture's path"),
+        (
+            "path,group\nred/0.jpg,a\nred/none.jpg,a\n",
+            "there is no picture 'red/none.jpg'; write paths from the source's",
+        ),
         ("path,group\nred/0.jpg,a\nred/0.jpg,b\n", "'red/0.jpg' is there twice; keep one"),
         ("", "write a CSV table with the columns path and group"),
     ],
@@ -143,7 +146,11 @@ def test_a_wrong_group_table_is_named(project, table, message):
 
 def test_groups_come_into_the_manifest(project):
     set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
-    (project / "pictures/groups.csv").write_text("group,path\nann,red/0.jpg\n7,green/1.jpg\n")
+    (project / "pictures/groups.csv").write_text(
+        "group,path\nann,red/0.jpg\n7,green/1.jpg\nx,red/bad\n"
+    )
+    (project / "pictures/red/bad").write_text("no picture")
+    quarantine_all(project)
     run_stage("download")
     groups = read("data/manifest.csv").set_index("path")["group"]
     assert groups[groups != ""].to_dict() == {"red/0.jpg": "ann", "green/1.jpg": "7"}

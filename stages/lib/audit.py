@@ -3,9 +3,11 @@
 import hashlib
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +18,13 @@ from tqdm import tqdm
 from stages.lib.duplicates import fingerprint
 from stages.lib.errors import UserError
 from stages.lib.layout import Found
-from stages.lib.pictures import Pictures, open_file, orientation, to_rgb
+from stages.lib.pictures import Pictures, open_file, orientation, strips, to_rgb
 
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
 FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the picture
 MOVING = ("WEBP", "AVIF")  # of these a moving one is bad
-STRIP = 512  # rows
+LARGE = 16_000_000  # pixels
+one_large_picture = threading.Lock()
 NAMED = 3  # bad pictures in an error message
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12 brands
 
@@ -159,10 +162,11 @@ def inspect(path: Path, root: Path, settings: Pictures, min_side: int, max_pixel
 
     Raises BadPicture when it is no file of its own, is not one whole picture of a known format, or
     has a side under `min_side` or more than `max_pixels` (both in pixels, seen before decoding).
+    Raises OSError when it cannot be read, and UserError when there is too little memory for it.
     """
     _check_file(path, root)
     try:
-        with open_file(path) as picture:
+        with open_file(path) as picture, _turn(picture):
             _check_header(picture, min_side, max_pixels)
             more = picture.format in FIRST_FRAME and getattr(picture, "is_animated", False)
             if picture.format == "PNG":
@@ -183,9 +187,22 @@ def inspect(path: Path, root: Path, settings: Pictures, min_side: int, max_pixel
         raise
     except UnidentifiedImageError:
         raise BadPicture(_what_else(path)) from None
+    except MemoryError:
+        raise UserError(
+            f"{path}: too little memory to decode it; lower data.max_megapixels in params.yaml, or "
+            "free some"
+        ) from None
     except Exception as error:  # decoders raise all kinds; whichever it is, this is no picture
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault or a missing permission, not the picture's
         said = " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__
         raise BadPicture(f"damaged: {said}") from None
+
+
+def _turn(picture: Image.Image) -> AbstractContextManager:
+    """Let large pictures be decoded one at a time; the others at will."""
+    width, height = picture.size
+    return one_large_picture if width * height > LARGE else nullcontext()
 
 
 def _check_file(path: Path, root: Path) -> None:
@@ -244,10 +261,9 @@ def _what_else(path: Path) -> str:
 
 def _pixel_sha256(picture: Image.Image) -> str:
     """Digest the size and the pixels, in strips, as a large picture is not to be there twice."""
-    width, height = picture.size
-    digest = hashlib.sha256(f"{width} x {height}".encode())
-    for top in range(0, height, STRIP):
-        digest.update(picture.crop((0, top, width, min(top + STRIP, height))).tobytes())
+    digest = hashlib.sha256("{} x {}".format(*picture.size).encode())
+    for box in strips(picture):
+        digest.update(picture.crop(box).tobytes())
     return digest.hexdigest()
 
 

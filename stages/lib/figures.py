@@ -1,5 +1,6 @@
 """Pictures of a run, as PNG files: learning curves, confusion matrix, a sheet of predictions."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,9 @@ INCH = 120  # pixels
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG whose bytes depend on the figure alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=INCH, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a class name in rare letters
+        figure.savefig(path, dpi=INCH, metadata={"Software": None})
     plt.close(figure)
 
 

@@ -1,5 +1,6 @@
 """Read a picture's class, and the split it came in, from the folder it lies in."""
 
+import mimetypes
 import os
 import unicodedata
 from pathlib import Path
@@ -10,7 +11,12 @@ from stages.lib.errors import UserError
 GIVEN = {"train": "train", "validation": "validation", "test": "test"}
 # the other names that archives use
 GIVEN |= {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
-CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave, besides hidden files
+CLUTTER = (
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "icon\r",
+)  # what systems leave, besides hidden files
 SOURCE = "params.yaml [data.source]"  # where a wrong layout is named
 
 
@@ -31,10 +37,10 @@ def find(folder: Path) -> tuple[list[Found], int]:
 
     Raises UserError when there are fewer than two classes, one of them is empty, two have names
     that a file system may take for one, split folders and others mix, a class folder is a link, or
-    a name is not UTF-8.
+    a name is not UTF-8, or has a carriage return in it, which many take for the end of a line.
     """
     folders = _folders(folder)
-    while len(folders) == 1 and _folders(folders[0]):
+    while len(folders) == 1 and _wraps(folders[0]):
         folders = _folders(folders[0])
     splits = [each for each in folders if each.name.lower() in GIVEN]
     if splits and len(splits) < len(folders):
@@ -49,29 +55,39 @@ def find(folder: Path) -> tuple[list[Found], int]:
     _check_names({each.name for each, _ in classes})
     found = [Found(path, kind.name, given) for kind, given in classes for path in _files(kind)]
     for each in found:
-        _check_utf8(each.path)
+        _check_readable(each.path)
     return sorted(found), len(_entries(folder)) - len(found)
 
 
 def _entries(folder: Path) -> list[Path]:
     """List all files below a folder, and all links, without entering those."""
     below = []
-    for root, names, files in os.walk(folder):
+    for root, names, files in os.walk(folder, onerror=_stop):
         below += [Path(root, name) for name in files]
         below += [Path(root, name) for name in names if os.path.islink(os.path.join(root, name))]
     return below
 
 
+def _stop(error: OSError) -> None:
+    raise error
+
+
 def _folders(folder: Path) -> list[Path]:
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not _is_clutter(path))
     for path in folders:
-        _check_utf8(path)
+        _check_readable(path)
         if path.is_symlink():
             raise UserError(
                 f"{SOURCE}: folder {path.name!r} is a link, and DVC follows none to see changes; "
                 "put the folder itself there"
             )
     return folders
+
+
+def _wraps(folder: Path) -> bool:
+    """Tell whether a folder only holds other folders, and no picture by its name."""
+    kinds = [mimetypes.guess_type(path.name)[0] or "" for path in folder.iterdir()]
+    return bool(_folders(folder)) and not any(kind.startswith("image/") for kind in kinds)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -89,11 +105,13 @@ def _is_clutter(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in CLUTTER
 
 
-def _check_utf8(path: Path) -> None:
+def _check_readable(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
         raise UserError(f"{os.fsencode(path)!r}: this name is not UTF-8; rename the file") from None
+    if "\r" in str(path):
+        raise UserError(f"{str(path)!r}: this name has a carriage return in it; rename the file")
 
 
 def _check_names(labels: set[str]) -> None:

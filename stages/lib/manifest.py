@@ -1,5 +1,6 @@
 """The manifest: one row per usable picture, and the one order that all arrays follow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +19,23 @@ def read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
 
 
-def with_groups(manifest: pd.DataFrame, path: Path | None) -> pd.DataFrame:
+def with_groups(
+    manifest: pd.DataFrame, path: Path | None, quarantined: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the manifest with a column `group` after given_split, "" for pictures in none.
 
     `path` is a CSV file with the columns path (as in the manifest) and group, for example one
-    patient or one video. Raises UserError when it is missing or names a path that is not there.
+    patient or one video. Raises UserError when it is missing, or names a path that is neither in
+    the manifest nor `quarantined`.
     """
     groups = pd.Series("", index=manifest["path"])
     if path:
         table = _read_groups(path)
-        strange = ~table["path"].isin(manifest["path"])
+        strange = ~table["path"].isin([*manifest["path"], *quarantined])
         if strange.any():
             raise UserError(
-                f"{path}: {table.loc[strange, 'path'].iloc[0]!r} is no usable picture's path; "
-                "write paths as data/manifest.csv does"
+                f"{path}: there is no picture {table.loc[strange, 'path'].iloc[0]!r}; write paths "
+                f"from the source's folder on, like {manifest['path'].iloc[0]!r}"
             )
         groups.update(table.set_index("path")["group"])
     columns = manifest.columns.get_loc("given_split") + 1

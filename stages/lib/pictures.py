@@ -17,6 +17,7 @@ from stages.lib.params import Section
 # may hold several views of one scene (MPO); its first is the picture.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 ORIENTATION = 0x0112  # EXIF tag
+STRIP = 512  # rows
 Image.init()  # now, because threads that open their first picture at once trip over one another
 # The audit checks data.max_megapixels before anything is decoded; Pillow's own limit would be a
 # second one, at another number of pixels.
@@ -58,18 +59,44 @@ def to_rgb(picture: Image.Image, settings: Pictures) -> Image.Image:
     picture.load()
     if settings.upright and orientation(picture) != 1:
         picture = ImageOps.exif_transpose(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, (*settings.background, 255))
-        return Image.alpha_composite(ground, picture).convert("RGB")
     if picture.mode.startswith("I;16"):
-        picture = Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype("uint8"))
+        picture = _eight_bits(picture)
+    if picture.has_transparency_data:
+        return _on_ground(picture, (*settings.background,))
     return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Scale 16 bits of grey to 8, with an alpha channel where one of the values is transparent."""
+    values = np.asarray(picture)
+    grey = Image.fromarray((values // 257).astype("uint8"))
+    if "transparency" in picture.info:
+        grey.putalpha(Image.fromarray((values != picture.info["transparency"]).view("uint8") * 255))
+    return grey
+
+
+def _on_ground(picture: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
+    """Put a picture on one colour, in strips, as RGBA takes a lot of memory."""
+    whole = Image.new("RGB", picture.size, ground)
+    for box in strips(picture):
+        strip = picture.crop(box).convert("RGBA")
+        whole.paste(strip, box, mask=strip)
+    return whole
+
+
+def strips(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the boxes (left, upper, right, lower) of the picture's strips, from the top."""
+    width, height = picture.size
+    for top in range(0, height, STRIP):
+        yield 0, top, width, min(top + STRIP, height)
 
 
 def orientation(picture: Image.Image) -> int:
     """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none or a wrong one."""
-    value = picture.getexif().get(ORIENTATION, 1)
+    try:
+        value = picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow raises all kinds; the pixels count, not what is said of them
+        return 1
     return value if value in range(1, 9) else 1
 
 

@@ -1,6 +1,7 @@
 import functools
 import hashlib
 import os
+import time
 
 import pandas as pd
 import pytest
@@ -68,8 +69,50 @@ def test_the_shape_is_part_of_what_is_compared(shape):
 def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
     picture = Image.effect_noise((13, 17), 50).convert("RGB")
     whole = audit._pixel_sha256(picture)
-    monkeypatch.setattr(audit, "STRIP", 4)
+    monkeypatch.setattr(pictures, "STRIP", 4)
     assert audit._pixel_sha256(picture) == whole
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (MemoryError(), UserError, "0.jpg: too little memory to decode it; lower data.max_megapix"),
+        (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
+        (OSError(5, "Input/output error"), OSError, "Input/output error"),
+        (ValueError("bad palette"), audit.BadPicture, "^damaged: bad palette$"),
+    ],
+)
+def test_what_is_not_the_pictures_fault_does_not_quarantine_it(
+    tmp_path, monkeypatch, error, raised, message
+):
+    draw_pictures(tmp_path, {"red": 1, "green": 1})
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(audit, "to_rgb", fail)
+    with pytest.raises(raised, match=message):
+        audit.inspect(tmp_path / "red/0.jpg", tmp_path, SETTINGS, 5, 10_000)
+
+
+def test_large_pictures_take_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "LARGE", 1000)
+    draw_pictures(tmp_path, {"red": 7, "green": 7})
+    decode, at_work, most = pictures.to_rgb, [], []
+
+    def watched(*args):
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.01)
+        at_work.pop()
+        return decode(*args)
+
+    monkeypatch.setattr(audit, "to_rgb", watched)
+    check(tmp_path)
+    assert max(most) == 1
+    monkeypatch.setattr(audit, "LARGE", 10_000)
+    check(tmp_path)
+    assert max(most) > 1
 
 
 def rows(*places: tuple[str, str]) -> pd.DataFrame:

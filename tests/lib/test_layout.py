@@ -41,9 +41,9 @@ def test_split_folders_below_an_archives_top_folder(tmp_path):
 
 def test_clutter_is_no_picture_and_is_counted(tmp_path):
     touch(tmp_path, "a/1.png", "a/.DS_Store", "a/Thumbs.db", "a/deep/desktop.ini", "b/2.png")
-    touch(tmp_path, ".git/x", "b/.x/y", "b/__MACOSX/z", "notes.txt")
+    touch(tmp_path, ".git/x", "b/.x/y", "b/__MACOSX/z", "notes.txt", "b/Icon\r")
     assert [place for place, _, _ in places(tmp_path)] == ["a/1.png", "b/2.png"]
-    assert layout.find(tmp_path)[1] == 7
+    assert layout.find(tmp_path)[1] == 8
 
 
 def test_links_are_listed_and_linked_folders_not_entered(tmp_path):
@@ -52,6 +52,20 @@ def test_links_are_listed_and_linked_folders_not_entered(tmp_path):
     (tmp_path / "a/gone").symlink_to("nowhere")
     found = [place for place, label, _ in places(tmp_path) if label == "a"]
     assert found == ["a/1.png", "a/folder", "a/gone"]
+
+
+def test_a_folder_that_cannot_be_listed_stops(tmp_path, monkeypatch):
+    touch(tmp_path, "a/1.png", "a/deep/3.png", "b/2.png")
+    list_folder = os.scandir
+
+    def denied(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(PermissionError, match="deep"):
+        layout.find(tmp_path)
 
 
 def test_a_linked_class_folder_is_refused(tmp_path):
@@ -73,6 +87,8 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path, name):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        (["cat/1.jpg", "cat/lying/2.jpg", "cat/sitting/3.jpg"], r"1 class folders found \(cat\)"),
+        (["a/1.png", "b/x\ry.png"], r"x\\ry.png': this name has a carriage return in it; rename"),
         (["a/1.png"], r"1 class folders found \(a\), at least 2 are needed; name the folder that"),
         (["1.png"], r"0 class folders found \(none\)"),
         (["a/1.png", "b/.hidden"], "class folder 'b' is empty; fill it or leave it out"),

@@ -69,6 +69,35 @@ def test_upright_and_background_are_settings():
     assert pictures.to_rgb(picture, SETTINGS).size == (3, 5)
 
 
+def test_sixteen_bits_may_have_a_transparent_value(tmp_path):
+    values = np.full((3, 5), 257 * 90, "uint16")
+    values[:, 0] = 5
+    Image.fromarray(values).save(tmp_path / "x.png", transparency=5)
+    with pictures.open_file(tmp_path / "x.png") as picture:
+        assert (picture.mode, picture.info["transparency"]) == ("I;16", 5)
+        rgb = np.asarray(pictures.to_rgb(picture, SETTINGS))
+    assert rgb[2].tolist() == [[255] * 3, *[[90] * 3] * 4]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_strips_do_not_show(monkeypatch, mode):
+    picture = Image.effect_noise((13, 17), 90).convert(mode)
+    if mode == "P":
+        picture.info["transparency"] = 7
+    else:
+        picture.putalpha(Image.effect_noise((13, 17), 90))
+    whole = np.asarray(pictures.to_rgb(picture, SETTINGS))
+    monkeypatch.setattr(pictures, "STRIP", 4)
+    assert np.array_equal(np.asarray(pictures.to_rgb(picture, SETTINGS)), whole)
+
+
+def test_broken_exif_is_none():
+    picture = solid("RGB", (1, 2, 3))
+    picture.info["exif"] = b"Exif\0\0no TIFF at all"
+    assert pictures.orientation(picture) == 1
+    assert pictures.to_rgb(picture, SETTINGS).getpixel((0, 0)) == (1, 2, 3)
+
+
 @pytest.mark.parametrize("value", [0, 9, "up", 1])
 def test_a_wrong_orientation_is_none(value):
     picture = solid("RGB", (1, 2, 3))

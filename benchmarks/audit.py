@@ -9,6 +9,7 @@ decodes. Writes benchmarks/audit.json.
 import argparse
 import functools
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -23,8 +24,11 @@ from stages.lib.errors import run
 LIMITS = archive.Limits(max_gigabytes=100.0, max_ratio=1000.0, max_members=10**7)
 
 
-def ours(root: Path) -> None:
-    """Audit and split what lies below `root`, with all cores and the settings of params.yaml."""
+def ours(root: Path) -> dict:
+    """Audit and split what lies below `root`, with all cores and the settings of params.yaml.
+
+    Returns what metrics/split.json would say.
+    """
     inspect = functools.partial(
         audit.inspect,
         root=root,
@@ -38,7 +42,8 @@ def ours(root: Path) -> None:
     good = manifest.with_groups(good, None)
     settings = params.load(splitting.Split, "split")
     groups = duplicates.group(good, settings.near_duplicates)
-    splitting.assign(good, groups, settings)
+    split = splitting.assign(good, groups, settings)
+    return splitting.report(good, len(bad), groups, split, settings)
 
 
 def loop(root: Path) -> None:
@@ -74,8 +79,10 @@ def main() -> None:
             "loop: Pillow only": functools.partial(decode_only, root),
         }
         seconds = alternate(contestants, options.rounds)
-        count = len(layout.find(root)[0])
-    print(report(seconds, count, "pictures", Path("benchmarks/audit.json")))
+        found = ours(root)
+    count = found["pictures"]["found"]
+    print(report(seconds, count, "pictures", found, Path("benchmarks/audit.json")))
+    print("found:", json.dumps({key: found[key] for key in ("pictures", "groups", "duplicates")}))
 
 
 if __name__ == "__main__":

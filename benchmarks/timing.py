@@ -29,8 +29,10 @@ def alternate(contestants: dict[str, Callable[[], object]], repeats: int) -> pd.
     return pd.DataFrame(rounds)
 
 
-def report(seconds: pd.DataFrame, count: int, unit: str, path: Path) -> str:
+def report(seconds: pd.DataFrame, count: int, unit: str, found: dict, path: Path) -> str:
     """Write medians, rates and ratios to the JSON file `path` and return them as a Markdown table.
+
+    `found` is written beside them: what the first contestant made of the `count` units of data.
 
     The ratio is the median over rounds of another's seconds to the first contestant's, in the same
     round: above 1 the first is faster.
@@ -45,7 +47,7 @@ def report(seconds: pd.DataFrame, count: int, unit: str, path: Path) -> str:
         for name in seconds
     }
     machine = {"cores": os.cpu_count(), "processor": platform.machine()}
-    results = {"count": count, "rounds": len(seconds), "machine": machine, "results": rows}
+    results = {"rounds": len(seconds), "machine": machine, "results": rows, "found": found}
     path.write_text(json.dumps(results, indent=2) + "\n")
     lines = [f"| | {unit} per second | times the first's seconds |", "| --- | --- | --- |"]
     for name, row in rows.items():

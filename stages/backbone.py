@@ -11,7 +11,8 @@ from stages.lib.errors import run
 
 def main() -> None:
     spec = params.load(backbones.Backbone, "backbone")
-    model = backbones.pretrained(spec)
+    with files.scratch(paths.WEIGHTS) as scratch:
+        model = backbones.pretrained(spec, scratch)
     with files.replacing(paths.BACKBONE) as partial:
         model.save_weights(partial)
     print(f"{spec.name}: {model.count_params():,} weights, features {model.output_shape[1:]}")

@@ -16,6 +16,7 @@ from stages.lib import (
     features,
     figures,
     files,
+    fingerprints,
     heads,
     manifest,
     params,
@@ -23,6 +24,7 @@ from stages.lib import (
     pictures,
     scores,
     training,
+    weights,
 )
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
@@ -44,8 +46,12 @@ def main() -> None:
     cached = features.load(paths.FEATURES, head_spec.pooling, len(everything))
     head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
     whole = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
+    fingerprint = features.fingerprint(paths.FEATURES)
+    fingerprints.check(fingerprint, fingerprints.of(spec, decoding), paths.FEATURES, "extract")
+    for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
+        fingerprints.check(weights.fingerprint(file), fingerprint, file, stage)
     batches = pictures.batches(
-        images, spec.image_size, decoding, runtime.batch_size, runtime.threads, "evaluate"
+        images, spec.size, decoding, runtime.batch_size, runtime.threads, "evaluate"
     )
     by_head = scores.probabilities(head.predict(cached[test], verbose=0))
     by_whole = scores.probabilities(
@@ -61,7 +67,7 @@ def main() -> None:
         files.write_csv(folder / "recall.csv", scores.recall_by_class(truth, guesses, names))
     files.write_csv(paths.PREDICTIONS, scores.predictions(rows, guesses, by_whole, names))
     shown = figures.first_of_each_class(truth, settings.pictures)
-    pixels = np.stack([pictures.load(images[row], spec.image_size, decoding) for row in shown])
+    pixels = np.stack([pictures.load(images[row], spec.size, decoding) for row in shown])
     draw(truth, guesses["fine_tuned"], names, shown, pixels)
     print(scores.summary(table))
 

@@ -8,7 +8,18 @@ Writes models/export/model.keras: float32 (n, size, size, 3), RGB 0..255 -> floa
 import json
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import backbones, classifier, exporting, files, heads, manifest, params, paths
+from stages.lib import (
+    backbones,
+    classifier,
+    exporting,
+    files,
+    fingerprints,
+    heads,
+    manifest,
+    params,
+    paths,
+    weights,
+)
 from stages.lib.errors import run
 
 
@@ -17,10 +28,12 @@ def main() -> None:
     settings = params.load(exporting.Export, "export")
     exporting.check_gate(json.loads(paths.TEST.read_text()), settings)
     classes = manifest.classes(manifest.read(paths.MANIFEST))
+    made_with = weights.fingerprint(paths.FINE_TUNED)
+    fingerprints.check(made_with, fingerprints.of(spec), paths.FINE_TUNED, "fine_tune")
     model = classifier.load(spec, head_spec, len(classes), paths.FINE_TUNED)
     with files.replacing(paths.EXPORT) as folder:
         exporting.write(classifier.with_probabilities(model), classes, folder)
-    print(f"{paths.EXPORT / 'model.keras'}: {len(classes)} classes, {spec.image_size} px")
+    print(f"{paths.EXPORT / 'model.keras'}: {len(classes)} classes, {spec.size} px")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,20 @@
 Reads  data/manifest.csv, data/raw/, models/backbone.weights.h5
 Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to manifest row i
        data/features/map.npy: float32 (n, height, width, channels), with extract.maps
+       data/features/fingerprint.json: the backbone, its weights' digest, sizes and settings
 """
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import backbones, features, files, manifest, params, paths, pictures
+from stages.lib import (
+    backbones,
+    features,
+    files,
+    fingerprints,
+    manifest,
+    params,
+    paths,
+    pictures,
+)
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 from stages.lib.runtime import Runtime
@@ -21,10 +31,12 @@ def main() -> None:
     make_deterministic()
     model = features.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
     batches = pictures.batches(
-        images, spec.image_size, decoding, runtime.batch_size, runtime.threads, "extract"
+        images, spec.size, decoding, runtime.batch_size, runtime.threads, "extract"
     )
+    fingerprint = fingerprints.with_weights(fingerprints.of(spec, decoding), paths.BACKBONE)
     with files.replacing(paths.FEATURES) as folder:
         features.extract(model, len(images), batches, folder)
+        files.write_json(folder / features.FINGERPRINT, fingerprint)
     print(f"{len(images)} pictures, {model.count_params():,} weights passed once by each")
 
 

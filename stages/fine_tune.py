@@ -13,12 +13,14 @@ from stages.lib import (
     features,
     files,
     fine_tuning,
+    fingerprints,
     heads,
     manifest,
     params,
     paths,
     pictures,
     training,
+    weights,
 )
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
@@ -41,13 +43,17 @@ def main() -> None:
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
     joined = classifier.join(backbone, head, head_spec)
+    fingerprint = fingerprints.with_weights(fingerprints.of(spec, decoding), paths.BACKBONE)
+    of_features, of_head = features.fingerprint(paths.FEATURES), weights.fingerprint(paths.HEAD)
+    fingerprints.check(of_features, fingerprint, paths.FEATURES, "extract")
+    fingerprints.check(of_head, fingerprint, paths.HEAD, "train_head")
     first = fine_tuning.unfreeze(backbone, settings.unfreeze)
 
     with files.scratch(paths.PIXELS) as scratch:
         images = manifest.image_paths(rows, paths.RAW)
         used = split.isin(["train", "validation"]).to_numpy().nonzero()[0]
         file = scratch / "pixels.npy"
-        pixels = pictures.decode(images, used, spec.image_size, decoding, runtime.threads, file)
+        pixels = pictures.decode(images, used, spec.size, decoding, runtime.threads, file)
         some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
         difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
         print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
@@ -56,7 +62,7 @@ def main() -> None:
         best = training.fit(model, *batches, settings, paths.FINE_TUNE_LOG)
 
     with files.replacing(paths.FINE_TUNED) as partial:
-        joined.save_weights(partial)
+        weights.save(joined, partial, fingerprint)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 

@@ -6,7 +6,7 @@ Writes models/head.weights.h5
 """
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import features, files, heads, manifest, params, paths, training
+from stages.lib import features, files, heads, manifest, params, paths, training, weights
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 
@@ -21,7 +21,7 @@ def main() -> None:
     batches = training.batches(inputs, manifest.class_indices(rows), split, settings)
     best = training.fit(head, *batches, settings, paths.HEAD_LOG)
     with files.replacing(paths.HEAD) as partial:
-        head.save_weights(partial)
+        weights.save(head, partial, features.fingerprint(paths.FEATURES))
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 

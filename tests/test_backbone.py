@@ -13,7 +13,7 @@ def test_the_weights_are_kept(project):
     run_stage("backbone")
     spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
     kept = backbones.load(spec, project / "models/backbone.weights.h5").get_weights()
-    for ours, theirs in zip(kept, backbones.pretrained(spec).get_weights(), strict=True):
+    for ours, theirs in zip(kept, backbones.pretrained(spec, project).get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 
 
@@ -31,4 +31,4 @@ def test_no_network_for_imagenet_weights_names_the_two_ways_out(project):
     assert got.stderr.startswith("error: params.yaml [backbone.weights]: Keras cannot download")
     assert "path of a weights file, or backbone.name to EfficientNetLite0" in got.stderr
     assert got.stderr.count("\n") == 1
-    assert not (project / "models").exists()
+    assert list((project / "models").iterdir()) == []

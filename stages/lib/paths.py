@@ -13,6 +13,7 @@ DOWNLOAD_REPORT = Path("metrics/download")
 SPLIT = Path("data/split.csv")
 SPLIT_REPORT = Path("metrics/split.json")
 SPLIT_FIGURES = Path("metrics/split")
+WEIGHTS = Path("models/partial-weights")  # while backbone runs
 BACKBONE = Path("models/backbone.weights.h5")
 FEATURES = Path("data/features")
 PIXELS = Path("data/partial-pixels")  # while fine_tune runs

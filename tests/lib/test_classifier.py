@@ -9,8 +9,8 @@ BACKBONE = backbones.Backbone(name="VGG16", weights=None, image_size=32)
 
 
 @pytest.fixture(scope="module")
-def backbone() -> keras.Model:
-    return backbones.pretrained(BACKBONE)
+def backbone(tmp_path_factory) -> keras.Model:
+    return backbones.pretrained(BACKBONE, tmp_path_factory.mktemp("scratch"))
 
 
 def parts(backbone, pooling, classes):

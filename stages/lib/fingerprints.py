@@ -1,0 +1,40 @@
+"""What features and models were made with, so that a stage refuses what does not belong together.
+
+DVC keeps this in order by itself; the fingerprint is for stages that are run by hand and for files
+that were copied from elsewhere.
+"""
+
+import hashlib
+from pathlib import Path
+
+from stages.lib.backbones import Backbone
+from stages.lib.errors import UserError
+from stages.lib.networks import NETWORKS
+from stages.lib.pictures import Pictures
+
+
+def of(spec: Backbone, decoding: Pictures | None = None) -> dict:
+    """Return what params say of the way from a file, or from pixels, to features."""
+    of_pixels = {
+        "backbone": spec.name,
+        "image_size": spec.size,
+        "preprocess": NETWORKS[spec.name].preprocess,
+    }
+    return of_pixels | ({"pictures": decoding.model_dump()} if decoding else {})
+
+
+def with_weights(fingerprint: dict, file: Path) -> dict:
+    """Return the fingerprint with the SHA-256 digest of the backbone's weights file."""
+    with open(file, "rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {**fingerprint, "weights_sha256": digest}
+
+
+def check(found: dict, expected: dict, path: Path, stage: str) -> None:
+    """Raise UserError that names the first fact of `expected` that is another in `found`."""
+    for key, value in expected.items():
+        if found.get(key) != value:
+            raise UserError(
+                f"{path} was made with {key} {found.get(key)} and not {value}; run "
+                f"`dvc repro {stage}`"
+            )

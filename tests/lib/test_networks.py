@@ -1,0 +1,80 @@
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import applications
+
+from stages.lib import features, networks, weights
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype("uint8")
+FAMILIES = {  # the smallest of each, with the module that has its preprocess_input
+    "ConvNeXtTiny": "convnext",
+    "DenseNet121": "densenet",
+    "EfficientNetV2B0": "efficientnet_v2",
+    "InceptionResNetV2": "inception_resnet_v2",
+    "InceptionV3": "inception_v3",
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenet_v2",
+    "MobileNetV3Small": "mobilenet_v3",
+    "NASNetMobile": "nasnet",
+    "ResNet50": "resnet",
+    "ResNet50V2": "resnet_v2",
+    "VGG16": "vgg16",
+    "VGG19": "vgg19",
+    "Xception": "xception",
+}
+
+
+def test_all_of_keras_applications_are_there():
+    public = {
+        name for name, value in vars(applications).items()
+        if inspect.isfunction(value) and "include_top" in inspect.signature(value).parameters
+    }  # fmt: skip
+    lite = {name for name in networks.NETWORKS if "Lite" in name}
+    assert set(networks.NETWORKS) == public | lite
+    assert (len(public), len(lite)) == (40, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
+    """Built with random weights; two pictures go through extract's own path."""
+    network = networks.NETWORKS[name]
+    keras.utils.clear_session()
+    model = networks.build(name, network.smallest)
+    assert model.count_params() == network.parameters
+    pixels = PIXELS[:, : network.smallest, : network.smallest]
+    pooled = features.pooled(model, maps=True)
+    features.extract(pooled, 2, [(slice(0, 2), pixels)], tmp_path / "features")
+    average, whole = (np.load(tmp_path / f"features/{kind}.npy") for kind in ("avg", "map"))
+    assert whole.shape == (2, *model.output_shape[1:])
+    assert average.shape == (2, whole.shape[-1])
+    assert np.isfinite(whole).all()
+    assert average == pytest.approx(whole.mean(axis=(1, 2)), rel=1e-3, abs=1e-5)
+    assert not np.array_equal(average[0], average[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_preprocessing_is_the_familys_own(name):
+    module = getattr(applications, FAMILIES[name])
+    size = max(96, networks.NETWORKS[name].smallest)
+    theirs = getattr(applications, name)(
+        include_top=False, weights=None, input_shape=(size, size, 3)
+    )
+    ours = networks.build(name, size)
+    weights.copy(theirs, ours)
+    pixels = PIXELS.astype("float32")
+    expected = theirs.predict(module.preprocess_input(pixels.copy()), verbose=0)
+    got = ours.predict(pixels, verbose=0)
+    assert got == pytest.approx(expected, rel=1e-3, abs=1e-3 * float(np.abs(expected).max()))
+
+
+def test_the_torch_kind_is_mean_and_deviation():
+    pixels = keras.Input((96, 96, 3))
+    got = keras.Model(pixels, networks.PREPROCESSING["torch"](pixels)).predict(PIXELS, verbose=0)
+    expected = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    assert got == pytest.approx(expected, abs=2e-5)
+    theirs = applications.densenet.preprocess_input(PIXELS.astype("float32"))
+    assert got == pytest.approx(theirs, abs=2e-5)

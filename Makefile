@@ -12,7 +12,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run test lint check format lock clean
+.PHONY: help run test slow lint check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,13 +24,16 @@ run: .venv/run ## the whole pipeline; prints the test scores and where the pictu
 	@python -m tools.summary
 
 test: .venv/test ## the test suite
-	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+
+slow: .venv/test ## the tests that take minutes: every network, built and run
+	@pytest -m slow --numprocesses auto --maxprocesses 4
 
 lint: .venv/test ## format and lint, without changing a file
 	@ruff format --check .
 	@ruff check .
 
-check: lint test ## all that must pass before a commit
+check: lint test slow ## all that must pass before a commit
 
 format: .venv/test ## put every file into the one format
 	@ruff format .

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,8 +23,27 @@ def test_each_picture_has_its_row(finished_run):
         assert average[row] == pytest.approx(expected[0], rel=1e-4, abs=1e-5)
     assert sorted(p.name for p in (finished_run / "data/features").iterdir()) == [
         "avg.npy",
+        "fingerprint.json",
         "max.npy",
     ]
+    fingerprint = json.loads((finished_run / "data/features/fingerprint.json").read_text())
+    assert (fingerprint["backbone"], fingerprint["image_size"]) == ("EfficientNetLite0", 32)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ("train_head", "features/fingerprint.json is missing or damaged; run `dvc repro extract`"),
+        ("fine_tune", "features was made with image_size 48 and not 32; run `dvc repro extract`"),
+        ("evaluate", "features was made with image_size 48 and not 32; run `dvc repro extract`"),
+    ],
+)
+def test_features_of_other_params_are_refused(after_run, stage, message):
+    path = after_run / "data/features/fingerprint.json"
+    values = json.loads(path.read_text())
+    path.write_text("" if stage == "train_head" else json.dumps({**values, "image_size": 48}))
+    with pytest.raises(UserError, match=message):
+        run_stage(stage)
 
 
 def test_maps_on_demand_and_the_same_bytes_at_another_batch_size(after_run):

@@ -16,6 +16,7 @@ from stages.lib import (
     fingerprints,
     heads,
     manifest,
+    optimizing,
     params,
     paths,
     pictures,
@@ -32,6 +33,7 @@ PARITY_ROWS = 32  # validation pictures that the parity gate looks at
 def main() -> None:
     spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
     settings = params.load(fine_tuning.FineTune, "fine_tune")
+    loss = params.load(optimizing.Loss, "loss")
     decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
@@ -47,6 +49,7 @@ def main() -> None:
     of_features, of_head = features.fingerprint(paths.FEATURES), weights.fingerprint(paths.HEAD)
     fingerprints.check(of_features, fingerprint, paths.FEATURES, "extract")
     fingerprints.check(of_head, fingerprint, paths.HEAD, "train_head")
+    fine_tuning.freeze_normalization(head)
     first = fine_tuning.unfreeze(backbone, settings.unfreeze)
 
     with files.scratch(paths.PIXELS) as scratch:
@@ -59,7 +62,10 @@ def main() -> None:
         print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
         model = fine_tuning.with_augmentation(joined, settings)
         batches = training.batches(pixels, classes, split, settings)
-        best = training.fit(model, *batches, settings, paths.FINE_TUNE_LOG)
+        weighting = optimizing.class_weights(
+            loss, classes[split == "train"], manifest.classes(rows)
+        )
+        best = training.fit(model, *batches, settings, loss, weighting, paths.FINE_TUNE_LOG)
 
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(joined, partial, fingerprint)

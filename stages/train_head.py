@@ -6,20 +6,33 @@ Writes models/head.weights.h5
 """
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import features, files, heads, manifest, params, paths, training, weights
+from stages.lib import (
+    features,
+    files,
+    heads,
+    manifest,
+    optimizing,
+    params,
+    paths,
+    training,
+    weights,
+)
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 
 
 def main() -> None:
     spec, settings = params.load(heads.Head, "head"), params.load(training.Training, "train_head")
+    loss = params.load(optimizing.Loss, "loss")
     rows = manifest.read(paths.MANIFEST)
+    names, classes = manifest.classes(rows), manifest.class_indices(rows)
     split = manifest.read_split(paths.SPLIT, rows)
     inputs = features.load(paths.FEATURES, spec.pooling, len(rows))
     make_deterministic(settings.seed)
-    head = heads.build(spec, inputs.shape[1:], len(manifest.classes(rows)))
-    batches = training.batches(inputs, manifest.class_indices(rows), split, settings)
-    best = training.fit(head, *batches, settings, paths.HEAD_LOG)
+    head = heads.build(spec, inputs.shape[1:], len(names))
+    batches = training.batches(inputs, classes, split, settings)
+    weighting = optimizing.class_weights(loss, classes[split == "train"], names)
+    best = training.fit(head, *batches, settings, loss, weighting, paths.HEAD_LOG)
     with files.replacing(paths.HEAD) as partial:
         weights.save(head, partial, features.fingerprint(paths.FEATURES))
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))

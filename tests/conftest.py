@@ -75,6 +75,16 @@ def refusal(name: str) -> str:
     return line
 
 
+def head_spec(**changes):
+    """A linear head on averaged features without anything more, but for `changes`."""
+    from stages.lib import heads  # takes Keras, which not every test needs
+
+    factors = ("kernel_l1", "kernel_l2", "activity_l1", "activity_l2")
+    values = {"pooling": "avg", "hidden": [], "dropout": 0.0, "batch_normalization": False}
+    values |= {"penalty": heads.Penalty(**dict.fromkeys(factors, 0.0))}
+    return heads.Head(**values | changes)
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """An empty project: the current folder, with tiny params and pictures in `pictures/`."""

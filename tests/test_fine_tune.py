@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, classifier, heads
+from stages.lib import backbones, classifier
 from stages.lib.errors import UserError
-from tests.conftest import run_stage, set_params
+from tests.conftest import head_spec, run_stage, set_params
 
 BACKBONE = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
 
 
 def load(folder):
-    head = heads.Head(pooling="avg", hidden=[], dropout=0.2)
+    head = head_spec(dropout=0.2)
     return classifier.load(BACKBONE, head, 3, folder / "models/fine_tuned.weights.h5")
 
 

@@ -55,6 +55,13 @@ def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
     return first
 
 
+def freeze_normalization(head: keras.Model) -> None:
+    """Keep the head's BatchNormalization as it is, too; before compiling."""
+    for layer in head.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+
+
 def _first_trainable(backbone: keras.Model, amount: str | int | float) -> int:
     names = [layer.name for layer in backbone.layers]
     if amount == "all":

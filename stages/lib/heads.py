@@ -10,6 +10,17 @@ from pydantic import Field
 from stages.lib import weights
 from stages.lib.params import Section
 
+Factor = Annotated[float, Field(ge=0)]
+
+
+class Penalty(Section):
+    """Factors of what is added to the loss for large weights and large outputs of hidden layers."""
+
+    kernel_l1: Factor
+    kernel_l2: Factor
+    activity_l1: Factor
+    activity_l2: Factor
+
 
 class Head(Section):
     """The shape of the head."""
@@ -17,6 +28,8 @@ class Head(Section):
     pooling: Literal["avg", "max", "flatten"]
     hidden: list[Annotated[int, Field(ge=1)]]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    batch_normalization: bool
+    penalty: Penalty
 
 
 def logit_count(classes: int) -> int:
@@ -33,13 +46,31 @@ def build(spec: Head, feature_shape: tuple[int, ...], classes: int) -> keras.Mod
     features = x = keras.Input(feature_shape, name="features")
     if spec.pooling == "flatten":
         x = layers.Flatten(name="flatten")(x)
+    kernel, activity = _penalties(spec.penalty)
     for number, units in enumerate(spec.hidden, 1):
-        x = layers.Dense(units, activation="relu", name=f"hidden{number}")(x)
+        x = layers.Dense(units, kernel_regularizer=kernel, name=f"hidden{number}")(x)
+        if spec.batch_normalization:
+            x = layers.BatchNormalization(name=f"norm{number}")(x)
+        x = layers.ReLU(name=f"relu{number}")(x)
+        if activity:
+            x = layers.ActivityRegularization(*activity, name=f"penalty{number}")(x)
         x = layers.Dropout(spec.dropout, name=f"dropout{number}")(x) if spec.dropout else x
     if spec.dropout and not spec.hidden:
         x = layers.Dropout(spec.dropout, name="dropout")(x)
-    logits = layers.Dense(logit_count(classes), name="logits")(x)
+    if spec.batch_normalization and not spec.hidden:
+        x = layers.BatchNormalization(name="norm")(x)
+    logits = layers.Dense(logit_count(classes), kernel_regularizer=kernel, name="logits")(x)
     return keras.Model(features, logits, name="head")
+
+
+def _penalties(
+    penalty: Penalty,
+) -> tuple[keras.Regularizer | None, tuple[float, float] | None]:
+    """Return the kernels' regularizer and the outputs' factors (l1, l2); None for factors of 0."""
+    kernel = (penalty.kernel_l1, penalty.kernel_l2)
+    activity = (penalty.activity_l1, penalty.activity_l2)
+    regularizer = keras.regularizers.L1L2(*kernel) if any(kernel) else None
+    return regularizer, activity if any(activity) else None
 
 
 def load(spec: Head, feature_shape: tuple[int, ...], classes: int, file: Path) -> keras.Model:

@@ -1,7 +1,7 @@
 """What training the head and fine-tuning have in common: batches, losses, the loop and its log."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -9,18 +9,16 @@ import pandas as pd
 from dvclive import Live
 from pydantic import Field
 
-from stages.lib import files
-from stages.lib.params import Section
+from stages.lib import files, optimizing
+from stages.lib.optimizing import Loss, Optimizing
 from stages.lib.pictures import slices
 
 DIGITS = 6  # of every figure in the log
 
 
-class Training(Section):
+class Training(Optimizing):
     """How to train: the keys that train_head and fine_tune share."""
 
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    schedule: Literal["constant", "cosine"]
     epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=2)]
@@ -65,30 +63,25 @@ def batches(
     )
 
 
-def learning_rate(settings: Training, steps: int):
-    """Return Adam's step size: a number, or a cosine from it to 0 over all epochs of `steps` each.
-
-    The cosine is that of Loshchilov and Hutter 2017 (arXiv:1608.03983) without restarts.
-    """
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    decay_steps = settings.epochs * steps
-    return keras.optimizers.schedules.CosineDecay(settings.learning_rate, decay_steps)
-
-
-def compile_for_logits(model: keras.Model, learning_rate) -> None:
-    """Compile with Adam, cross-entropy on logits (n, 1) or (n, k > 2), and accuracy."""
+def compile_for_logits(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | str, loss: keras.losses.Loss
+) -> None:
+    """Compile for logits (n, 1) or (n, k > 2), with accuracy."""
     if model.output_shape[-1] == 1:
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
         accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
     else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=[accuracy])
+    model.compile(optimizer, loss, metrics=[accuracy])
 
 
 def fit(
-    model: keras.Model, train: Batches, validation: Batches, settings: Training, log: Path
+    model: keras.Model,
+    train: Batches,
+    validation: Batches,
+    settings: Training,
+    loss: Loss,
+    class_weights: dict[int, float] | None,
+    log: Path,
 ) -> dict[str, float]:
     """Train, stop early, and leave the model with its best weights.
 
@@ -96,14 +89,21 @@ def fit(
     training never makes a model worse on validation. Writes a DVCLive log into the folder `log` and
     returns the best epoch's validation scores: epoch, loss, accuracy.
     """
-    compile_for_logits(model, learning_rate(settings, len(train)))
+    optimizer = optimizing.optimizer(settings, settings.epochs, len(train))
+    compile_for_logits(model, optimizer, optimizing.loss(loss, model.output_shape[-1]))
     with files.replacing(log) as folder, _live(folder) as live:
         start = model.evaluate(validation, verbose=0, return_dict=True)
         best = Best(live, settings)
         best.set_model(model)
         best.on_epoch_end(-1, {f"val_{name}": value for name, value in start.items()})
-        epochs = settings.epochs
-        model.fit(train, validation_data=validation, epochs=epochs, callbacks=[best], verbose=0)
+        model.fit(
+            train,
+            validation_data=validation,
+            epochs=settings.epochs,
+            callbacks=[best, *optimizing.callbacks(settings, settings.patience)],
+            class_weight=class_weights,
+            verbose=0,
+        )
         model.set_weights(best.weights)
         for name, value in best.scores.items():
             live.log_metric(f"best/{name}", value, plot=False)

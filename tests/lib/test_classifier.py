@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from stages.lib import backbones, classifier, features, heads, scores
+from tests.conftest import head_spec
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype("uint8")
 BACKBONE = backbones.Backbone(name="VGG16", weights=None, image_size=32)
@@ -14,7 +15,7 @@ def backbone(tmp_path_factory) -> keras.Model:
 
 
 def parts(backbone, pooling, classes):
-    spec = heads.Head(pooling=pooling, hidden=[3], dropout=0.5)
+    spec = head_spec(pooling=pooling, hidden=[3], dropout=0.5)
     shape = backbone.output_shape[1:] if pooling == "flatten" else backbone.output_shape[-1:]
     head = heads.build(spec, shape, classes)
     return spec, head, classifier.join(backbone, head, spec)

@@ -4,14 +4,16 @@ import pytest
 from keras import layers
 from pydantic import ValidationError
 
-from stages.lib import classifier, features, fine_tuning, heads, training
+from stages.lib import classifier, features, fine_tuning, heads, optimizing, training
 from stages.lib.errors import UserError
+from tests.conftest import head_spec
 
 SETTINGS = {
-    "unfreeze": "all", "learning_rate": 0.01, "schedule": "constant", "epochs": 2,
-    "patience": 2, "batch_size": 8, "flip": "none", "rotation": 0.0, "seed": 1,
+    "unfreeze": "all", "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
+    "warmup": 0.0, "weight_decay": 0.0, "clip_norm": None, "epochs": 2, "patience": 2,
+    "batch_size": 8, "flip": "none", "rotation": 0.0, "seed": 1,
 }  # fmt: skip
-HEAD = heads.Head(pooling="avg", hidden=[], dropout=0.0)
+HEAD = head_spec()
 
 
 def settings(**changes) -> fine_tuning.FineTune:
@@ -77,7 +79,8 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     model = fine_tuning.with_augmentation(joined, chosen)
     train = training.Batches(pixels, classes, np.arange(20), 8, seed=1)
     validation = training.Batches(pixels, classes, np.arange(20, 33), 8)
-    training.compile_for_logits(model, chosen.learning_rate)
+    loss = optimizing.loss(optimizing.Loss(label_smoothing=0.0, class_weights="none"), 3)
+    training.compile_for_logits(model, optimizing.optimizer(chosen, 2, 3), loss)
     model.fit(train, validation_data=validation, epochs=2, verbose=0)
     after = {weight.path: weight.numpy() for weight in joined.weights}
     changed = {
@@ -113,3 +116,9 @@ def test_parity(backbone):
         fine_tuning.check_parity(joined, head, pixels, cached[::-1])
     with pytest.raises(UserError, match="differ by nan"):
         fine_tuning.check_parity(joined, head, pixels, cached * np.nan)
+
+
+def test_normalisation_of_the_head_stays_frozen_too():
+    head = heads.build(head_spec(hidden=[5], batch_normalization=True), (4,), 3)
+    fine_tuning.freeze_normalization(head)
+    assert [layer.trainable for layer in head.layers if layer.weights] == [True, False, True]

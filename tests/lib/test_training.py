@@ -5,12 +5,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import training
+from stages.lib import optimizing, training
 from stages.lib.determinism import make_deterministic
 
 SETTINGS = training.Training(
-    learning_rate=0.05, schedule="constant", epochs=7, patience=3, batch_size=8, seed=1
+    optimizer="adam",
+    learning_rate=0.05,
+    schedule="constant",
+    warmup=0.0,
+    weight_decay=0.0,
+    clip_norm=None,
+    epochs=7,
+    patience=3,
+    batch_size=8,
+    seed=1,
 )
+LOSS = optimizing.Loss(label_smoothing=0.0, class_weights="none")
+
+
+def fit(model, data, log, settings=SETTINGS, loss=LOSS, weights=None):
+    parts = training.batches(*data, settings)
+    return training.fit(model, *parts, settings, loss, weights, log)
 
 
 def blobs(count: int, classes: int, noise: float = 0.5):
@@ -61,9 +76,7 @@ def test_only_train_trains_and_only_validation_selects():
 def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_path):
     inputs, truth, split = blobs(301, classes)
     model = linear(classes)
-    best = training.fit(
-        model, *training.batches(inputs, truth, split, SETTINGS), SETTINGS, tmp_path / "log"
-    )
+    best = fit(model, (inputs, truth, split), tmp_path / "log")
     chosen = (split == "validation").to_numpy()
     logits = model.predict(inputs[chosen], verbose=0)
     guess = (logits[:, 0] > 0) if classes == 2 else logits.argmax(axis=1)
@@ -82,22 +95,13 @@ def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_pa
     assert not (tmp_path / "dvc.yaml").exists()
 
 
-def test_schedules():
-    assert training.learning_rate(SETTINGS, 5) == 0.05
-    cosine = training.learning_rate(SETTINGS.model_copy(update={"schedule": "cosine"}), 5)
-    assert float(cosine(0)) == pytest.approx(0.05)
-    assert float(cosine(17.5)) == pytest.approx(0.025)  # half of 7 epochs of 5 steps
-    assert float(cosine(35)) == pytest.approx(0, abs=1e-9)
-
-
 def test_a_rate_that_destroys_gives_back_the_weights_of_the_start(tmp_path):
     inputs, truth, split = blobs(301, 3, noise=3)
     model = linear(3)
-    parts = training.batches(inputs, truth, split, SETTINGS)
-    training.fit(model, *parts, SETTINGS, tmp_path / "one")
+    fit(model, (inputs, truth, split), tmp_path / "one")
     good = model.get_weights()
     mad = SETTINGS.model_copy(update={"learning_rate": 1e4, "patience": 2})
-    best = training.fit(model, *parts, mad, tmp_path / "two")
+    best = fit(model, (inputs, truth, split), tmp_path / "two", mad)
     assert best["epoch"] == 0
     assert len(training.read_log(tmp_path / "two")) == 3  # the start and `patience` epochs
     for ours, theirs in zip(model.get_weights(), good, strict=True):
@@ -111,8 +115,36 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
         keras.utils.clear_session()
         make_deterministic(SETTINGS.seed)
         model = linear(3)
-        parts = training.batches(inputs, truth, split, SETTINGS)
-        training.fit(model, *parts, SETTINGS, tmp_path / name)
+        fit(model, (inputs, truth, split), tmp_path / name)
         model.save_weights(tmp_path / f"{name}.weights.h5")
         got.append((tmp_path / f"{name}.weights.h5").read_bytes())
     assert got[0] == got[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.004},
+        {"optimizer": "rmsprop", "schedule": "exponential"},
+        {"optimizer": "sgd", "warmup": 1.5, "clip_norm": 1.0},
+        {"schedule": "reduce_on_plateau"},
+    ],
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_fit_learns_with_every_optimizer_and_schedule(classes, changes, tmp_path):
+    loss = optimizing.Loss(label_smoothing=0.1, class_weights="balanced")
+    inputs, truth, split = blobs(301, classes)
+    weights = optimizing.class_weights(loss, truth[split == "train"], list("abc")[:classes])
+    settings = SETTINGS.model_copy(update=changes)
+    best = fit(linear(classes), (inputs, truth, split), tmp_path / "log", settings, loss, weights)
+    assert best["accuracy"] > 0.9
+
+
+def test_a_class_of_more_weight_is_taken_more_often(tmp_path):
+    inputs, truth, split = blobs(301, 3, noise=3)
+    taken = []
+    for weights in (None, {0: 1.0, 1: 1.0, 2: 50.0}):
+        model = linear(3)
+        fit(model, (inputs, truth, split), tmp_path / str(weights), weights=weights)
+        taken.append((model.predict(inputs, verbose=0).argmax(axis=1) == 2).mean())
+    assert taken[1] > taken[0] + 0.2

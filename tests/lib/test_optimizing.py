@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from stages.lib import optimizing
+from stages.lib.errors import UserError
+
+SETTINGS = optimizing.Optimizing(
+    optimizer="adam",
+    learning_rate=0.05,
+    schedule="constant",
+    warmup=0.0,
+    weight_decay=0.0,
+    clip_norm=None,
+)
+
+
+def changed(**changes) -> optimizing.Optimizing:
+    return optimizing.Optimizing(**SETTINGS.model_dump() | changes)
+
+
+def rates(*steps: float, **changes) -> list[float]:
+    """The step size after so many of 7 epochs of 5 steps."""
+    schedule = optimizing.learning_rate(changed(**changes), 7, 5)
+    return [float(schedule(step)) for step in steps]
+
+
+def test_schedules():
+    assert optimizing.learning_rate(SETTINGS, 7, 5) == 0.05
+    assert rates(0, 17.5, 35, schedule="cosine") == pytest.approx([0.05, 0.025, 0], abs=1e-8)
+    assert rates(0, 17.5, 35, schedule="exponential") == pytest.approx([0.05, 0.005, 0.0005])
+    assert optimizing.learning_rate(changed(schedule="reduce_on_plateau"), 7, 5) == 0.05
+
+
+def test_warm_up():
+    expected = [0.005, 0.045, 0.05, 0.05, 0.05]
+    assert rates(0, 8, 9, 10, 34, warmup=2.0) == pytest.approx(expected)
+    cosine = rates(0, 9, 10, 22.5, 35, warmup=2.0, schedule="cosine")
+    assert cosine == pytest.approx([0.005, 0.05, 0.05, 0.025, 0], abs=1e-8)
+    again = optimizing.WarmUp(keras.optimizers.schedules.CosineDecay(0.1, 9), 3)
+    config = keras.optimizers.schedules.serialize(again)
+    copy = keras.optimizers.schedules.deserialize(config)
+    assert float(copy(7)) == pytest.approx(float(again(7)))
+    with pytest.raises(ValidationError, match="warmup should be 0 with schedule reduce_on_plateau"):
+        changed(warmup=1.0, schedule="reduce_on_plateau")
+
+
+def test_plateau_callback():
+    assert optimizing.callbacks(SETTINGS, 6) == []
+    (callback,) = optimizing.callbacks(changed(schedule="reduce_on_plateau"), 6)
+    assert (callback.monitor, callback.patience, callback.factor) == ("val_loss", 3, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "decay"),
+    [
+        ({}, keras.optimizers.Adam, None),
+        ({"weight_decay": 0.1}, keras.optimizers.Adam, 0.1),
+        ({"optimizer": "adamw"}, keras.optimizers.AdamW, 0.0),
+        ({"optimizer": "rmsprop"}, keras.optimizers.RMSprop, None),
+        ({"optimizer": "sgd", "clip_norm": 2.0}, keras.optimizers.SGD, None),
+    ],
+)
+def test_optimizers(changes, kind, decay):
+    optimizer = optimizing.optimizer(changed(**changes), 7, 5)
+    assert type(optimizer) is kind
+    assert optimizer.weight_decay == decay
+    assert optimizer.global_clipnorm == changes.get("clip_norm")
+    if kind is keras.optimizers.SGD:
+        assert optimizer.momentum == 0.9
+
+
+def loss(smoothing: float, logits: int) -> keras.losses.Loss:
+    settings = optimizing.Loss(label_smoothing=smoothing, class_weights="none")
+    return optimizing.loss(settings, logits)
+
+
+def test_smoothing():
+    logits = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, 3.0]], "float32")
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for smoothing in (0.0, 0.3):
+        truth = np.eye(3)[[0, 1]] * (1 - smoothing) + smoothing / 3
+        expected = -(truth * np.log(chances)).sum(axis=1).mean()
+        for shape in ((2,), (2, 1)):
+            got = float(loss(smoothing, 3)(np.array([0, 1]).reshape(shape), logits))
+            assert got == pytest.approx(expected, rel=1e-5)
+    two = loss(0.2, 1)
+    chance = 1 / (1 + np.exp(-2.0))
+    expected = -(0.9 * np.log(chance) + 0.1 * np.log(1 - chance))
+    assert float(two(np.array([[1]]), np.array([[2.0]]))) == pytest.approx(expected, rel=1e-5)
+
+
+def weights(given) -> dict[int, float] | None:
+    settings = optimizing.Loss(label_smoothing=0.0, class_weights=given)
+    return optimizing.class_weights(settings, np.array([0, 0, 0, 2, 1, 2]), ["a", "b", "c"])
+
+
+def test_class_weights():
+    assert weights("none") is None
+    assert weights("balanced") == pytest.approx({0: 6 / 9, 1: 2.0, 2: 1.0})
+    assert weights({"c": 3.0, "a": 1.0, "b": 0.5}) == {0: 1.0, 1: 0.5, 2: 3.0}
+    for given in ({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}):
+        with pytest.raises(UserError, match=r"\[loss.class_weights\]: '[cd]' is missing, or is no"):
+            weights(given)

@@ -1,0 +1,103 @@
+"""How good frozen features of the networks with packaged weights are:
+`python -m benchmarks.backbones FOLDER_OR_ARCHIVE --size 160`.
+
+For each network: pictures through extract's own path, then a head with the settings of params.yaml
+on the source's training pictures, scored on all of its validation pictures (so the split is the
+source's own, and the best epoch is chosen on the pictures that it is scored on, as the tutorials do
+it; `dvc repro` keeps a test set apart). Writes benchmarks/backbones.json.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from benchmarks.audit import LIMITS
+from stages.lib import (
+    archive,
+    backbones,
+    features,
+    heads,
+    layout,
+    optimizing,
+    params,
+    pictures,
+    training,
+)
+from stages.lib.determinism import make_deterministic
+from stages.lib.errors import run
+
+
+def extract(spec: backbones.Backbone, paths: list[Path], folder: Path) -> np.ndarray:
+    """Return the averaged features, float32 (n, channels)."""
+    model = features.pooled(backbones.pretrained(spec, folder), maps=False)
+    decoding = params.load(pictures.Pictures, "pictures")
+    workers = os.cpu_count() or 1
+    batches = pictures.batches(paths, spec.size, decoding, 32, workers, spec.name)
+    features.extract(model, len(paths), batches, folder / "features")
+    return features.load(folder / "features", "avg", len(paths))
+
+
+def score(inputs: np.ndarray, truth: np.ndarray, split: np.ndarray, log: Path) -> dict[str, float]:
+    """Train a head on the rows of `split` "train"; return its best scores on "validation"."""
+    settings = params.load(training.Training, "train_head")
+    make_deterministic(settings.seed)
+    head = heads.build(params.load(heads.Head, "head"), inputs.shape[1:], int(truth.max()) + 1)
+    loss = params.load(optimizing.Loss, "loss")
+    batches = training.batches(inputs, truth, split, settings)
+    return training.fit(head, *batches, settings, loss, None, log)
+
+
+def measure(spec: backbones.Backbone, found: list[layout.Found]) -> dict:
+    """Return seconds of extraction, validation accuracy with its 95 % interval, and counts."""
+    names = sorted({each.label for each in found})
+    truth = np.array([names.index(each.label) for each in found], "int32")
+    split = np.array([each.given for each in found])
+    with tempfile.TemporaryDirectory() as scratch:
+        began = time.perf_counter()
+        inputs = extract(spec, [each.path for each in found], Path(scratch))
+        seconds = time.perf_counter() - began
+        best = score(inputs, truth, split, Path(scratch) / "log")
+    count = int((split == "validation").sum())
+    interval = binomtest(round(best["accuracy"] * count), count).proportion_ci(0.95, "wilson")
+    return {
+        "accuracy": best["accuracy"],
+        "low": round(interval.low, 4),
+        "high": round(interval.high, 4),
+        "pictures": count,
+        "seconds": round(seconds, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--names", nargs="+", default=list(backbones.LITE))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = options.source
+        if root.is_file():
+            root = Path(scratch)
+            archive.unpack(options.source, root, LIMITS, options.source.name)
+        found, _ = layout.find(root)
+        rows = {}
+        for name in options.names:
+            spec = backbones.Backbone(name=name, weights="imagenet", image_size=options.size)
+            rows[name] = measure(spec, found)
+    Path("benchmarks/backbones.json").write_text(json.dumps(rows, indent=2) + "\n")
+    print(f"| at {options.size} px | validation accuracy | seconds to extract |")
+    print("| --- | --- | --- |")
+    for name, row in rows.items():
+        interval = f"{row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        print(f"| {name} | {interval} | {row['seconds']:.0f} |")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -8,6 +8,7 @@ Writes models/fine_tuned.weights.h5: the joined network
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
+    augmenting,
     backbones,
     classifier,
     features,
@@ -33,6 +34,7 @@ PARITY_ROWS = 32  # validation pictures that the parity gate looks at
 def main() -> None:
     spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
     settings = params.load(fine_tuning.FineTune, "fine_tune")
+    augmentation = params.load(augmenting.Augmentation, "augmentation")
     loss = params.load(optimizing.Loss, "loss")
     decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
@@ -60,7 +62,7 @@ def main() -> None:
         some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
         difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
         print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
-        model = fine_tuning.with_augmentation(joined, settings)
+        model = augmenting.in_front(joined, augmentation, settings.seed)
         batches = training.batches(pixels, classes, split, settings)
         weighting = optimizing.class_weights(
             loss, classes[split == "train"], manifest.classes(rows)

@@ -31,7 +31,8 @@ TINY = {
     "split": {"validation": 0.3, "test": 0.3},
     "backbone": {"image_size": 32},
     "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.01},
-    "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11, "flip": "horizontal"},
+    "augmentation": {"flip": "horizontal"},
+    "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11},
     "evaluate": {"pictures": 5},
     "runtime": {"batch_size": 8},
 }

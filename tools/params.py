@@ -5,6 +5,7 @@ Reads params.yaml; prints how many keys fit, or the first one that does not.
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
+    augmenting,
     backbones,
     exporting,
     features,
@@ -30,6 +31,7 @@ SCHEMAS = {
     "head": heads.Head,
     "loss": optimizing.Loss,
     "train_head": training.Training,
+    "augmentation": augmenting.Augmentation,
     "fine_tune": fine_tuning.FineTune,
     "evaluate": scores.Evaluate,
     "export": exporting.Export,

@@ -1,6 +1,6 @@
 """Thaw the top of a joined network, and make sure that it starts where the head left off."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -29,8 +29,6 @@ class FineTune(Training):
     unfreeze: Annotated[
         str | int | float, Field(union_mode="smart"), AfterValidator(_check_unfreeze)
     ]
-    flip: Literal["none", "horizontal", "vertical", "horizontal_and_vertical"]
-    rotation: Annotated[float, Field(ge=0, le=0.5)]
 
 
 def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
@@ -100,16 +98,3 @@ def check_parity(
             "`dvc repro --force extract`"
         )
     return difference
-
-
-def with_augmentation(joined: keras.Model, settings: FineTune) -> keras.Model:
-    """Return the network that trains: `joined` behind layers that vary training pictures only.
-
-    It shares the layers of `joined`, whose own weights stay free of the random generators' state.
-    """
-    chosen = []
-    if settings.flip != "none":
-        chosen.append(layers.RandomFlip(settings.flip, seed=settings.seed))
-    if settings.rotation:
-        chosen.append(layers.RandomRotation(settings.rotation, "nearest", seed=settings.seed))
-    return keras.Sequential([joined.input, *chosen, joined])

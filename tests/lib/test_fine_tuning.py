@@ -4,15 +4,19 @@ import pytest
 from keras import layers
 from pydantic import ValidationError
 
-from stages.lib import classifier, features, fine_tuning, heads, optimizing, training
+from stages.lib import augmenting, classifier, features, fine_tuning, heads, optimizing, training
 from stages.lib.errors import UserError
 from tests.conftest import head_spec
 
 SETTINGS = {
     "unfreeze": "all", "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
     "warmup": 0.0, "weight_decay": 0.0, "clip_norm": None, "epochs": 2, "patience": 2,
-    "batch_size": 8, "flip": "none", "rotation": 0.0, "seed": 1,
+    "batch_size": 8, "seed": 1,
 }  # fmt: skip
+AUGMENTATION = augmenting.Augmentation(
+    flip="horizontal", rotation=0.1, shift=0.1, zoom=0.1, shear=0.1, brightness=0.1, contrast=0.1,
+    fill="reflect",
+)  # fmt: skip
 HEAD = head_spec()
 
 
@@ -75,8 +79,8 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     joined = classifier.join(backbone, heads.build(HEAD, (5,), 3), HEAD)
     fine_tuning.unfreeze(backbone, "conv1")
     before = {weight.path: weight.numpy() for weight in joined.weights}
-    chosen = settings(flip="horizontal", rotation=0.1)
-    model = fine_tuning.with_augmentation(joined, chosen)
+    chosen = settings()
+    model = augmenting.in_front(joined, AUGMENTATION, 1)
     train = training.Batches(pixels, classes, np.arange(20), 8, seed=1)
     validation = training.Batches(pixels, classes, np.arange(20, 33), 8)
     loss = optimizing.loss(optimizing.Loss(label_smoothing=0.0, class_weights="none"), 3)
@@ -89,21 +93,6 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     assert {"conv1", "conv2"} < changed
     assert changed.isdisjoint({"conv0", "norm0", "norm1", "norm2"})
     assert len(changed) == 3  # the head's layer besides
-
-
-def test_augmentation_varies_training_only(backbone):
-    joined = classifier.join(backbone, heads.build(HEAD, (5,), 3), HEAD)
-    model = fine_tuning.with_augmentation(joined, settings(flip="vertical", rotation=0.2))
-    pixels = np.random.default_rng(0).uniform(0, 255, (9, 12, 12, 3)).astype("float32")
-    assert np.array_equal(model.predict(pixels), joined.predict(pixels))
-    backbone.trainable = False
-    varied = model(pixels, training=True).numpy()
-    assert not np.allclose(varied, joined(pixels, training=True).numpy())
-
-
-def test_no_augmentation_adds_no_layer(backbone):
-    joined = classifier.join(backbone, heads.build(HEAD, (5,), 3), HEAD)
-    assert len(fine_tuning.with_augmentation(joined, settings()).layers) == 1
 
 
 def test_parity(backbone):

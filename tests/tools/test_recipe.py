@@ -1,0 +1,83 @@
+import difflib
+import shutil
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.lib.errors import UserError
+from tests.conftest import STAGES, TINY, draw_pictures, run_stage, set_params
+from tests.imports import ROOT
+from tools import params, recipe
+
+NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(monkeypatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["recipe", *words])
+    recipe.main()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_recipe_fits_and_keeps_all_comments(here, monkeypatch, name):
+    before = (here / "params.yaml").read_text().splitlines()
+    call(monkeypatch, name)
+    params.main()
+    after = (here / "params.yaml").read_text().splitlines()
+    wanted = YAML(typ="safe", pure=True).load(ROOT / f"recipes/{name}.yaml")
+    got = YAML(typ="safe", pure=True).load(here / "params.yaml")
+    assert {s: {k: got[s][k] for k in keys} for s, keys in wanted.items()} == wanted
+    changed = [
+        line
+        for line in difflib.unified_diff(before, after, lineterm="", n=0)
+        if line[0] in "+-" and not line.startswith(("+++", "---"))
+    ]
+    assert changed
+    assert not any(line[1:].lstrip().startswith("#") for line in changed)
+    assert len(changed) <= 2 * sum(len(keys) for keys in wanted.values())
+
+
+def test_show_and_list_change_nothing(here, monkeypatch, capsys):
+    before = (here / "params.yaml").read_text()
+    call(monkeypatch, "tf-tutorial", "--show")
+    assert capsys.readouterr().out == (ROOT / "recipes/tf-tutorial.yaml").read_text()
+    call(monkeypatch)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == NAMES
+    assert (here / "params.yaml").read_text() == before
+
+
+def test_an_unknown_name_or_key_is_named(here, monkeypatch):
+    with pytest.raises(UserError, match=r"no recipe 'tf-tutrial'; did you mean tf-tutorial\?"):
+        call(monkeypatch, "tf-tutrial")
+    with pytest.raises(UserError, match=r"no recipe 'zzz'; there are birds, cifar10, "):
+        call(monkeypatch, "zzz")
+    with pytest.raises(UserError, match=r"params.yaml has no key head.colour; mend the recipe"):
+        recipe.apply((here / "params.yaml").read_text(), {"head": {"colour": "red"}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_each_recipe_runs_from_end_to_end(here, monkeypatch, name):
+    """On a handful of pictures, with random weights, small pictures and two epochs."""
+    call(monkeypatch, name)
+    draw_pictures(here / "pictures")
+    small = {"epochs": 2, "batch_size": 16}
+    set_params(
+        here / "params.yaml",
+        {
+            "data": TINY["data"],
+            "split": TINY["split"],
+            "backbone": {"weights": None, "image_size": 32},
+            "train_head": small,
+            "fine_tune": small,
+        },
+    )
+    for stage in STAGES:
+        run_stage(stage)
+    assert (here / "models/export/model.keras").is_file()

@@ -23,9 +23,15 @@ def save(model: keras.Model, path: Path, fingerprint: dict) -> None:
 
 
 def fingerprint(path: Path) -> dict:
-    """Return what `save` said of a file; {} for a file that says nothing."""
-    with h5py.File(path) as file:
-        return json.loads(file.attrs.get(FINGERPRINT, "{}"))
+    """Return what `save` said of a file; {} for a file that says nothing.
+
+    Raises UserError when the file is missing or damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            return json.loads(file.attrs.get(FINGERPRINT, "{}"))
+    except (OSError, ValueError):
+        raise UserError(f"{path} is missing or damaged; let `dvc repro` make it again") from None
 
 
 def load(model: keras.Model, path: Path) -> None:

@@ -146,3 +146,7 @@ def test_the_fingerprint_travels_with_the_weights(tmp_path):
     weights.load(network(), paths[0])
     network().save_weights(paths[0])
     assert weights.fingerprint(paths[0]) == {}
+    paths[0].write_bytes(paths[1].read_bytes()[:500])
+    for path in (paths[0], tmp_path / "none.weights.h5"):
+        with pytest.raises(UserError, match="is missing or damaged; let `dvc repro` make it again"):
+            weights.fingerprint(path)

@@ -86,12 +86,16 @@ def fit(
     """Train, stop early, and leave the model with its best weights.
 
     Best is the lowest validation loss; the weights at the start take part as epoch 0, so that
-    training never makes a model worse on validation. Writes a DVCLive log into the folder `log` and
-    returns the best epoch's validation scores: epoch, loss, accuracy.
+    training never makes a model worse on validation. Writes a DVCLive log into the folder `log`,
+    with the number of trainable parameters, and returns the best epoch's validation scores: epoch,
+    loss, accuracy.
     """
     optimizer = optimizing.optimizer(settings, settings.epochs, len(train))
     compile_for_logits(model, optimizer, optimizing.loss(loss, model.output_shape[-1]))
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)
     with files.replacing(log) as folder, _live(folder) as live:
+        live.log_metric("trainable_parameters", trainable, plot=False)
         start = model.evaluate(validation, verbose=0, return_dict=True)
         best = Best(live, settings)
         best.set_model(model)

@@ -92,6 +92,7 @@ def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_pa
     assert log["validation/loss"].min() == best["loss"]
     summary = json.loads((tmp_path / "log/metrics.json").read_text())
     assert summary["best"] == best
+    assert summary["trainable_parameters"] == (5 if classes == 2 else 15)
     assert not (tmp_path / "dvc.yaml").exists()
 
 

@@ -26,6 +26,13 @@ STAGES = (
 # three classes, odd counts; colours that a small network tells apart
 CLASSES = {"blue sky": 23, "green": 17, "red": 19}
 COLOURS = {"blue sky": (40, 60, 200), "green": (40, 180, 60), "red": (210, 50, 40)}
+PLAIN_ADAM = {  # the step of train_head and fine_tune, without anything more
+    "optimizer": "adam",
+    "schedule": "constant",
+    "warmup": 0.0,
+    "weight_decay": 0.0,
+    "clip_norm": None,
+}
 TINY = {
     "data": {"source": "pictures"},
     "split": {"validation": 0.3, "test": 0.3},

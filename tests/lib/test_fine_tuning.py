@@ -6,12 +6,11 @@ from pydantic import ValidationError
 
 from stages.lib import augmenting, classifier, features, fine_tuning, heads, optimizing, training
 from stages.lib.errors import UserError
-from tests.conftest import head_spec
+from tests.conftest import PLAIN_ADAM, head_spec
 
-SETTINGS = {
-    "unfreeze": "all", "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
-    "warmup": 0.0, "weight_decay": 0.0, "clip_norm": None, "epochs": 2, "patience": 2,
-    "batch_size": 8, "seed": 1,
+SETTINGS = PLAIN_ADAM | {
+    "unfreeze": "all", "learning_rate": 0.01, "epochs": 2, "patience": 2, "batch_size": 8,
+    "seed": 1,
 }  # fmt: skip
 AUGMENTATION = augmenting.Augmentation(
     flip="horizontal", rotation=0.1, shift=0.1, zoom=0.1, shear=0.1, brightness=0.1, contrast=0.1,

@@ -5,15 +5,9 @@ from pydantic import ValidationError
 
 from stages.lib import optimizing
 from stages.lib.errors import UserError
+from tests.conftest import PLAIN_ADAM
 
-SETTINGS = optimizing.Optimizing(
-    optimizer="adam",
-    learning_rate=0.05,
-    schedule="constant",
-    warmup=0.0,
-    weight_decay=0.0,
-    clip_norm=None,
-)
+SETTINGS = optimizing.Optimizing(**PLAIN_ADAM, learning_rate=0.05)
 
 
 def changed(**changes) -> optimizing.Optimizing:

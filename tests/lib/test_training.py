@@ -7,18 +7,10 @@ import pytest
 
 from stages.lib import optimizing, training
 from stages.lib.determinism import make_deterministic
+from tests.conftest import PLAIN_ADAM
 
 SETTINGS = training.Training(
-    optimizer="adam",
-    learning_rate=0.05,
-    schedule="constant",
-    warmup=0.0,
-    weight_decay=0.0,
-    clip_norm=None,
-    epochs=7,
-    patience=3,
-    batch_size=8,
-    seed=1,
+    **PLAIN_ADAM, learning_rate=0.05, epochs=7, patience=3, batch_size=8, seed=1
 )
 LOSS = optimizing.Loss(label_smoothing=0.0, class_weights="none")
 

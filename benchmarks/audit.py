@@ -11,17 +11,15 @@ import functools
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import imagehash
 from PIL import Image
 
+from benchmarks.photos import unpacked
 from benchmarks.timing import alternate, report
-from stages.lib import archive, audit, duplicates, layout, manifest, params, pictures, splitting
+from stages.lib import audit, duplicates, layout, manifest, params, pictures, splitting
 from stages.lib.errors import run
-
-LIMITS = archive.Limits(max_gigabytes=100.0, max_ratio=1000.0, max_members=10**7)
 
 
 def ours(root: Path) -> dict:
@@ -68,11 +66,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        root = options.source
-        if root.is_file():
-            root = Path(scratch)
-            archive.unpack(options.source, root, LIMITS, options.source.name)
+    with unpacked(options.source) as root:
         contestants = {
             "audit and split": functools.partial(ours, root),
             "loop: Pillow, SHA-256, imagehash": functools.partial(loop, root),

@@ -18,9 +18,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from benchmarks.audit import LIMITS
+from benchmarks.photos import unpacked
 from stages.lib import (
-    archive,
     backbones,
     features,
     heads,
@@ -81,11 +80,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--names", nargs="+", default=list(backbones.LITE))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        root = options.source
-        if root.is_file():
-            root = Path(scratch)
-            archive.unpack(options.source, root, LIMITS, options.source.name)
+    with unpacked(options.source) as root:
         found, _ = layout.find(root)
         rows = {}
         for name in options.names:

@@ -15,6 +15,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from stages.lib import files
 from stages.lib.duplicates import fingerprint
 from stages.lib.errors import UserError
 from stages.lib.layout import Found
@@ -173,7 +174,7 @@ def inspect(path: Path, root: Path, settings: Pictures, min_side: int, max_pixel
                 _verify(path)
             rgb = to_rgb(picture, settings)
             return Facts(
-                sha256=_sha256(path),
+                sha256=files.sha256(path),
                 pixel_sha256=_pixel_sha256(rgb),
                 phash=fingerprint(rgb),
                 format=picture.format,
@@ -265,8 +266,3 @@ def _pixel_sha256(picture: Image.Image) -> str:
     for box in strips(picture):
         digest.update(picture.crop(box).tobytes())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

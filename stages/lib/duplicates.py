@@ -1,8 +1,8 @@
 """Find pictures that show the same: equal files, equal pixels, near-duplicates, given groups.
 
-Near-duplicates are what is left of one picture after another compression, size or brightness. They
-are found by the perceptual hash of imagehash: the signs of the 16 x 16 lowest frequencies of a
-64 x 64 grey version against their median, 256 bits (hackerfactor.com, "Looks Like It", 2011).
+Near-duplicates are what is left of one picture after another compression or size. They are found by
+the perceptual hash of imagehash: the signs of the 16 x 16 lowest frequencies of a 64 x 64 grey
+version against their median, 256 bits (hackerfactor.com, "Looks Like It", 2011).
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,6 @@
 """Write files and folders so that a killed process leaves no half of one under its final name."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -44,6 +45,12 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 digest of a file (hexadecimal)."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, values: dict) -> None:

@@ -4,9 +4,9 @@ DVC keeps this in order by itself; the fingerprint is for stages that are run by
 that were copied from elsewhere.
 """
 
-import hashlib
 from pathlib import Path
 
+from stages.lib import files
 from stages.lib.backbones import Backbone
 from stages.lib.errors import UserError
 from stages.lib.networks import NETWORKS
@@ -25,9 +25,7 @@ def of(spec: Backbone, decoding: Pictures | None = None) -> dict:
 
 def with_weights(fingerprint: dict, file: Path) -> dict:
     """Return the fingerprint with the SHA-256 digest of the backbone's weights file."""
-    with open(file, "rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return {**fingerprint, "weights_sha256": digest}
+    return {**fingerprint, "weights_sha256": files.sha256(file)}
 
 
 def check(found: dict, expected: dict, path: Path, stage: str) -> None:

@@ -115,7 +115,6 @@ def callbacks(settings: Optimizing, patience: int) -> list[keras.callbacks.Callb
     ]
 
 
-@keras.saving.register_keras_serializable("thaw")
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits (n, k) with classes (n,), `smoothing` of each spread over all.
 

@@ -122,7 +122,7 @@ def _announce(url: str, found: str, wanted: str | None) -> None:
 
 
 def _check_digest(path: Path, wanted: str | None, source: str) -> None:
-    if wanted and (found := transfer.digest(path)) != wanted:
+    if wanted and (found := files.sha256(path)) != wanted:
         raise UserError(
             f"{source}: its SHA-256 is {found} and not {wanted}, so these are other bytes; check "
             "the file, and data.sha256 in params.yaml"

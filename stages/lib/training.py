@@ -64,7 +64,7 @@ def batches(
 
 
 def compile_for_logits(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer | str, loss: keras.losses.Loss
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss
 ) -> None:
     """Compile for logits (n, 1) or (n, k > 2), with accuracy."""
     if model.output_shape[-1] == 1:

@@ -1,7 +1,6 @@
 """Bring a file over http(s), with retries and resuming, or a file or folder by fsspec."""
 
 import errno
-import hashlib
 import json
 import logging
 import shutil
@@ -46,13 +45,13 @@ def download(url: str, path: Path, sha256: str | None = None, size: int | None =
     a body that stays short or slow, another `size` (bytes) or `sha256` than said, a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not (sha256 and path.is_file() and digest(path) == sha256):
+    if not (sha256 and path.is_file() and files.sha256(path) == sha256):
         try:
             with _session() as session:
                 _receive_all(session, url, path, size)
         except requests.RequestException as error:
             raise UserError(f"{url}: {_cause(error)}; check the address and the network") from None
-    found = digest(path)
+    found = files.sha256(path)
     if sha256 and found != sha256:
         files.remove(path)
         raise UserError(
@@ -60,12 +59,6 @@ def download(url: str, path: Path, sha256: str | None = None, size: int | None =
             "address, and data.sha256 in params.yaml"
         )
     return found
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 digest of a file (hexadecimal)."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _session() -> requests.Session:

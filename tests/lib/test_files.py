@@ -54,6 +54,12 @@ def test_scratch_begins_empty_and_goes(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_digest_is_of_the_bytes(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180-4
+    assert files.sha256(tmp_path / "x") == expected
+
+
 def test_json_is_sorted_and_refuses_nan(tmp_path):
     files.write_json(tmp_path / "x.json", {"b": 1, "a": {"d": 0.5, "c": 2}})
     assert list(json.loads((tmp_path / "x.json").read_text())) == ["a", "b"]

@@ -67,7 +67,8 @@ def main() -> None:
         weighting = optimizing.class_weights(
             loss, classes[split == "train"], manifest.classes(rows)
         )
-        best = training.fit(model, *batches, settings, loss, weighting, paths.FINE_TUNE_LOG)
+        paces = fine_tuning.paces(joined, backbone, settings, len(batches[0]))
+        best = training.fit(model, *batches, settings, loss, weighting, paths.FINE_TUNE_LOG, paces)
 
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(joined, partial, fingerprint)

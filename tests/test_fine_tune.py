@@ -23,9 +23,12 @@ def changed_layers(folder) -> set[str]:
     return {a.path.split("/")[-2] for a, b in pairs if not np.array_equal(a.numpy(), b.numpy())}
 
 
-@pytest.mark.parametrize("unfreeze", ["all", 11])
-def test_it_trains_what_was_asked_for_and_no_normalisation(after_run, unfreeze):
-    changes = {"unfreeze": unfreeze, "learning_rate": 0.0003, "patience": 9, "epochs": 4}
+@pytest.mark.parametrize(
+    ("unfreeze", "more"),
+    [("all", {}), (11, {}), ("1 block", {"block_decay": 0.5, "epochs_per_block": 1})],
+)
+def test_it_trains_what_was_asked_for_and_no_normalisation(after_run, unfreeze, more):
+    changes = {"unfreeze": unfreeze, "learning_rate": 0.0003, "patience": 9, "epochs": 4} | more
     set_params(after_run / "params.yaml", {"fine_tune": changes})
     run_stage("fine_tune")
     best = json.loads((after_run / "metrics/fine_tune/metrics.json").read_text())["best"]

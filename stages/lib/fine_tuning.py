@@ -1,5 +1,6 @@
 """Thaw the top of a joined network, and make sure that it starts where the head left off."""
 
+import re
 from typing import Annotated
 
 import keras
@@ -7,17 +8,23 @@ import numpy as np
 from keras import layers
 from pydantic import AfterValidator, Field
 
+from stages.lib import blocks
 from stages.lib.errors import UserError
+from stages.lib.optimizing import Pace
 from stages.lib.training import Training
 
 PARITY_TOLERANCE = 1e-3  # of logits, relative to the largest; float32 paths differ by about 1e-6
 
 
+FORMS = (
+    "'all', a fraction in (0, 1], a count of layers, 'N blocks', 'from N' (a layer's index) or a "
+    "layer's name"
+)
+
+
 def _check_unfreeze(value: str | int | float) -> str | int | float:
     if isinstance(value, bool) or (isinstance(value, float) and not 0 < value <= 1):
-        raise ValueError(
-            "should be 'all', a layer's name, a count of layers or a fraction in (0, 1]"
-        )
+        raise ValueError(f"should be {FORMS}")
     if isinstance(value, int) and value < 1:
         raise ValueError("should be a count of at least 1 layer")
     return value
@@ -29,12 +36,15 @@ class FineTune(Training):
     unfreeze: Annotated[
         str | int | float, Field(union_mode="smart"), AfterValidator(_check_unfreeze)
     ]
+    block_decay: Annotated[float, Field(gt=0, le=1)]
+    epochs_per_block: Annotated[int, Field(ge=0)]
 
 
 def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
     """Make the top layers of the backbone trainable and all others not; return the first's index.
 
-    `amount`: "all", a layer's name (it and all above), a count of layers, or a fraction of them.
+    `amount`: "all", a fraction or a count of layers, "N blocks" (of the top), "from N" or a layer's
+    name (it and all above). N counts from the input, which is layer 0, as in keras.applications.
     BatchNormalization stays frozen everywhere, which in Keras 3.15.1 takes `trainable = False` on
     each such layer: `training=False` at the call is ignored by `fit` once the base is trainable.
     The model must be compiled afterwards. Raises UserError when there is no such layer,
@@ -64,21 +74,62 @@ def _first_trainable(backbone: keras.Model, amount: str | int | float) -> int:
     names = [layer.name for layer in backbone.layers]
     if amount == "all":
         return 0
-    if isinstance(amount, str):
-        if amount not in names:
-            last = ", ".join(names[-3:])
-            raise UserError(
-                f"params.yaml [fine_tune.unfreeze]: {backbone.name} has no layer {amount!r}; "
-                f"give 'all', a fraction, a count or a name (the last three are {last})"
-            )
+    if amount in names:
         return names.index(amount)
-    count = round(amount * len(names)) if isinstance(amount, float) else amount
-    if count > len(names):
+    if isinstance(amount, float):
+        return len(names) - max(round(amount * len(names)), 1)
+    if isinstance(amount, int):
+        return len(names) - _at_most(amount, len(names), "layers", backbone)
+    if given := re.fullmatch(r"(\d+) blocks?", amount):
+        firsts = [block[0].name for block in blocks.of(backbone)]
+        return names.index(firsts[-_at_most(int(given[1]), len(firsts), "blocks", backbone)])
+    if given := re.fullmatch(r"from (\d+)", amount):
+        published = [name for name in names if name != "preprocess"]  # which we put in front
+        last = len(published) - 1
+        return names.index(published[_at_most(int(given[1]), last, "layers", backbone)])
+    raise UserError(
+        f"params.yaml [fine_tune.unfreeze]: {backbone.name} has no layer {amount!r}; give {FORMS} "
+        f"(the last three are {', '.join(names[-3:])})"
+    )
+
+
+def _at_most(number: int, most: int, what: str, backbone: keras.Model) -> int:
+    if not 0 < number <= most:
         raise UserError(
-            f"params.yaml [fine_tune.unfreeze]: {amount} layers asked for, {backbone.name} has "
-            f"{len(names)}; use 'all'"
+            f"params.yaml [fine_tune.unfreeze]: {number} of {most} {what} in {backbone.name} are "
+            f"not there; give 1 to {most}, or 'all'"
         )
-    return len(names) - max(count, 1)
+    return number
+
+
+def paces(
+    joined: keras.Model, backbone: keras.Model, settings: FineTune, steps: int
+) -> list[Pace] | None:
+    """Return how each trainable weight learns, in their order, or None when all learn alike.
+
+    The head learns at the full step size from the first step. The n-th block from the top learns
+    block_decay ** n times as fast (discriminative fine-tuning), from epoch (n - 1) *
+    epochs_per_block on, of `steps` steps each (gradual unfreezing); both are of Howard and Ruder
+    2018, arXiv:1801.06146. Raises UserError when the last block would not begin at all.
+    """
+    if settings.block_decay == 1 and not settings.epochs_per_block:
+        return None
+    depths = {
+        id(weight): depth
+        for depth, block in enumerate(reversed(blocks.of(backbone)), 1)
+        for layer in block
+        for weight in layer.trainable_weights
+    }
+    last = (max(depths.values()) - 1) * settings.epochs_per_block
+    if last >= settings.epochs:
+        raise UserError(
+            f"params.yaml [fine_tune.epochs_per_block]: the last of {max(depths.values())} blocks "
+            f"begins after {last} epochs, and there are {settings.epochs}; raise fine_tune.epochs "
+            "or thaw less"
+        )
+    of_weights = [depths.get(id(weight), 0) for weight in joined.trainable_weights]
+    each = settings.epochs_per_block * steps
+    return [Pace(settings.block_decay**depth, max(0, depth - 1) * each) for depth in of_weights]
 
 
 def check_parity(

@@ -1,6 +1,6 @@
 """How a network learns: the optimizer, its step size over time, and the loss."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -64,12 +64,41 @@ class WarmUp(schedules.LearningRateSchedule):
         return cls(schedules.deserialize(config["then"]), config["steps"])
 
 
-def optimizer(settings: Optimizing, epochs: int, steps: int) -> keras.optimizers.Optimizer:
+class Pace(NamedTuple):
+    """How one weight learns: times the step size, and not at all before a step."""
+
+    factor: float
+    first_step: int
+
+
+class _AtPaces:
+    """Makes any of Keras' optimizers take each weight at a pace of its own.
+
+    `paces` are in the order of the trainable weights. Keras' optimizers have one step size for all.
+    """
+
+    paces: list[Pace]
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: update_step does it, where the pace is known."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        pace = self.paces[self._get_variable_index(variable)]
+        began = keras.ops.cast(self.iterations >= pace.first_step, variable.dtype)
+        rate = keras.ops.cast(learning_rate, variable.dtype) * pace.factor * began
+        if self.weight_decay:
+            self.assign_sub(variable, variable * (self.weight_decay * rate))
+        super().update_step(gradient, variable, rate)
+
+
+def optimizer(
+    settings: Optimizing, epochs: int, steps: int, paces: list[Pace] | None = None
+) -> keras.optimizers.Optimizer:
     """Return the optimizer for at most `epochs` epochs of `steps` steps each.
 
     SGD has a momentum of 0.9. weight_decay is decoupled (Loshchilov and Hutter 2019,
     arXiv:1711.05101) in all of them. With clip_norm the gradient of all weights together is no
-    longer than that.
+    longer than that. `paces`: one for each trainable weight, in their order; None for all the same.
     """
     options = {"global_clipnorm": settings.clip_norm, "weight_decay": settings.weight_decay or None}
     if settings.optimizer == "sgd":
@@ -82,7 +111,10 @@ def optimizer(settings: Optimizing, epochs: int, steps: int) -> keras.optimizers
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": keras.optimizers.SGD,
     }
-    return kinds[settings.optimizer](learning_rate(settings, epochs, steps), **options)
+    kind, rate = kinds[settings.optimizer], learning_rate(settings, epochs, steps)
+    if paces is None:
+        return kind(rate, **options)
+    return type(kind.__name__, (_AtPaces, kind), {"paces": paces})(rate, **options)
 
 
 def learning_rate(settings: Optimizing, epochs: int, steps: int):

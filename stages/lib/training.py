@@ -82,15 +82,16 @@ def fit(
     loss: Loss,
     class_weights: dict[int, float] | None,
     log: Path,
+    paces: list[optimizing.Pace] | None = None,
 ) -> dict[str, float]:
     """Train, stop early, and leave the model with its best weights.
 
     Best is the lowest validation loss; the weights at the start take part as epoch 0, so that
     training never makes a model worse on validation. Writes a DVCLive log into the folder `log`,
     with the number of trainable parameters, and returns the best epoch's validation scores: epoch,
-    loss, accuracy.
+    loss, accuracy. `paces` are those of the trainable weights, in their order.
     """
-    optimizer = optimizing.optimizer(settings, settings.epochs, len(train))
+    optimizer = optimizing.optimizer(settings, settings.epochs, len(train), paces)
     compile_for_logits(model, optimizer, optimizing.loss(loss, model.output_shape[-1]))
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)

@@ -4,13 +4,22 @@ import pytest
 from keras import layers
 from pydantic import ValidationError
 
-from stages.lib import augmenting, classifier, features, fine_tuning, heads, optimizing, training
+from stages.lib import (
+    augmenting,
+    backbones,
+    classifier,
+    features,
+    fine_tuning,
+    heads,
+    optimizing,
+    training,
+)
 from stages.lib.errors import UserError
 from tests.conftest import PLAIN_ADAM, head_spec
 
 SETTINGS = PLAIN_ADAM | {
-    "unfreeze": "all", "learning_rate": 0.01, "epochs": 2, "patience": 2, "batch_size": 8,
-    "seed": 1,
+    "unfreeze": "all", "block_decay": 1.0, "epochs_per_block": 0, "learning_rate": 0.01,
+    "epochs": 2, "patience": 2, "batch_size": 8, "seed": 1,
 }  # fmt: skip
 AUGMENTATION = augmenting.Augmentation(
     flip="horizontal", rotation=0.1, shift=0.1, zoom=0.1, shear=0.1, brightness=0.1, contrast=0.1,
@@ -57,6 +66,62 @@ def test_thawing_no_weights_is_refused(backbone, amount):
 def test_unfreezing_what_is_not_there_is_refused(backbone, amount):
     with pytest.raises(UserError, match=r"params.yaml \[fine_tune.unfreeze\]: .*'all'"):
         fine_tuning.unfreeze(backbone, amount)
+
+
+@pytest.fixture(scope="module")
+def lite() -> keras.Model:
+    spec = backbones.Backbone(name="EfficientNetLite0", weights=None, image_size=32)
+    return backbones.build(spec)
+
+
+@pytest.mark.parametrize(
+    ("amount", "name"),
+    [
+        ("1 block", "block7a_expand_conv"),
+        ("3 blocks", "block6c_expand_conv"),
+        ("16 blocks", "pixels"),
+        ("from 1", "stem_conv"),
+        ("from 29", "block3a_dwconv"),
+    ],
+)
+def test_unfreeze_by_blocks_and_by_index(lite, amount, name):
+    assert lite.layers[fine_tuning.unfreeze(lite, amount)].name == name
+
+
+def test_an_index_counts_as_in_keras_applications():
+    theirs = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
+    spec = backbones.Backbone(name="MobileNetV2", weights=None, image_size=96)
+    ours = backbones.build(spec)
+    first = ours.layers[fine_tuning.unfreeze(ours, "from 100")]
+    assert first.name == theirs.layers[100].name
+
+
+@pytest.mark.parametrize("amount", ["0 blocks", "17 blocks", "from 0", "from 999", "2 block s"])
+def test_blocks_that_are_not_there_are_refused(lite, amount):
+    with pytest.raises(UserError, match=r"params.yaml \[fine_tune.unfreeze\]: .*'all'"):
+        fine_tuning.unfreeze(lite, amount)
+
+
+def test_paces(lite):
+    """The head at once, then block7a, block6d and block6c, each half as fast, 2 epochs apart."""
+    joined = classifier.join(lite, heads.build(HEAD, (1280,), 3), HEAD)
+    fine_tuning.unfreeze(lite, "3 blocks")
+    chosen = settings(block_decay=0.5, epochs_per_block=2, epochs=5)
+    paces = fine_tuning.paces(joined, lite, chosen, steps=10)
+    by_block = {
+        weight.path.split("/")[-2].split("_")[0]: pace
+        for weight, pace in zip(joined.trainable_weights, paces, strict=True)
+    }
+    assert by_block == {
+        "block6c": (0.125, 40),
+        "block6d": (0.25, 20),
+        "block7a": (0.5, 0),
+        "top": (0.5, 0),
+        "logits": (1.0, 0),
+    }
+    assert fine_tuning.paces(joined, lite, settings(), steps=10) is None
+    with pytest.raises(UserError, match=r"the last of 3 blocks begins after 4 epochs, and .* 4;"):
+        fine_tuning.paces(joined, lite, settings(epochs_per_block=2, epochs=4), steps=10)
 
 
 @pytest.mark.parametrize("amount", [0, -1, 0.0, 1.01, True, None, [3]])

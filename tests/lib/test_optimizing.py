@@ -97,3 +97,24 @@ def test_class_weights():
     for given in ({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}):
         with pytest.raises(UserError, match=r"\[loss.class_weights\]: '[cd]' is missing, or is no"):
             weights(given)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+def test_paces_scale_the_step_and_begin_when_they_should(name):
+    """Three weights with the same gradient: at full pace, at half, and from the third step on."""
+    paces = [optimizing.Pace(1.0, 0), optimizing.Pace(0.5, 0), optimizing.Pace(1.0, 2)]
+    settings = changed(optimizer=name, weight_decay=0.1)
+    paced = optimizing.optimizer(settings, 7, 5, paces)
+    plain = optimizing.optimizer(settings, 7, 5)
+    weights, alone = ([keras.Variable([2.0, -1.0]) for _ in paces] for _ in range(2))
+    gradient = keras.ops.array([0.5, -0.5])
+    for step in range(3):
+        before = [weight.numpy() for weight in weights]
+        paced.apply([gradient] * 3, weights)
+        plain.apply([gradient] * 3, alone)
+        moved = [weight.numpy() - old for weight, old in zip(weights, before)]
+        assert weights[0].numpy() == pytest.approx(alone[0].numpy(), rel=1e-6)
+        assert (moved[2] != 0).all() == (step == 2)
+        assert (moved[0] != 0).all()
+        if step == 0:
+            assert moved[1] == pytest.approx(moved[0] / 2, rel=1e-3)

@@ -21,6 +21,7 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
 from stages.lib import (
     backbones,
+    extraction,
     features,
     heads,
     layout,
@@ -35,11 +36,11 @@ from stages.lib.errors import run
 
 def extract(spec: backbones.Backbone, paths: list[Path], folder: Path) -> np.ndarray:
     """Return the averaged features, float32 (n, channels)."""
-    model = features.pooled(backbones.pretrained(spec, folder), maps=False)
+    model = extraction.pooled(backbones.pretrained(spec, folder), maps=False)
     decoding = params.load(pictures.Pictures, "pictures")
     workers = os.cpu_count() or 1
     batches = pictures.batches(paths, spec.size, decoding, 32, workers, spec.name)
-    features.extract(model, len(paths), batches, folder / "features")
+    extraction.extract(model, (len(paths),), batches, folder / "features")
     return features.load(folder / "features", "avg", len(paths))
 
 

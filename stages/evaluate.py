@@ -47,7 +47,9 @@ def main() -> None:
     head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
     whole = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
     fingerprint = features.fingerprint(paths.FEATURES)
-    fingerprints.check(fingerprint, fingerprints.of(spec, decoding), paths.FEATURES, "extract")
+    fingerprints.check(
+        fingerprint, backbones.fingerprint(spec, decoding), paths.FEATURES, "extract"
+    )
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
         fingerprints.check(weights.fingerprint(file), fingerprint, file, stage)
     batches = pictures.batches(

@@ -29,7 +29,7 @@ def main() -> None:
     exporting.check_gate(json.loads(paths.TEST.read_text()), settings)
     classes = manifest.classes(manifest.read(paths.MANIFEST))
     made_with = weights.fingerprint(paths.FINE_TUNED)
-    fingerprints.check(made_with, fingerprints.of(spec), paths.FINE_TUNED, "fine_tune")
+    fingerprints.check(made_with, backbones.fingerprint(spec), paths.FINE_TUNED, "fine_tune")
     model = classifier.load(spec, head_spec, len(classes), paths.FINE_TUNED)
     with files.replacing(paths.EXPORT) as folder:
         exporting.write(classifier.with_probabilities(model), classes, folder)

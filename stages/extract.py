@@ -9,6 +9,7 @@ Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to m
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     backbones,
+    extraction,
     features,
     files,
     fingerprints,
@@ -29,13 +30,13 @@ def main() -> None:
     runtime = params.load(Runtime, "runtime")
     images = manifest.image_paths(manifest.read(paths.MANIFEST), paths.RAW)
     make_deterministic()
-    model = features.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
+    model = extraction.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
     batches = pictures.batches(
         images, spec.size, decoding, runtime.batch_size, runtime.threads, "extract"
     )
-    fingerprint = fingerprints.with_weights(fingerprints.of(spec, decoding), paths.BACKBONE)
+    fingerprint = fingerprints.with_weights(backbones.fingerprint(spec, decoding), paths.BACKBONE)
     with files.replacing(paths.FEATURES) as folder:
-        features.extract(model, len(images), batches, folder)
+        extraction.extract(model, (len(images),), batches, folder)
         files.write_json(folder / features.FINGERPRINT, fingerprint)
     print(f"{len(images)} pictures, {model.count_params():,} weights passed once by each")
 

@@ -47,7 +47,7 @@ def main() -> None:
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
     joined = classifier.join(backbone, head, head_spec)
-    fingerprint = fingerprints.with_weights(fingerprints.of(spec, decoding), paths.BACKBONE)
+    fingerprint = fingerprints.with_weights(backbones.fingerprint(spec, decoding), paths.BACKBONE)
     of_features, of_head = features.fingerprint(paths.FEATURES), weights.fingerprint(paths.HEAD)
     fingerprints.check(of_features, fingerprint, paths.FEATURES, "extract")
     fingerprints.check(of_head, fingerprint, paths.HEAD, "train_head")

@@ -1,14 +1,18 @@
 """Train the head on the cached features; the backbone stays frozen.
 
-Reads  data/manifest.csv, data/split.csv, data/features/
+Reads  data/manifest.csv, data/split.csv, data/features/, data/views/
 Writes models/head.weights.h5
        metrics/train_head/: the log, and the best epoch's scores on validation
 """
+
+import numpy as np
+import pandas as pd
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     features,
     files,
+    fingerprints,
     heads,
     manifest,
     optimizing,
@@ -28,14 +32,30 @@ def main() -> None:
     names, classes = manifest.classes(rows), manifest.class_indices(rows)
     split = manifest.read_split(paths.SPLIT, rows)
     inputs = features.load(paths.FEATURES, spec.pooling, len(rows))
+    fingerprint = features.fingerprint(paths.FEATURES)
+    varied = with_views(inputs, spec.pooling, split, fingerprint, settings.seed)
     make_deterministic(settings.seed)
     head = heads.build(spec, inputs.shape[1:], len(names))
-    batches = training.batches(inputs, classes, split, settings)
+    batches = training.batches(inputs, classes, split, settings, varied)
     weighting = optimizing.class_weights(loss, classes[split == "train"], names)
     best = training.fit(head, *batches, settings, loss, weighting, paths.HEAD_LOG)
     with files.replacing(paths.HEAD) as partial:
-        weights.save(head, partial, features.fingerprint(paths.FEATURES))
+        weights.save(head, partial, fingerprint)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
+
+
+def with_views(
+    inputs: np.ndarray, pooling: str, split: pd.Series, fingerprint: dict, seed: int
+) -> features.Varied | None:
+    """Return the training pictures' features with those of their views, or None without views."""
+    found = features.fingerprint(paths.VIEWS, "views")
+    if not found["views"]:
+        return None
+    expected = {**fingerprint, "split_sha256": files.sha256(paths.SPLIT)}
+    fingerprints.check(found, expected, paths.VIEWS, "views")
+    train = np.flatnonzero(split == "train")
+    views = features.load(paths.VIEWS, pooling, len(train), "views")
+    return features.Varied(inputs, views, train, seed)
 
 
 if __name__ == "__main__":

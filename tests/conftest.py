@@ -18,6 +18,7 @@ STAGES = (
     "split",
     "backbone",
     "extract",
+    "views",
     "train_head",
     "fine_tune",
     "evaluate",
@@ -105,7 +106,7 @@ def project(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory) -> Path:
-    """A project after all eight stages, run in order. Only to be read."""
+    """A project after all nine stages, run in order. Only to be read."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

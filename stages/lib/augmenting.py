@@ -1,11 +1,16 @@
 """Vary training pictures at random, with Keras' own layers, so that no two epochs are the same."""
 
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import layers
 from pydantic import Field
 
+from stages.lib.errors import UserError
 from stages.lib.params import Section
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
@@ -31,22 +36,28 @@ def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
     255, contrast of the distance from the mean. Each is drawn evenly from -share to share, for each
     picture anew; places that come in from outside are filled as `fill` says (constant: black).
     """
-    moved = {"fill_mode": settings.fill, "seed": seed}
+    # One seed for all would turn just those pictures to the left that are flipped, and so on.
+    seeds = map(int, np.random.SeedSequence(seed).generate_state(7) >> 1)
     chosen = []
+
+    def add(kind: type, *amounts, **options) -> None:
+        chosen.append(kind(*amounts, seed=next(seeds), **options))
+
+    fill = {"fill_mode": settings.fill}
     if settings.flip != "none":
-        chosen.append(layers.RandomFlip(settings.flip, seed=seed))
+        add(layers.RandomFlip, settings.flip)
     if settings.rotation:
-        chosen.append(layers.RandomRotation(settings.rotation, **moved))
+        add(layers.RandomRotation, settings.rotation, **fill)
     if settings.shift:
-        chosen.append(layers.RandomTranslation(settings.shift, settings.shift, **moved))
+        add(layers.RandomTranslation, settings.shift, settings.shift, **fill)
     if settings.zoom:
-        chosen.append(layers.RandomZoom(settings.zoom, **moved))
+        add(layers.RandomZoom, settings.zoom, **fill)
     if settings.shear:
-        chosen.append(layers.RandomShear(settings.shear, settings.shear, **moved))
+        add(layers.RandomShear, settings.shear, settings.shear, **fill)
     if settings.brightness:
-        chosen.append(layers.RandomBrightness(settings.brightness, seed=seed))
+        add(layers.RandomBrightness, settings.brightness)
     if settings.contrast:
-        chosen.append(layers.RandomContrast(settings.contrast, seed=seed))
+        add(layers.RandomContrast, settings.contrast)
     return chosen
 
 
@@ -56,3 +67,44 @@ def in_front(model: keras.Model, settings: Augmentation, seed: int) -> keras.Mod
     It shares the layers of `model`, whose own weights stay free of the random generators' state.
     """
     return keras.Sequential([model.input, *chain(settings, seed), model])
+
+
+def by_seed(settings: Augmentation) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
+    """Return a function from pixels uint8 (n, h, w, 3) and seeds int64 (n,) to float32 pixels.
+
+    Each picture is varied by its own seed, whatever is beside it in the batch. Seeds: 0 to 2**31.
+    Raises UserError when nothing is to be varied.
+    """
+    chosen = chain(settings, 0)
+    if not chosen:
+        raise UserError(
+            "params.yaml [extract.views]: views would be copies, as augmentation varies nothing; "
+            "set some of it, or extract.views to 0"
+        )
+
+    def vary(picture):
+        pixels, seed = picture
+        for number, layer in enumerate(chosen):
+            layer.generator.state.assign(tf.stack([seed, number << 20]))
+        varied = tf.cast(pixels, "float32")[None]
+        for layer in chosen:
+            varied = layer(varied, training=True)
+        return varied[0]
+
+    return tf.function(  # the generators have one state, so one picture after the other
+        lambda *pictures: tf.map_fn(
+            vary, pictures, parallel_iterations=1, fn_output_signature="float32"
+        )
+    )
+
+
+def seeds(digests: Sequence[str], views: int) -> np.ndarray:
+    """Return the seeds of pictures' views, int64 (n, views) from 0 to 2**31, by their digests."""
+    keys = [[f"{digest} {view}" for view in range(views)] for digest in digests]
+    return np.array(
+        [
+            [int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) >> 1 for key in row]
+            for row in keys
+        ],
+        "int64",
+    )

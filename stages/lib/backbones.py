@@ -46,6 +46,16 @@ class Backbone(Section):
         return self.image_size or networks.NETWORKS[self.name].size
 
 
+def fingerprint(spec: Backbone, decoding: Section | None = None) -> dict:
+    """Return what params say of the way from a file, or from pixels, to features."""
+    of_pixels = {
+        "backbone": spec.name,
+        "image_size": spec.size,
+        "preprocess": networks.NETWORKS[spec.name].preprocess,
+    }
+    return of_pixels | ({"pictures": decoding.model_dump()} if decoding else {})
+
+
 def build(spec: Backbone) -> keras.Model:
     """Build the network with random weights.
 

@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from stages.lib import backbones, heads, weights
 from stages.lib.backbones import Backbone
-from stages.lib.features import POOLINGS
+from stages.lib.extraction import POOLINGS
 from stages.lib.heads import Head
 
 

@@ -7,20 +7,7 @@ that were copied from elsewhere.
 from pathlib import Path
 
 from stages.lib import files
-from stages.lib.backbones import Backbone
 from stages.lib.errors import UserError
-from stages.lib.networks import NETWORKS
-from stages.lib.pictures import Pictures
-
-
-def of(spec: Backbone, decoding: Pictures | None = None) -> dict:
-    """Return what params say of the way from a file, or from pixels, to features."""
-    of_pixels = {
-        "backbone": spec.name,
-        "image_size": spec.size,
-        "preprocess": NETWORKS[spec.name].preprocess,
-    }
-    return of_pixels | ({"pictures": decoding.model_dump()} if decoding else {})
 
 
 def with_weights(fingerprint: dict, file: Path) -> dict:

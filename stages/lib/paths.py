@@ -16,6 +16,7 @@ SPLIT_FIGURES = Path("metrics/split")
 WEIGHTS = Path("models/partial-weights")  # while backbone runs
 BACKBONE = Path("models/backbone.weights.h5")
 FEATURES = Path("data/features")
+VIEWS = Path("data/views")
 PIXELS = Path("data/partial-pixels")  # while fine_tune runs
 HEAD = Path("models/head.weights.h5")
 HEAD_LOG = Path("metrics/train_head")

@@ -10,6 +10,7 @@ from dvclive import Live
 from pydantic import Field
 
 from stages.lib import files, optimizing
+from stages.lib.features import Varied
 from stages.lib.optimizing import Loss, Optimizing
 from stages.lib.pictures import slices
 
@@ -52,13 +53,20 @@ class Batches(keras.utils.PyDataset):
 
 
 def batches(
-    inputs: np.ndarray, classes: np.ndarray, split: pd.Series, settings: Training
+    inputs: np.ndarray,
+    classes: np.ndarray,
+    split: pd.Series,
+    settings: Training,
+    varied: Varied | None = None,
 ) -> tuple[Batches, Batches]:
-    """Return the training rows, shuffled every epoch, and the validation rows, in order."""
+    """Return the training rows, shuffled every epoch, and the validation rows, in order.
+
+    With `varied`, training rows are read from that.
+    """
     train, validation = (np.flatnonzero(split == part) for part in ("train", "validation"))
     size = settings.batch_size
     return (
-        Batches(inputs, classes, train, size, settings.seed),
+        Batches(inputs if varied is None else varied, classes, train, size, settings.seed),
         Batches(inputs, classes, validation, size),
     )
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from stages.lib import augmenting
+from stages.lib.errors import UserError
 
 SHARES = ("rotation", "shift", "zoom", "shear", "brightness", "contrast")
 NONE = {"flip": "none", "fill": "nearest", **dict.fromkeys(SHARES, 0.0)}
@@ -67,3 +68,31 @@ def test_the_whole_chain_stands_in_order():
         "RandomBrightness",
         "RandomContrast",
     ]
+
+
+def test_no_two_kinds_of_change_go_together():
+    """Half white, half black: which half is white after a flip, and which way it then turns."""
+    flip, turn = augmenting.chain(settings(flip="horizontal", rotation=0.2), 3)
+    pictures = np.zeros((500, 16, 16, 3), "float32")
+    pictures[:, :, :8] = 255
+    flipped = flip(pictures, training=True).numpy()[:, 0, 0, 0] < 100
+    turned = turn(pictures, training=True).numpy()
+    left = turned[:, 0].mean(axis=(1, 2)) > turned[:, -1].mean(axis=(1, 2))
+    assert abs(np.corrcoef(flipped, left)[0, 1]) < 0.2
+
+
+def test_by_seed_a_picture_varies_alike_in_any_batch():
+    vary = augmenting.by_seed(settings(flip="horizontal", rotation=0.1, zoom=0.1, contrast=0.2))
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("uint8")
+    pixels[5] = pixels[4]
+    seeds = augmenting.seeds(["a", "b", "c", "d", "e", "e"], 2)
+    assert (seeds.shape, seeds.dtype) == ((6, 2), np.int64)
+    assert seeds.min() >= 0
+    assert len(np.unique(seeds[:5])) == 10
+    all_six = vary(pixels, seeds[:, 0]).numpy()
+    assert (all_six.shape, all_six.dtype) == ((6, 16, 16, 3), np.float32)
+    assert np.array_equal(vary(pixels[::-1], seeds[::-1, 0]).numpy()[::-1], all_six)
+    assert np.array_equal(all_six[4], all_six[5])
+    assert not np.array_equal(vary(pixels, seeds[:, 1]).numpy(), all_six)
+    with pytest.raises(UserError, match="views would be copies"):
+        augmenting.by_seed(settings())

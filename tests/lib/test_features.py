@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import features, pictures
+from stages.lib import extraction, features, pictures
 from stages.lib.errors import UserError
 
 
@@ -20,7 +20,7 @@ def pixels() -> np.ndarray:
 
 def extract(backbone, pixels, folder, batch_size=8, maps=False):
     batches = ((rows, pixels[rows]) for rows in pictures.slices(len(pixels), batch_size))
-    features.extract(features.pooled(backbone, maps), len(pixels), batches, folder)
+    extraction.extract(extraction.pooled(backbone, maps), (len(pixels),), batches, folder)
 
 
 def test_row_i_is_picture_i(backbone, pixels, tmp_path):
@@ -60,3 +60,15 @@ def test_features_that_are_missing_or_of_another_manifest_are_refused(backbone, 
     (tmp_path / "f" / "avg.npy").write_bytes(b"")
     with pytest.raises(UserError, match=r"not a \.npy file"):
         features.load(tmp_path / "f", "avg", 17)
+
+
+def test_varied_gives_a_picture_or_one_of_its_views():
+    plain = np.arange(10, dtype="float32")[:, None]
+    rows = np.array([1, 4, 7])
+    views = np.stack([plain[rows] + 0.1, plain[rows] + 0.2], axis=1)
+    varied = features.Varied(plain, views, rows, seed=1)
+    got = np.stack([varied[rows] for _ in range(300)])[..., 0]
+    for place, row in enumerate(rows):
+        values, counts = np.unique(got[:, place].round(1), return_counts=True)
+        assert values == pytest.approx([row, row + 0.1, row + 0.2])
+        assert counts.min() > 60  # of 300, a third each

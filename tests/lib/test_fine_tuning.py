@@ -8,7 +8,7 @@ from stages.lib import (
     augmenting,
     backbones,
     classifier,
-    features,
+    extraction,
     fine_tuning,
     heads,
     optimizing,
@@ -163,7 +163,7 @@ def test_parity(backbone):
     head = heads.build(HEAD, (5,), 3)
     joined = classifier.join(backbone, head, HEAD)
     pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype("uint8")
-    cached = features.pooled(backbone, maps=False).predict(pixels, verbose=0)["avg"]
+    cached = extraction.pooled(backbone, maps=False).predict(pixels, verbose=0)["avg"]
     assert fine_tuning.check_parity(joined, head, pixels, cached) < 1e-5
     with pytest.raises(UserError, match=r"differ by .* \(tolerance 0.001\).*--force extract"):
         fine_tuning.check_parity(joined, head, pixels, cached[::-1])

@@ -12,7 +12,7 @@ DECODING = pictures.Pictures(upright=True, background=[0, 0, 9])
 
 def test_what_is_in_it(tmp_path):
     (tmp_path / "x").write_bytes(b"weights")
-    found = fingerprints.with_weights(fingerprints.of(SPEC, DECODING), tmp_path / "x")
+    found = fingerprints.with_weights(backbones.fingerprint(SPEC, DECODING), tmp_path / "x")
     assert found == {
         "backbone": "VGG16",
         "image_size": 64,
@@ -20,11 +20,11 @@ def test_what_is_in_it(tmp_path):
         "pictures": {"upright": True, "background": [0, 0, 9]},
         "weights_sha256": hashlib.sha256(b"weights").hexdigest(),
     }
-    assert fingerprints.of(SPEC).keys() == {"backbone", "image_size", "preprocess"}
+    assert backbones.fingerprint(SPEC).keys() == {"backbone", "image_size", "preprocess"}
 
 
 def test_the_first_difference_is_named():
-    expected = fingerprints.of(SPEC, DECODING)
+    expected = backbones.fingerprint(SPEC, DECODING)
     fingerprints.check({**expected, "more": 1}, expected, Path("x"), "extract")
     other = {**expected, "image_size": 96}
     with pytest.raises(UserError, match="x was made with image_size 96 and not 64; run `dvc repro"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from stages.lib import features, networks, weights
+from stages.lib import extraction, networks, weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype("uint8")
 FAMILIES = {  # the smallest of each, with the module that has its preprocess_input
@@ -45,8 +45,8 @@ def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
     model = networks.build(name, network.smallest)
     assert model.count_params() == network.parameters
     pixels = PIXELS[:, : network.smallest, : network.smallest]
-    pooled = features.pooled(model, maps=True)
-    features.extract(pooled, 2, [(slice(0, 2), pixels)], tmp_path / "features")
+    pooled = extraction.pooled(model, maps=True)
+    extraction.extract(pooled, (2,), [(slice(0, 2), pixels)], tmp_path / "features")
     average, whole = (np.load(tmp_path / f"features/{kind}.npy") for kind in ("avg", "map"))
     assert whole.shape == (2, *model.output_shape[1:])
     assert average.shape == (2, whole.shape[-1])

@@ -5,14 +5,10 @@ Writes models/head.weights.h5
        metrics/train_head/: the log, and the best epoch's scores on validation
 """
 
-import numpy as np
-import pandas as pd
-
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     features,
     files,
-    fingerprints,
     heads,
     manifest,
     optimizing,
@@ -32,30 +28,15 @@ def main() -> None:
     names, classes = manifest.classes(rows), manifest.class_indices(rows)
     split = manifest.read_split(paths.SPLIT, rows)
     inputs = features.load(paths.FEATURES, spec.pooling, len(rows))
-    fingerprint = features.fingerprint(paths.FEATURES)
-    varied = with_views(inputs, spec.pooling, split, fingerprint, settings.seed)
+    varied = features.with_views(inputs, spec.pooling, split, settings.seed)
     make_deterministic(settings.seed)
     head = heads.build(spec, inputs.shape[1:], len(names))
     batches = training.batches(inputs, classes, split, settings, varied)
     weighting = optimizing.class_weights(loss, classes[split == "train"], names)
     best = training.fit(head, *batches, settings, loss, weighting, paths.HEAD_LOG)
     with files.replacing(paths.HEAD) as partial:
-        weights.save(head, partial, fingerprint)
+        weights.save(head, partial, features.fingerprint(paths.FEATURES))
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
-
-
-def with_views(
-    inputs: np.ndarray, pooling: str, split: pd.Series, fingerprint: dict, seed: int
-) -> features.Varied | None:
-    """Return the training pictures' features with those of their views, or None without views."""
-    found = features.fingerprint(paths.VIEWS, "views")
-    if not found["views"]:
-        return None
-    expected = {**fingerprint, "split_sha256": files.sha256(paths.SPLIT)}
-    fingerprints.check(found, expected, paths.VIEWS, "views")
-    train = np.flatnonzero(split == "train")
-    views = features.load(paths.VIEWS, pooling, len(train), "views")
-    return features.Varied(inputs, views, train, seed)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
+from stages.lib import files, fingerprints, paths
 from stages.lib.errors import UserError
 from stages.lib.params import Section
 
@@ -57,6 +59,21 @@ def load(folder: Path, pooling: str, rows: int, stage: str = "extract") -> np.nd
             f"run `dvc repro {stage}`"
         )
     return features
+
+
+def with_views(features: np.ndarray, pooling: str, split: pd.Series, seed: int) -> "Varied | None":
+    """Return the training pictures' features with those of their views, or None without views.
+
+    Raises UserError when the views are not of these features and this split.
+    """
+    found = fingerprint(paths.VIEWS, "views")
+    if not found["views"]:
+        return None
+    expected = fingerprint(paths.FEATURES) | {"split_sha256": files.sha256(paths.SPLIT)}
+    fingerprints.check(found, expected, paths.VIEWS, "views")
+    train = np.flatnonzero(split == "train")
+    views = load(paths.VIEWS, pooling, len(train), "views")
+    return Varied(features, views, train, seed)
 
 
 class Varied:

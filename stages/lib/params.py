@@ -46,11 +46,15 @@ def load(schema: type[AnySection], section: str, path: Path = PARAMS) -> AnySect
     Raises UserError that names the first wrong key, its value and what it should be; a misspelt key
     comes before the one that is missing for it.
     """
-    values = read(path).get(section)
-    if not isinstance(values, dict):
+    return check(schema, read(path), section, path)
+
+
+def check(schema: type[AnySection], values: dict, section: str, path: Path = PARAMS) -> AnySection:
+    """Return `section` of what `read` gave as an instance of `schema`; raises as `load` does."""
+    if not isinstance(values.get(section), dict):
         raise UserError(f"{path} [{section}]: this section is missing or has no keys")
     try:
-        return schema.model_validate(values)
+        return schema.model_validate(values[section])
     except ValidationError as error:
         unknown_first = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         raise UserError(f"{path} {describe(unknown_first[0], section, schema)}") from None

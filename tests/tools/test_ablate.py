@@ -1,0 +1,106 @@
+import subprocess
+
+import pandas as pd
+import pytest
+
+from stages.lib import params
+from stages.lib.errors import UserError
+from tests.conftest import draw_pictures, set_params
+from tests.imports import ROOT
+from tests.test_pipeline import call, make_repository
+from tools import ablate
+
+
+def test_every_switch_is_a_key_of_params_that_may_have_that_value():
+    values = params.read(ROOT / "params.yaml")
+    for off in ablate.INGREDIENTS.values():
+        for key, value in off.items():
+            *above, last = key.split(".")
+            section = values
+            for name in above:
+                section = section[name]
+            assert type(section[last]) is type(value), key
+
+
+def test_only_what_is_on_is_switched_off():
+    values = params.read(ROOT / "params.yaml")
+    assert ablate.ingredients(values) == {
+        "augmentation": {"augmentation.rotation": 0.0},
+        "dropout": {"head.dropout": 0.0},
+    }
+    values["head"]["penalty"]["kernel_l2"] = 0.001
+    values["extract"]["views"] = 4
+    assert ablate.ingredients(values)["l2"] == {"head.penalty.kernel_l2": 0.0}
+    assert ablate.ingredients(values)["views"] == {"extract.views": 0}
+    assert "extract.views" in ablate.ingredients(values)["augmentation"]
+
+
+def test_the_table_has_the_largest_contribution_first():
+    rows = {"everything": (0.9, 0.3), "dropout": (0.91, 0.31), "fine-tuning": (0.8, 0.5)}
+    scores = pd.DataFrame(rows, ["accuracy", "loss"]).T
+    lines = ablate.table(scores, 200).splitlines()
+    assert lines[0] == "everything: accuracy 0.9000, loss 0.3000 on 200 validation pictures"
+    assert lines[2].split() == ["fine-tuning", "0.8000", "+0.1000", "0.5000"]
+    assert lines[3].split() == ["dropout", "0.9100", "-0.0100", "0.3100"]
+    assert lines[4] == "differences under 0.0588 may well be chance"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    folder = make_repository(tmp_path / "repository")
+    draw_pictures(tmp_path / "elsewhere")
+    set_params(folder / "params.yaml", {"data": {"source": str(tmp_path / "elsewhere")}})
+    (folder / "pictures/README.md").touch()
+    call("git", "add", "--force", "pictures/README.md", cwd=folder)
+    call("git", "commit", "--quiet", "--all", "--message", "source", cwd=folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_experiments_are_queued_run_and_compared(repository, monkeypatch, capfd):
+    set_params(repository / "params.yaml", {"augmentation": {"flip": "none", "rotation": 0.0}})
+    call("git", "commit", "--quiet", "--all", "--message", "still", cwd=repository)
+    monkeypatch.setattr("sys.argv", ["ablate"])
+    for _ in range(2):  # a second time takes the place of the first
+        ablate.main()
+        lines = capfd.readouterr().out.splitlines()
+        assert lines[0] == "everything: as it is"
+        assert "dropout: head.dropout=0.0" in lines
+        table = lines[[line.startswith("everything: accuracy") for line in lines].index(True) :]
+        assert {line.split()[0] for line in table[2:4]} == {"fine-tuning", "dropout"}
+        names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
+        assert sorted(names) == ["ablate-dropout", "ablate-everything"]
+    shown = subprocess.run(
+        ["git", "diff", "--stat"], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == ""
+
+
+def test_dry_runs_nothing(repository, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["ablate", "--dry"])
+    ablate.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "everything: as it is",
+        "augmentation: augmentation.flip=none, augmentation.rotation=0.0",
+        "dropout: head.dropout=0.0",
+    ]
+    assert call("dvc", "exp", "list", "--name-only", cwd=repository) == ""
+
+
+def test_pictures_that_a_checkout_would_not_have_are_refused(repository, monkeypatch):
+    draw_pictures(repository / "pictures/mine")
+    set_params(repository / "params.yaml", {"data": {"source": "pictures/mine"}})
+    monkeypatch.setattr("sys.argv", ["ablate"])
+    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine`, or give"):
+        ablate.main()
+
+
+def test_an_experiment_without_result_is_named(repository):
+    with pytest.raises(UserError, match="experiment ablate-dropout has no result; see `dvc queue"):
+        ablate.read("metrics/split.json", "dropout")
+
+
+def test_what_dvc_refuses_is_one_line(repository):
+    with pytest.raises(UserError, match=r"`dvc exp run --queue .*` failed, see above"):
+        ablate.dvc_command("exp", "run", "--queue", "--set-param=head.no=1")

@@ -1,0 +1,157 @@
+"""Switch off one ingredient at a time and see what each contributes: `python -m tools.ablate`.
+
+Queues one DVC experiment with everything that params.yaml has, and one for each ingredient without
+it, named ablate-...; runs the queue (with all else that waits in it) and prints how each scores on
+validation. The test pictures have no say here. What fine-tuning contributes needs no run of its
+own: it is the difference between the head and the fine-tuned network of the first.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import dvc.api
+import pandas as pd
+from dvc.exceptions import DvcException
+from scmrepo.exceptions import SCMError
+
+from stages.lib import params
+from stages.lib.errors import UserError, run
+
+# What switches each ingredient off; it is on when any of these keys has another value.
+INGREDIENTS = {
+    "augmentation": {
+        "augmentation.flip": "none",
+        "augmentation.rotation": 0.0,
+        "augmentation.shift": 0.0,
+        "augmentation.zoom": 0.0,
+        "augmentation.shear": 0.0,
+        "augmentation.brightness": 0.0,
+        "augmentation.contrast": 0.0,
+        "extract.views": 0,
+    },
+    "views": {"extract.views": 0},
+    "dropout": {"head.dropout": 0.0},
+    "batch-normalization": {"head.batch_normalization": False},
+    "l1": {"head.penalty.kernel_l1": 0.0, "head.penalty.activity_l1": 0.0},
+    "l2": {"head.penalty.kernel_l2": 0.0, "head.penalty.activity_l2": 0.0},
+    "weight-decay": {"train_head.weight_decay": 0.0, "fine_tune.weight_decay": 0.0},
+    "label-smoothing": {"loss.label_smoothing": 0.0},
+    "class-weights": {"loss.class_weights": "none"},
+    "block-decay": {"fine_tune.block_decay": 1.0},
+}
+EVERYTHING = "everything"
+FINE_TUNING = "fine-tuning"
+
+
+def ingredients(values: dict) -> dict[str, dict[str, object]]:
+    """Return what of INGREDIENTS is on in the params `values`: {name: {key: off}}."""
+    found = {}
+    for name, off in INGREDIENTS.items():
+        differing = {key: value for key, value in off.items() if _at(values, key) != value}
+        if differing:
+            found[name] = differing
+    return found
+
+
+def _at(values: dict, key: str) -> object:
+    for name in key.split("."):
+        values = values[name]
+    return values
+
+
+def dvc_command(*arguments: str) -> None:
+    """Run DVC and let it be seen. Raises UserError when it fails."""
+    if subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode:
+        raise UserError(f"`dvc {' '.join(arguments)}` failed, see above; `dvc queue logs` has more")
+
+
+def check_source(source: str) -> None:
+    """Raise UserError when the pictures lie where a queued experiment's checkout has none."""
+    path = Path(source)
+    if path.is_absolute() or not path.exists() or path.with_name(f"{path.name}.dvc").exists():
+        return
+    raise UserError(
+        f"params.yaml [data.source]: queued experiments run in a checkout of their own, which has "
+        f"no {source}; `dvc add {source}`, or give an absolute path"
+    )
+
+
+def queue(chosen: dict[str, dict[str, object]]) -> None:
+    """Queue an experiment for each of the names, in place of an earlier one of that name."""
+    earlier = {row["Experiment"] for row in dvc.api.exp_show()} & {f"ablate-{n}" for n in chosen}
+    if earlier:
+        dvc_command("exp", "remove", *sorted(earlier))
+    for name, off in chosen.items():
+        changes = [f"--set-param={key}={str(value).lower()}" for key, value in off.items()]
+        dvc_command("exp", "run", "--queue", f"--name=ablate-{name}", *changes)
+
+
+def read(file: str, name: str) -> dict:
+    """Return a metrics file of an experiment. Raises UserError when that has not ended well."""
+    try:
+        return json.loads(dvc.api.read(file, rev=f"ablate-{name}"))
+    except (DvcException, SCMError, FileNotFoundError):
+        raise UserError(
+            f"experiment ablate-{name} has no result; see `dvc queue logs ablate-{name}`"
+        ) from None
+
+
+def results(names: list[str]) -> pd.DataFrame:
+    """Return accuracy and loss on validation of each experiment, and without fine-tuning."""
+    best = {name: read("metrics/fine_tune/metrics.json", name)["best"] for name in names}
+    best[FINE_TUNING] = read("metrics/train_head/metrics.json", EVERYTHING)["best"]
+    return pd.DataFrame(best).T[["accuracy", "loss"]]
+
+
+def table(scores: pd.DataFrame, validation: int) -> str:
+    """Return what is printed: each ingredient's contribution, the largest first.
+
+    Two equally good networks on n pictures each differ by less than 1.96 * sqrt(2 p (1 - p) / n) in
+    95 of 100 cases (normal approximation of two binomial shares).
+    """
+    everything = scores.loc[EVERYTHING]
+    without = scores.drop(EVERYTHING)
+    shown = pd.DataFrame(
+        {
+            "without": without.index,
+            "accuracy": without["accuracy"].map("{:.4f}".format),
+            "contributes": (everything["accuracy"] - without["accuracy"]),
+            "loss": without["loss"].map("{:.4f}".format),
+        }
+    ).sort_values("contributes", ascending=False)
+    shown["contributes"] = shown["contributes"].map("{:+.4f}".format)
+    accuracy = everything["accuracy"]
+    chance = 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / validation)
+    return (
+        f"everything: accuracy {accuracy:.4f}, loss {everything['loss']:.4f} on {validation} "
+        f"validation pictures\n{shown.to_string(index=False)}\n"
+        f"differences under {chance:.4f} may well be chance"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dry", action="store_true", help="say what would be run, run nothing")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    options = parser.parse_args()
+    values = params.read()
+    chosen = {EVERYTHING: {}} | ingredients(values)
+    for name, off in chosen.items():
+        print(f"{name}: {', '.join(f'{key}={value}' for key, value in off.items()) or 'as it is'}")
+    if options.dry:
+        return
+    check_source(values["data"]["source"])
+    queue(chosen)
+    dvc_command("exp", "run", "--run-all", f"--jobs={options.jobs}")
+    classes = read("metrics/split.json", EVERYTHING)["classes"].values()
+    print(table(results(list(chosen)), sum(each["validation"] for each in classes)))
+
+
+if __name__ == "__main__":
+    run(main)

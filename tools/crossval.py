@@ -1,0 +1,176 @@
+"""Cross-validate the head's settings on cached features:
+`python -m tools.crossval -S head.dropout=0,0.2,0.5 -S train_head.learning_rate=0.001,0.01`.
+
+-S is that of `dvc exp run`, for keys of head, loss and train_head; several values of several keys
+give all combinations. The training pictures are cut into folds, with as many of each class in each
+and no group of pictures (see `split`) in two. Each fold is scored by a head that is trained on the
+others; the validation pictures choose its best epoch, as in train_head, and the test pictures are
+not looked at. Needs the features of the last `dvc repro`.
+"""
+
+import argparse
+import io
+import tempfile
+import warnings
+from contextlib import redirect_stdout
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from dvc.exceptions import InvalidArgumentError
+from dvc.utils.hydra import get_hydra_sweeps, to_hydra_overrides
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from stages.lib import (
+    duplicates,
+    features,
+    heads,
+    manifest,
+    optimizing,
+    params,
+    paths,
+    scores,
+    splitting,
+    training,
+)
+from stages.lib.determinism import make_deterministic
+from stages.lib.errors import UserError, run
+
+SCHEMAS = {"head": heads.Head, "loss": optimizing.Loss, "train_head": training.Training}
+
+
+class Data(NamedTuple):
+    """What all heads are trained on; rows are those of the manifest."""
+
+    classes: np.ndarray
+    names: list[str]
+    split: np.ndarray
+    groups: np.ndarray
+
+
+def read_data() -> Data:
+    rows = manifest.read(paths.MANIFEST)
+    near = params.load(splitting.Split, "split").near_duplicates
+    return Data(
+        manifest.class_indices(rows),
+        manifest.classes(rows),
+        manifest.read_split(paths.SPLIT, rows).to_numpy(),
+        duplicates.group(rows, near).of,
+    )
+
+
+def combinations(overrides: list[str]) -> list[dict[str, object]]:
+    """Return each combination of the values in "section.key=a,b" as {"section.key": value}.
+
+    Raises UserError for what `-S` does not understand, and for other sections.
+    """
+    try:
+        sweeps = (
+            get_hydra_sweeps({"params.yaml": overrides}) if overrides else [{"params.yaml": []}]
+        )
+        chosen = [
+            {each.key_or_group: each.value() for each in to_hydra_overrides(sweep["params.yaml"])}
+            for sweep in sweeps
+        ]
+    except (HydraException, InvalidArgumentError) as error:
+        raise UserError(f"-S: {str(error).splitlines()[0]}; write section.key=value") from None
+    for key in chosen[0]:
+        if key.split(".")[0] not in SCHEMAS:
+            raise UserError(
+                f"-S {key}: only {', '.join(SCHEMAS)} can be cross-validated on cached features; "
+                "use `dvc exp run` for the others"
+            )
+    return chosen
+
+
+def sections(changes: dict[str, object]) -> dict[str, params.Section]:
+    """Return the three sections of params.yaml with the changes in them, checked."""
+    values = OmegaConf.create(params.read())
+    for key, value in changes.items():
+        OmegaConf.update(values, key, value, force_add=True)
+    values = OmegaConf.to_container(values)
+    return {name: params.check(schema, values, name) for name, schema in SCHEMAS.items()}
+
+
+def folds(data: Data, count: int, seed: int) -> list[np.ndarray]:
+    """Return the rows of each fold, which together are the training rows.
+
+    Raises UserError when a class has fewer groups of pictures than there are folds.
+    """
+    train = np.flatnonzero(data.split == "train")
+    groups = pd.Series(data.groups[train]).groupby(data.classes[train]).nunique()
+    if groups.min() < count:
+        raise UserError(
+            f"--folds {count}: class {data.names[groups.idxmin()]!r} has only {groups.min()} "
+            "training pictures that are no copies of one another; ask for fewer folds"
+        )
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings(action="ignore"):  # it compares pictures, not groups, with folds
+        parts = splitter.split(train, data.classes[train], data.groups[train])
+        return [train[held_out] for _, held_out in parts]
+
+
+def score(data: Data, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:
+    """Train a head without the rows `held_out`; return its accuracy and loss on them, in nats."""
+    head_spec, loss, settings = chosen["head"], chosen["loss"], chosen["train_head"]
+    inputs = features.load(paths.FEATURES, head_spec.pooling, len(data.classes))
+    split = pd.Series(data.split)
+    varied = features.with_views(inputs, head_spec.pooling, split, settings.seed)
+    split[held_out] = "held out"
+    make_deterministic(settings.seed)
+    head = heads.build(head_spec, inputs.shape[1:], len(data.names))
+    batches = training.batches(inputs, data.classes, split, settings, varied)
+    weighting = optimizing.class_weights(loss, data.classes[split == "train"], data.names)
+    with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
+        best = training.fit(head, *batches, settings, loss, weighting, Path(scratch) / "log")
+    chances = scores.probabilities(head.predict(inputs[held_out], verbose=0))
+    truth = data.classes[held_out]
+    return {
+        "accuracy": float((chances.argmax(axis=1) == truth).mean()),
+        "loss": log_loss(truth, chances, labels=range(len(data.names))),
+        "epochs": best["epoch"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE,...")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=1, help="cut into folds so many times")
+    options = parser.parse_args()
+    if options.folds < 2 or options.repeats < 1:
+        raise UserError("--folds should be at least 2 and --repeats at least 1")
+    changes = combinations(options.set_param)
+    settings = [sections(each) for each in changes]
+    data = read_data()
+    parts = [part for seed in range(options.repeats) for part in folds(data, options.folds, seed)]
+    work = list(product(range(len(settings)), parts))
+    results = [
+        {"setting": number, **score(data, part, settings[number])}
+        for number, part in tqdm(work, desc="crossval", unit=" heads", disable=None)
+    ]
+    print(table(changes, pd.DataFrame(results)))
+
+
+def table(changes: list[dict[str, object]], results: pd.DataFrame) -> str:
+    """Return what is printed: a line for each setting, mean and standard deviation over folds."""
+    means, spreads = (results.groupby("setting").agg(how) for how in ("mean", "std"))
+    columns = {key: [each[key] for each in changes] for key in changes[0]}
+    for name in ("accuracy", "loss"):
+        pairs = zip(means[name], spreads[name])
+        columns[name] = [f"{mean:.4f} ± {spread:.4f}" for mean, spread in pairs]
+    columns["best epoch"] = means["epochs"].round(1)
+    return pd.DataFrame(columns).to_string(index=False)
+
+
+if __name__ == "__main__":
+    run(main)

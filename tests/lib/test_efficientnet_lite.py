@@ -7,21 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.lib import efficientnet_lite, networks
+from stages.lib import efficientnet_lite
 from stages.lib.torch_pickle import read_state_dict
 from tests.imports import ROOT
+from tools import imagenet
 
 PHOTOS = ROOT.parent / "shared/datasets/cats_and_dogs_filtered.zip"
-
-
-def with_top(number: int) -> keras.Model:
-    """Lite0, 1 or 2 on pixels with its 1000-way top and its real weights."""
-    pixels = keras.Input((224, 224, 3))
-    preprocessed = networks.PREPROCESSING["torch"](pixels)
-    model = efficientnet_lite.build(number, preprocessed, classes=1000)
-    file = efficientnet_lite.package_file(number)
-    efficientnet_lite.load_package_weights(number, model, file)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +22,14 @@ def package() -> Path:
 
 @pytest.fixture(scope="module")
 def lite0() -> keras.Model:
-    return with_top(0)
+    return imagenet.build("EfficientNetLite0")
 
 
 @pytest.mark.parametrize(("number", "count"), [(0, 4_694_024), (1, 5_470_344), (2, 6_150_168)])
 def test_every_tensor_of_the_package_is_used_once(number, count):
     tensors = read_state_dict(efficientnet_lite.package_file(number))
     wanted = {n: t.size for n, t in tensors.items() if not n.endswith("num_batches_tracked")}
-    model = with_top(number)
+    model = imagenet.build(f"EfficientNetLite{number}")
     assert model.count_params() == sum(wanted.values()) == count
     assert len(model.weights) == len(wanted)
 
@@ -100,12 +91,15 @@ def test_a_file_without_the_tensors_is_refused(tmp_path, package):
 @pytest.mark.skipif(not PHOTOS.is_file(), reason="the real photos are not here")
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_real_cats_are_called_cats(number):
+    model = imagenet.build(f"EfficientNetLite{number}")
     with zipfile.ZipFile(PHOTOS) as photos:
         names = [name for name in photos.namelist() if "/validation/cats/" in name][:20]
         pixels = []
         for name in names:
             with photos.open(name) as file, Image.open(file) as picture:
-                pixels.append(picture.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))
-    best = with_top(number).predict(np.stack(pixels), verbose=0).argmax(axis=1)
+                pixels.append(
+                    picture.convert("RGB").resize(model.input_shape[1:3], Image.Resampling.BILINEAR)
+                )
+    best = model.predict(np.stack(pixels), verbose=0).argmax(axis=1)
     assert np.isin(best, [281, 282, 283, 284, 285]).sum() >= 12  # the five kinds of house cats
     assert number or np.isin(best, [281, 282, 285]).sum() >= 10

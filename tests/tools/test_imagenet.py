@@ -1,0 +1,77 @@
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from stages.lib import networks
+from stages.lib.errors import UserError
+from tests.imports import ROOT
+from tools import imagenet
+
+PHOTOS = ROOT.parent / "shared/datasets/cats_and_dogs_filtered.zip"
+
+
+def called(monkeypatch, *arguments: object) -> None:
+    monkeypatch.setattr("sys.argv", ["imagenet", *map(str, arguments)])
+    imagenet.main()
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="shared/datasets is not there")
+def test_real_cats_and_dogs_are_named(project, monkeypatch, capsys):
+    with zipfile.ZipFile(PHOTOS) as archive:
+        names = [n for n in archive.namelist() if "validation/cats/" in n and n.endswith("jpg")][:6]
+        archive.extractall("photos", names)
+    called(monkeypatch, "photos")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert all(line.count("%") == 3 for line in lines)
+    assert sum("tabby" in line or "Egyptian cat" in line for line in lines) >= 4
+
+
+def test_files_that_are_no_pictures_are_named_and_the_others_answered(project, monkeypatch, capsys):
+    (project / "pictures/green/0.jpg").write_text("no picture")
+    with pytest.raises(UserError, match="1 of 2 files are no usable pictures"):
+        called(monkeypatch, "--top", 1, "pictures/green/0.jpg", "pictures/red/0.jpg")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("pictures/green/0.jpg: cannot identify image file")
+    assert second.startswith("pictures/red/0.jpg: ")
+    assert second.count("%") == 1
+
+
+def test_a_missing_place_and_an_empty_folder_are_refused(project, monkeypatch):
+    with pytest.raises(UserError, match="no such file or folder: nothing"):
+        called(monkeypatch, "nothing")
+    (project / "empty").mkdir()
+    with pytest.raises(UserError, match="no files in empty"):
+        called(monkeypatch, "empty")
+
+
+def test_names_and_probabilities():
+    chances = np.zeros(1000)
+    chances[[281, 285]] = 0.75, 0.25
+    assert imagenet.describe(chances, 2) == "281 tabby 75.0%, 285 Egyptian cat 25.0%"
+
+
+def test_other_networks_are_keras_own_whole_ones(monkeypatch):
+    """With the weights that Keras would download left out."""
+    whole = keras.applications.MobileNetV2
+    monkeypatch.setattr(
+        keras.applications, "MobileNetV2", lambda weights, **options: whole(weights=None, **options)
+    )
+    model = imagenet.build("MobileNetV2")
+    size = networks.NETWORKS["MobileNetV2"].size
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("float32")
+    alone = whole(weights=None, classifier_activation=None)
+    alone.set_weights(model.get_weights())
+    expected = alone(keras.applications.mobilenet_v2.preprocess_input(pixels.copy()))
+    assert np.asarray(model([pixels])) == pytest.approx(np.asarray(expected), abs=1e-5)
+
+
+def test_a_download_that_fails_is_one_line(monkeypatch):
+    def fails(**_):
+        raise Exception("URL fetch failure")  # as keras.utils.get_file does
+
+    monkeypatch.setattr(keras.applications, "VGG16", fails)
+    with pytest.raises(UserError, match=r"VGG16's ImageNet weights .*; take one of EfficientNetL"):
+        imagenet.build("VGG16")

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,23 +35,38 @@ from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 
 
+def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows and pixels, uint8 (k, size, size, 3), as extract reads them."""
+    decoding = params.load(pictures.Pictures, "pictures")
+    return pictures.batches(paths, spec.size, decoding, 32, os.cpu_count() or 1, spec.name)
+
+
 def extract(spec: backbones.Backbone, paths: list[Path], folder: Path) -> np.ndarray:
     """Return the averaged features, float32 (n, channels)."""
     model = extraction.pooled(backbones.pretrained(spec, folder), maps=False)
-    decoding = params.load(pictures.Pictures, "pictures")
-    workers = os.cpu_count() or 1
-    batches = pictures.batches(paths, spec.size, decoding, 32, workers, spec.name)
-    extraction.extract(model, (len(paths),), batches, folder / "features")
+    extraction.extract(model, (len(paths),), decoded(spec, paths), folder / "features")
     return features.load(folder / "features", "avg", len(paths))
 
 
-def score(inputs: np.ndarray, truth: np.ndarray, split: np.ndarray, log: Path) -> dict[str, float]:
-    """Train a head on the rows of `split` "train"; return its best scores on "validation"."""
+def score(
+    inputs: np.ndarray,
+    truth: np.ndarray,
+    split: np.ndarray,
+    log: Path,
+    seed: int | None = None,
+    varied: features.Varied | None = None,
+) -> dict[str, float]:
+    """Train a head on the rows of `split` "train"; return its best scores on "validation".
+
+    `seed` stands in for that of train_head, `varied` for the inputs of the training rows.
+    """
     settings = params.load(training.Training, "train_head")
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
     make_deterministic(settings.seed)
     head = heads.build(params.load(heads.Head, "head"), inputs.shape[1:], int(truth.max()) + 1)
     loss = params.load(optimizing.Loss, "loss")
-    batches = training.batches(inputs, truth, split, settings)
+    batches = training.batches(inputs, truth, split, settings, varied)
     return training.fit(head, *batches, settings, loss, None, log)
 
 

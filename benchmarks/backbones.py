@@ -22,6 +22,7 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
 from stages.lib import (
     backbones,
+    engines,
     extraction,
     features,
     heads,
@@ -29,6 +30,7 @@ from stages.lib import (
     optimizing,
     params,
     pictures,
+    store,
     training,
 )
 from stages.lib.determinism import make_deterministic
@@ -44,7 +46,14 @@ def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[tuple[slice
 def extract(spec: backbones.Backbone, paths: list[Path], folder: Path) -> np.ndarray:
     """Return the averaged features, float32 (n, channels)."""
     model = extraction.pooled(backbones.pretrained(spec, folder), maps=False)
-    extraction.extract(model, (len(paths),), decoded(spec, paths), folder / "features")
+    extraction.extract(
+        engines.forward(model, "openvino", "float32"),
+        extraction.shapes(model),
+        store.keys({}, list(map(str, paths))),
+        lambda rows: ((rows[part], pixels) for part, pixels in decoded(spec, paths)),
+        folder / "features",
+        store.Store(None, 1.0),
+    )
     return features.load(folder / "features", "avg", len(paths))
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.backbones import decoded, extract, score
 from benchmarks.photos import unpacked
-from stages.lib import augmenting, backbones, extraction, features, files, layout
+from stages.lib import augmenting, backbones, engines, extraction, features, files, layout, store
 from stages.lib.errors import run
 
 AUGMENTATION = augmenting.Augmentation(
@@ -34,12 +34,18 @@ def extract_views(
     model = extraction.pooled(backbones.pretrained(spec, folder), maps=False)
     vary = augmenting.by_seed(AUGMENTATION)
     seeds = augmenting.seeds([files.sha256(path) for path in paths], views)
-    varied = (
-        ((part, view), vary(pixels, seeds[part, view]))
-        for part, pixels in decoded(spec, paths)
-        for view in range(views)
+    extraction.extract(
+        engines.forward(model, "openvino", "float32"),
+        extraction.shapes(model),
+        store.keys({}, list(map(str, paths)), views),
+        lambda rows: (
+            ((rows[part], view), vary(pixels, seeds[part, view]).numpy())
+            for part, pixels in decoded(spec, paths)
+            for view in range(views)
+        ),
+        folder / "views",
+        store.Store(None, 1.0),
     )
-    extraction.extract(model, seeds.shape, varied, folder / "views")
     return features.load(folder / "views", "avg", len(paths))
 
 

@@ -9,6 +9,7 @@ Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to m
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     backbones,
+    engines,
     extraction,
     features,
     files,
@@ -17,6 +18,7 @@ from stages.lib import (
     params,
     paths,
     pictures,
+    store,
 )
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
@@ -28,17 +30,30 @@ def main() -> None:
     settings = params.load(features.Extract, "extract")
     decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
-    images = manifest.image_paths(manifest.read(paths.MANIFEST), paths.RAW)
+    rows = manifest.read(paths.MANIFEST)
+    images = manifest.image_paths(rows, paths.RAW)
     make_deterministic()
     model = extraction.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
-    batches = pictures.batches(
-        images, spec.size, decoding, runtime.batch_size, runtime.threads, "extract"
-    )
+    forward = engines.forward(model, settings.engine, settings.precision)
     fingerprint = fingerprints.with_weights(backbones.fingerprint(spec, decoding), paths.BACKBONE)
-    with files.replacing(paths.FEATURES) as folder:
-        extraction.extract(model, (len(images),), batches, folder)
+    fingerprint |= {"engine": settings.engine, "precision": settings.precision}
+    shapes = extraction.shapes(model)
+    keys = store.keys({**fingerprint, "outputs": list(shapes)}, rows["sha256"])
+
+    def batches(missing):
+        chosen = [images[row] for row in missing]
+        for part, pixels in pictures.batches(
+            chosen, spec.size, decoding, runtime.batch_size, runtime.threads, "extract"
+        ):
+            yield missing[part], pixels
+
+    with (
+        files.replacing(paths.FEATURES) as folder,
+        store.Store(runtime.store_file, runtime.store_gigabytes) as kept,
+    ):
+        done = extraction.extract(forward, shapes, keys, batches, folder, kept)
         files.write_json(folder / features.FINGERPRINT, fingerprint)
-    print(f"{len(images)} pictures, {model.count_params():,} weights passed once by each")
+    print(f"{done.computed} pictures passed once, {done.found} were in the feature store")
 
 
 if __name__ == "__main__":

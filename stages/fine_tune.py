@@ -60,7 +60,9 @@ def main() -> None:
         file = scratch / "pixels.npy"
         pixels = pictures.decode(images, used, spec.size, decoding, runtime.threads, file)
         some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
-        difference = fine_tuning.check_parity(joined, head, pixels[some], cached[some])
+        difference = fine_tuning.check_parity(
+            joined, head, pixels[some], cached[some], of_features["precision"]
+        )
         print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
         model = augmenting.in_front(joined, augmentation, settings.seed)
         batches = training.batches(pixels, classes, split, settings)
@@ -71,7 +73,7 @@ def main() -> None:
         best = training.fit(model, *batches, settings, loss, weighting, paths.FINE_TUNE_LOG, paces)
 
     with files.replacing(paths.FINE_TUNED) as partial:
-        weights.save(joined, partial, fingerprint)
+        weights.save(joined, partial, of_features)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 

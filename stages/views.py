@@ -29,7 +29,7 @@ def extract(settings: features.Extract, folder: Path) -> dict:
     """Write the features of `settings.views` views into `folder`; return their fingerprint."""
     # Here, since without views there is nothing to wait for TensorFlow for.
     import stages.lib.quiet  # noqa: F401  first, before Keras
-    from stages.lib import augmenting, backbones, extraction, fingerprints, pictures
+    from stages.lib import augmenting, backbones, engines, extraction, fingerprints, pictures, store
     from stages.lib.determinism import make_deterministic
     from stages.lib.runtime import Runtime
 
@@ -39,27 +39,34 @@ def extract(settings: features.Extract, folder: Path) -> dict:
     runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
     train = rows[manifest.read_split(paths.SPLIT, rows) == "train"]
+    images = manifest.image_paths(train, paths.RAW)
     make_deterministic()
     vary = augmenting.by_seed(augmentation)
     seeds = augmenting.seeds(train["sha256"], settings.views)
     model = extraction.pooled(backbones.load(spec, paths.BACKBONE), settings.maps)
-    images = manifest.image_paths(train, paths.RAW)
-    batches = pictures.batches(
-        images, spec.size, decoding, runtime.batch_size, runtime.threads, "views"
+    forward = engines.forward(model, settings.engine, settings.precision)
+    made_with = fingerprints.with_weights(backbones.fingerprint(spec, decoding), paths.BACKBONE)
+    made_with |= {"engine": settings.engine, "precision": settings.precision}
+    made_with |= {"augmentation": augmentation.model_dump()}
+    shapes = extraction.shapes(model)
+    keys = store.keys({**made_with, "outputs": list(shapes)}, train["sha256"], settings.views)
+
+    def batches(missing):
+        chosen = [images[row] for row in missing]
+        for part, pixels in pictures.batches(
+            chosen, spec.size, decoding, runtime.batch_size, runtime.threads, "views"
+        ):
+            for view in range(settings.views):
+                place = missing[part], view
+                yield place, vary(pixels, seeds[place]).numpy()
+
+    with store.Store(runtime.store_file, runtime.store_gigabytes) as kept:
+        done = extraction.extract(forward, shapes, keys, batches, folder, kept)
+    print(
+        f"{settings.views} views of each of {done.computed} training pictures passed, those of "
+        f"{done.found} were in the feature store"
     )
-    varied = (
-        ((part, view), vary(pixels, seeds[part, view]))
-        for part, pixels in batches
-        for view in range(settings.views)
-    )
-    extraction.extract(model, seeds.shape, varied, folder)
-    print(f"{settings.views} views of each of {len(images)} training pictures")
-    fingerprint = fingerprints.with_weights(backbones.fingerprint(spec, decoding), paths.BACKBONE)
-    return {
-        **fingerprint,
-        "augmentation": augmentation.model_dump(),
-        "split_sha256": files.sha256(paths.SPLIT),
-    }
+    return {**made_with, "split_sha256": files.sha256(paths.SPLIT)}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ TINY = {
     "augmentation": {"flip": "horizontal"},
     "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11},
     "evaluate": {"pictures": 5},
-    "runtime": {"batch_size": 8},
+    "runtime": {"batch_size": 8, "store": None},
 }
 
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -64,3 +65,10 @@ def test_features_of_another_backbone_do_not_pass_the_parity_gate(after_run):
     with pytest.raises(UserError, match="the features are not of this backbone"):
         run_stage("fine_tune")
     assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
+
+
+def test_features_of_bfloat16_pass_the_parity_gate(after_run):
+    set_params(after_run / "params.yaml", {"extract": {"precision": "bfloat16"}})
+    for stage in ("extract", "train_head", "fine_tune"):
+        run_stage(stage)
+    assert json.loads(Path("data/features/fingerprint.json").read_text())["precision"] == "bfloat16"

@@ -104,3 +104,21 @@ def test_views_of_nothing_varied_are_refused(after_run):
     still = {"flip": "none", "rotation": 0.0}
     set_params(after_run / "params.yaml", {"extract": {"views": 1}, "augmentation": still})
     assert "params.yaml [extract.views]: views would be copies" in refusal("views")
+
+
+def test_views_are_kept_in_the_store(with_views, tmp_path, capsys):
+    before = np.load("data/views/avg.npy")
+    changes = {"runtime": {"store": str(tmp_path / "store")}}
+    set_params(with_views / "params.yaml", changes)
+    run_stage("views")
+    assert np.array_equal(np.load("data/views/avg.npy"), before)
+    split = pd.read_csv("data/split.csv")
+    row = np.flatnonzero(split["split"] == "test")[0]
+    split.loc[row, "split"] = "train"
+    split.to_csv("data/split.csv", index=False)
+    capsys.readouterr()
+    run_stage("views")
+    assert f"of 1 training pictures passed, those of {len(before)}" in capsys.readouterr().out
+    set_params(with_views / "params.yaml", {"augmentation": {"rotation": 0.1}})
+    run_stage("views")
+    assert "those of 0 were" in capsys.readouterr().out

@@ -6,7 +6,7 @@ again; the whole feature maps only on demand.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ FINGERPRINT = "fingerprint.json"
 class Extract(Section):
     """What to keep of the features."""
 
+    engine: Literal["openvino", "tensorflow"]
+    precision: Literal["float32", "bfloat16"]
     maps: bool
     views: Annotated[int, Field(ge=0, le=100)]
 

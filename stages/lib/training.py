@@ -6,6 +6,7 @@ from typing import Annotated
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from dvclive import Live
 from pydantic import Field
 
@@ -15,6 +16,8 @@ from stages.lib.optimizing import Loss, Optimizing
 from stages.lib.pictures import slices
 
 DIGITS = 6  # of every figure in the log
+CHUNK = 2**24  # bytes
+STEPS = 32  # that a compiled function makes in one call
 
 
 class Training(Optimizing):
@@ -26,30 +29,40 @@ class Training(Optimizing):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class Batches(keras.utils.PyDataset):
-    """Rows of a (memory-mapped) array with their classes, in an order that is new every epoch.
+def dataset(
+    inputs, classes: np.ndarray, rows: np.ndarray, batch_size: int, seed: int | None = None
+) -> tf.data.Dataset:
+    """Return batches of (inputs[rows], classes[rows]), none of the rows left out.
 
-    Yields (inputs[rows], classes[rows]) for the rows of `rows`, none left out; only the batch at
-    hand is read. Without `seed` the order stays as given.
+    With `seed` the order is new every time that the data set is gone through, else it is that of
+    `rows` (int). `inputs` may be memory-mapped: no more than about CHUNK bytes are read at a time.
     """
+    random = None if seed is None else np.random.default_rng(seed)
+    parts = slices(len(rows), batch_size)
+    one = inputs[rows[:1]]
+    chunk = max(1, CHUNK // (one.nbytes * batch_size))
 
-    def __init__(self, inputs, classes, rows: np.ndarray, batch_size: int, seed: int | None = None):
-        super().__init__()
-        self.inputs, self.classes, self.rows = inputs, classes, rows
-        self.slices = slices(len(rows), batch_size)
-        self.random = None if seed is None else np.random.default_rng(seed)
-        self.on_epoch_end()
+    def chunks():
+        """Yield the rows of many batches at once, as each turn of Python costs as much as a step.
 
-    def __len__(self) -> int:
-        return len(self.slices)
+        The last batch comes alone, for it is of another size.
+        """
+        order = rows if random is None else random.permutation(rows)
+        most = range(0, len(parts) - 1, chunk)
+        for group in [*(parts[:-1][start : start + chunk] for start in most), parts[-1:]]:
+            chosen = np.concatenate([np.sort(order[part]) for part in group])
+            yield inputs[chosen], classes[chosen], group[-1].stop - group[-1].start
 
-    def __getitem__(self, index: int):
-        rows = np.sort(self.rows[self.slices[index]])
-        return self.inputs[rows], self.classes[rows]
-
-    def on_epoch_end(self) -> None:
-        if self.random is not None:
-            self.rows = self.random.permutation(self.rows)
+    signature = (
+        tf.TensorSpec((None, *one.shape[1:]), one.dtype),
+        tf.TensorSpec((None,), classes.dtype),
+        tf.TensorSpec((), "int64"),
+    )
+    found = tf.data.Dataset.from_generator(chunks, output_signature=signature)
+    found = found.flat_map(
+        lambda x, y, size: tf.data.Dataset.from_tensor_slices((x, y)).batch(size)
+    )
+    return found.apply(tf.data.experimental.assert_cardinality(len(parts))).prefetch(2)
 
 
 def batches(
@@ -58,7 +71,7 @@ def batches(
     split: pd.Series,
     settings: Training,
     varied: Varied | None = None,
-) -> tuple[Batches, Batches]:
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Return the training rows, shuffled every epoch, and the validation rows, in order.
 
     With `varied`, training rows are read from that.
@@ -66,8 +79,8 @@ def batches(
     train, validation = (np.flatnonzero(split == part) for part in ("train", "validation"))
     size = settings.batch_size
     return (
-        Batches(inputs if varied is None else varied, classes, train, size, settings.seed),
-        Batches(inputs, classes, validation, size),
+        dataset(inputs if varied is None else varied, classes, train, size, settings.seed),
+        dataset(inputs, classes, validation, size),
     )
 
 
@@ -79,13 +92,13 @@ def compile_for_logits(
         accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
     else:
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy])
+    model.compile(optimizer, loss, metrics=[accuracy], steps_per_execution=STEPS)
 
 
 def fit(
     model: keras.Model,
-    train: Batches,
-    validation: Batches,
+    train: tf.data.Dataset,
+    validation: tf.data.Dataset,
     settings: Training,
     loss: Loss,
     class_weights: dict[int, float] | None,
@@ -115,6 +128,7 @@ def fit(
             epochs=settings.epochs,
             callbacks=[best, *optimizing.callbacks(settings, settings.patience)],
             class_weight=class_weights,
+            shuffle=False,  # the data set does it
             verbose=0,
         )
         model.set_weights(best.weights)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from stages.lib import extraction, networks, weights
+from stages.lib import engines, extraction, networks, store, weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype("uint8")
 FAMILIES = {  # the smallest of each, with the module that has its preprocess_input
@@ -46,8 +46,14 @@ def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
     assert model.count_params() == network.parameters
     pixels = PIXELS[:, : network.smallest, : network.smallest]
     pooled = extraction.pooled(model, maps=True)
-    extraction.extract(pooled, (2,), [(slice(0, 2), pixels)], tmp_path / "features")
-    average, whole = (np.load(tmp_path / f"features/{kind}.npy") for kind in ("avg", "map"))
+    forward = engines.forward(pooled, "openvino", "float32")
+    keys, nowhere = store.keys({}, ["a", "b"]), store.Store(None, 1.0)
+    shapes, folder = extraction.shapes(pooled), tmp_path / "features"
+    extraction.extract(forward, shapes, keys, lambda rows: [(rows, pixels)], folder, nowhere)
+    average, whole = (np.load(folder / f"{kind}.npy") for kind in ("avg", "map"))
+    expected = pooled.predict_on_batch(pixels)
+    for got, kind in ((average, "avg"), (whole, "map")):
+        assert np.abs(got - expected[kind]).max() < 1e-5 * np.abs(expected[kind]).max()
     assert whole.shape == (2, *model.output_shape[1:])
     assert average.shape == (2, whole.shape[-1])
     assert np.isfinite(whole).all()

@@ -1,8 +1,22 @@
 import os
+from pathlib import Path
 
 from stages.lib.runtime import Runtime
 
 
+def runtime(**changes) -> Runtime:
+    values = {"workers": 0, "batch_size": 8, "store": None, "store_gigabytes": 1.0}
+    return Runtime(**values | changes)
+
+
 def test_no_number_of_workers_is_one_per_core():
-    assert Runtime(workers=0, batch_size=8).threads == os.cpu_count()
-    assert Runtime(workers=3, batch_size=8).threads == 3
+    assert runtime(workers=0).threads == os.cpu_count()
+    assert runtime(workers=3).threads == 3
+
+
+def test_where_the_store_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert runtime(store=None).store_file is None
+    assert runtime(store="here").store_file == Path("here/features.sqlite")
+    assert runtime(store="default").store_file.name == "features.sqlite"
+    assert "thaw" in runtime(store="default").store_file.parts

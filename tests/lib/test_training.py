@@ -38,30 +38,42 @@ def linear(classes: int) -> keras.Model:
 
 def test_batches_give_each_row_once_in_a_new_order():
     inputs, classes = np.arange(40) * 10, np.arange(40)
-    batches = training.Batches(inputs, classes, np.arange(3, 20), 8, seed=1)
+    batches = training.dataset(inputs, classes, np.arange(3, 20), 8, seed=1)
     assert len(batches) == 2  # 17 rows: 8 and 9, none of one
     orders = []
     for _ in range(2):
-        parts = [batches[i] for i in range(len(batches))]
+        parts = list(batches.as_numpy_iterator())
+        assert [len(y) for _, y in parts] == [8, 9]
         assert all((x == y * 10).all() for x, y in parts)
         orders.append([y for _, part in parts for y in part])
         assert sorted(orders[-1]) == list(range(3, 20))
-        batches.on_epoch_end()
     assert orders[0] != orders[1]
-    again = training.Batches(inputs, classes, np.arange(3, 20), 8, seed=1)
-    assert [y for i in range(2) for y in again[i][1]] == orders[0]
+    again = training.dataset(inputs, classes, np.arange(3, 20), 8, seed=1)
+    assert [y for _, part in again.as_numpy_iterator() for y in part] == orders[0]
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 2**24])
+def test_batches_are_the_same_however_many_are_read_at_once(chunk, monkeypatch):
+    monkeypatch.setattr(training, "CHUNK", chunk)
+    inputs = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+    batches = training.dataset(inputs, np.arange(50), np.arange(0, 50, 2), 4, seed=1)
+    parts = list(batches.as_numpy_iterator())
+    assert [len(y) for _, y in parts] == [4, 4, 4, 4, 4, 5]
+    assert all(np.array_equal(x, inputs[y]) and (np.diff(y) > 0).all() for x, y in parts)
 
 
 def test_batches_without_seed_keep_their_order():
-    batches = training.Batches(np.arange(40), np.arange(40), np.arange(11), 4)
-    assert [y for i in range(len(batches)) for y in batches[i][1]] == list(range(11))
+    batches = training.dataset(np.arange(40), np.arange(40), np.arange(11), 4)
+    assert [y for _, part in batches.as_numpy_iterator() for y in part] == list(range(11))
 
 
 def test_only_train_trains_and_only_validation_selects():
     inputs, classes, split = blobs(101, 3)
     parts = training.batches(inputs, classes, split, SETTINGS)
     for batches, name in zip(parts, ("train", "validation")):
-        assert sorted(batches.rows) == np.flatnonzero(split == name).tolist()
+        got = np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+        expected = inputs[split == name]
+        assert np.array_equal(np.sort(got, axis=0), np.sort(expected, axis=0))
 
 
 @pytest.mark.parametrize("classes", [2, 3])

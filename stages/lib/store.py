@@ -1,0 +1,167 @@
+"""A store of features by content, shared by all checkouts of this user.
+
+What one run computed no other computes again: after more pictures, in a queued experiment, on
+another branch. It can be lost at any time; no result depends on it.
+"""
+
+import hashlib
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
+CHECK = 8  # bytes of SHA-256 that tell a damaged value
+PRUNE_TO = 0.9  # of the limit
+
+
+# What of our code decides the values, and of others'; another version may differ in the last bit.
+CODE = ("augmenting", "efficientnet_lite", "engines", "extraction", "networks", "pictures")
+PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+
+
+def software() -> dict:
+    """Return the digest of our code and the versions of the packages that decide the values."""
+    code = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE)
+    versions = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {"code": hashlib.sha256(code).hexdigest(), **versions}
+
+
+def keys(made_with: dict, digests: Sequence[str], views: int | None = None) -> np.ndarray:
+    """Return the keys of pictures, bytes (n,), or of each of their views, (n, views).
+
+    `made_with`: all that the features depend on besides the pictures and the software, as JSON can
+    hold it; `digests`: of the pictures' files.
+    """
+    prefix = json.dumps({**made_with, **software()}, sort_keys=True)
+
+    def key(*parts: object) -> bytes:
+        return hashlib.sha256(" ".join(map(str, (prefix, *parts))).encode()).digest()
+
+    if views is None:
+        return np.array([key(digest) for digest in digests], object)
+    rows = [[key(digest, view) for view in range(views)] for digest in digests]
+    return np.array(rows, object).reshape(len(digests), views)
+
+
+class Store:
+    """Values (bytes) by key (bytes) in an SQLite file of at most `gigabytes`, or none (None).
+
+    Many processes may use it at once. A value that was damaged on the disk counts as missing. When
+    the file itself cannot be used, it says so once on stderr and does as if it were empty.
+    """
+
+    def __init__(self, path: Path | None, gigabytes: float):
+        self.path, self.limit, self.connection = path, gigabytes * 1e9, None
+        if path:
+            self._guarded(self._open)
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(self.path, timeout=60)
+        self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.execute(
+            "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLOB, used REAL)"
+        )
+
+    def _guarded(self, act, *arguments):
+        """Call `act`; where the file is of no use, go on without it."""
+        try:
+            return act(*arguments)
+        except (sqlite3.Error, OSError) as error:
+            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
+                error, sqlite3.OperationalError
+            )
+            print(f"feature store {self.path}: {error}; going on without it", file=sys.stderr)
+            self.close()
+            if damaged:
+                for ending in ("", "-wal", "-shm"):
+                    Path(f"{self.path}{ending}").unlink(missing_ok=True)
+            return None
+
+    def get(self, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the values of those keys that are there, undamaged."""
+        found = {}
+        for start in range(0, len(wanted), AT_ONCE):
+            if self.connection:
+                part = list(wanted[start : start + AT_ONCE])
+                found |= self._guarded(self._get, part) or {}
+        return found
+
+    def _get(self, wanted: list[bytes]) -> dict[bytes, bytes]:
+        marks = ",".join("?" * len(wanted))
+        rows = self.connection.execute(
+            f"SELECT key, value FROM features WHERE key IN ({marks})", wanted
+        ).fetchall()
+        with self.connection:
+            self.connection.execute(
+                f"UPDATE features SET used = ? WHERE key IN ({marks})", [time.time(), *wanted]
+            )
+        return {key: value[CHECK:] for key, value in rows if value and _is_whole(value)}
+
+    def put(self, values: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep values by their keys, in place of earlier ones; then make room where it lacks."""
+        if self.connection:
+            self._guarded(self._put, [(key, _check(value) + value) for key, value in values])
+
+    def _put(self, values: list[tuple[bytes, bytes]]) -> None:
+        with self.connection:
+            self.connection.executemany(
+                "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
+                [(*each, time.time()) for each in values],
+            )
+        if self.size() > self.limit:
+            self.prune(self.limit * PRUNE_TO)
+
+    def size(self) -> int:
+        """Return how many bytes of the file are in use."""
+        page, pages, free = (
+            self.connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        return page * (pages - free)
+
+    def count(self) -> int:
+        """Return how many values there are."""
+        return self.connection.execute("SELECT COUNT(*) FROM features").fetchone()[0]
+
+    def prune(self, limit: float) -> None:
+        """Remove what was not used for longest until no more than `limit` bytes are in use."""
+        while self.size() > limit and self.count():
+            with self.connection:
+                self.connection.execute(
+                    "DELETE FROM features WHERE key IN "
+                    "(SELECT key FROM features ORDER BY used LIMIT MAX(1, ?))",
+                    [self.count() // 20],
+                )
+        self.connection.executescript("PRAGMA incremental_vacuum")
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+
+def _check(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest()[:CHECK]
+
+
+def _is_whole(value: bytes) -> bool:
+    return _check(value[CHECK:]) == value[:CHECK]

@@ -1,0 +1,75 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from stages.lib import engines, extraction, networks
+from stages.lib.errors import UserError
+from tests.imports import ROOT
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (17, 96, 96, 3)).astype("uint8")
+
+
+def pooled(name: str, size: int) -> keras.Model:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    return extraction.pooled(networks.build(name, size), maps=True)
+
+
+@pytest.fixture(scope="module")
+def lite0() -> keras.Model:
+    return pooled("EfficientNetLite0", 64)
+
+
+def relative(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, measured by the largest value."""
+    return float(np.abs(got - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_each_engine_gives_what_keras_gives(lite0, engine):
+    pixels = PIXELS[:, :64, :64]
+    got = engines.forward(lite0, engine, "float32")(pixels)
+    expected = lite0.predict(pixels, verbose=0)
+    assert got.keys() == {"avg", "max", "map"}
+    for name, values in got.items():
+        assert values.dtype == np.float32
+        assert values.shape == expected[name].shape
+        assert relative(values, expected[name]) < 1e-5
+
+
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_the_batch_changes_no_byte(lite0, engine):
+    run = engines.forward(lite0, engine, "float32")
+    whole = run(PIXELS[:, :64, :64])["avg"]
+    for size in (2, 5, 8, 16):
+        parts = [run(PIXELS[i : i + size, :64, :64])["avg"] for i in range(0, 16, size)]
+        assert np.array_equal(np.concatenate(parts)[:16], whole[:16]), size
+
+
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_bfloat16_is_near(lite0, engine):
+    pixels = PIXELS[:, :64, :64]
+    got = engines.forward(lite0, engine, "bfloat16")(pixels)["avg"]
+    expected = lite0.predict(pixels, verbose=0)["avg"]
+    assert got.dtype == np.float32
+    assert relative(got, expected) < 0.1
+
+
+def test_a_missing_engine_is_one_line(lite0, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r"\[extract.engine\]: OpenVINO is not installed; .* tens"):
+        engines.forward(lite0, "openvino", "float32")
+
+
+def test_nothing_is_reported_to_anybody():
+    code = (
+        "import keras, sys; from stages.lib import engines\n"
+        "pixels = keras.Input((8, 8, 3)); model = keras.Model(pixels, {'a': pixels + 1})\n"
+        "engines.forward(model, 'openvino', 'float32')\n"
+        "from openvino.tools.ovc import convert_impl\n"
+        "assert convert_impl.tm.__name__.endswith('telemetry_stub'), convert_impl.tm\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

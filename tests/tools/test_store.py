@@ -1,0 +1,38 @@
+import pytest
+
+from stages.lib import store
+from stages.lib.errors import UserError
+from tests.conftest import set_params
+from tools import store as tool
+
+
+def called(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["store", *arguments])
+    tool.main()
+
+
+def test_it_says_what_is_there_and_makes_room(project, monkeypatch, capsys):
+    set_params(project / "params.yaml", {"runtime": {"store": "kept"}})
+    called(monkeypatch)
+    assert capsys.readouterr().out == "kept/features.sqlite: nothing is there yet\n"
+    with store.Store(project / "kept/features.sqlite", 1.0) as kept:
+        kept.put((bytes([number]) * 32, b"x" * 10_000) for number in range(17))
+    called(monkeypatch)
+    assert "features of 17 pictures and views, 0.2 MB of at most 5000 MB" in capsys.readouterr().out
+    called(monkeypatch, "--prune", "0.0001")
+    with store.Store(project / "kept/features.sqlite", 1.0) as kept:
+        assert 0 < kept.count() < 12
+    called(monkeypatch, "--prune", "0")
+    assert "features of 0 pictures" in capsys.readouterr().out
+
+
+def test_mistakes_are_one_line(project, monkeypatch):
+    with pytest.raises(UserError, match=r"\[runtime.store\]: null means that there is no store"):
+        called(monkeypatch)
+    set_params(project / "params.yaml", {"runtime": {"store": "kept"}})
+    with pytest.raises(UserError, match="--prune should be at least 0"):
+        called(monkeypatch, "--prune", "-1")
+    (project / "kept").mkdir()
+    (project / "kept/features.sqlite").write_text("no database" * 100)
+    with pytest.raises(UserError, match=r"features.sqlite was no store"):
+        called(monkeypatch)

@@ -1,0 +1,40 @@
+"""Look at the feature store, and make room: `python -m tools.store [--prune GIGABYTES]`.
+
+Prints where it is, how many pictures' features it has and how large it is. --prune removes what was
+not used for longest until so much is left; 0 empties it. Nothing depends on what is in it.
+"""
+
+import argparse
+
+from stages.lib import params, store
+from stages.lib.errors import UserError, run
+from stages.lib.runtime import Runtime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prune", type=float, metavar="GIGABYTES")
+    options = parser.parse_args()
+    runtime = params.load(Runtime, "runtime")
+    if runtime.store_file is None:
+        raise UserError("params.yaml [runtime.store]: null means that there is no store")
+    if options.prune is not None and options.prune < 0:
+        raise UserError("--prune should be at least 0")
+    if not runtime.store_file.is_file():
+        print(f"{runtime.store_file}: nothing is there yet")
+        return
+    with store.Store(runtime.store_file, runtime.store_gigabytes) as kept:
+        if not kept.connection:  # and it said why
+            raise UserError(f"{runtime.store_file} was no store; run this again")
+        if options.prune is not None:
+            kept.prune(options.prune * 1e9)
+        print(
+            f"{runtime.store_file}: features of {kept.count()} pictures and views, "
+            f"{kept.size() / 1e6:.1f} MB of at most {runtime.store_gigabytes * 1e3:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    run(main)

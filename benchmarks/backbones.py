@@ -9,10 +9,8 @@ it; `dvc repro` keeps a test set apart). Writes benchmarks/backbones.json.
 
 import argparse
 import json
-import os
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,6 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
 from stages.lib import (
     backbones,
-    engines,
     extraction,
     features,
     heads,
@@ -30,30 +27,35 @@ from stages.lib import (
     optimizing,
     params,
     pictures,
-    store,
     training,
 )
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
+from stages.lib.runtime import Runtime
 
 
-def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield rows and pixels, uint8 (k, size, size, 3), as extract reads them."""
-    decoding = params.load(pictures.Pictures, "pictures")
-    return pictures.batches(paths, spec.size, decoding, 32, os.cpu_count() or 1, spec.name)
+def settings(spec: backbones.Backbone) -> extraction.Settings:
+    """Return what params.yaml says, with that backbone and without the feature store."""
+    kept = params.load(features.Extract, "extract").model_copy(update={"maps": False})
+    runtime = params.load(Runtime, "runtime").model_copy(update={"store": None})
+    return extraction.Settings(spec, kept, params.load(pictures.Pictures, "pictures"), runtime)
 
 
-def extract(spec: backbones.Backbone, paths: list[Path], folder: Path) -> np.ndarray:
-    """Return the averaged features, float32 (n, channels)."""
-    model = extraction.pooled(backbones.pretrained(spec, folder), maps=False)
-    extraction.extract(
-        engines.forward(model, "openvino", "float32"),
-        extraction.shapes(model),
-        store.keys({}, list(map(str, paths))),
-        lambda rows: ((rows[part], pixels) for part, pixels in decoded(spec, paths)),
-        folder / "features",
-        store.Store(None, 1.0),
-    )
+def extract(
+    spec: backbones.Backbone,
+    paths: list[Path],
+    folder: Path,
+    views: extraction.Views | None = None,
+) -> np.ndarray:
+    """Return the averaged features of pictures or of their views, as the stages write them.
+
+    float32 (n, channels), or (n, views, channels). `folder` is a new one.
+    """
+    folder.mkdir()
+    weights = folder / "backbone.weights.h5"
+    backbones.pretrained(spec, folder).save_weights(weights)
+    digests = list(map(str, paths))  # any names do, as nothing is stored
+    extraction.run(settings(spec), weights, paths, digests, folder / "features", views)
     return features.load(folder / "features", "avg", len(paths))
 
 
@@ -86,7 +88,7 @@ def measure(spec: backbones.Backbone, found: list[layout.Found]) -> dict:
     split = np.array([each.given for each in found])
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
-        inputs = extract(spec, [each.path for each in found], Path(scratch))
+        inputs = extract(spec, [each.path for each in found], Path(scratch) / spec.name)
         seconds = time.perf_counter() - began
         best = score(inputs, truth, split, Path(scratch) / "log")
     count = int((split == "validation").sum())

@@ -9,17 +9,17 @@ benchmarks/extract.json and benchmarks/forward.json.
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from benchmarks.backbones import decoded
+from benchmarks.backbones import settings
 from benchmarks.photos import unpacked
 from benchmarks.timing import alternate, report
-from stages.lib import backbones, engines, extraction, layout, params, pictures
+from stages.lib import backbones, engines, extraction, layout, pictures
 from stages.lib.errors import run
 
 BATCH = 32
@@ -37,15 +37,22 @@ def onnx(model, folder: Path) -> Forward:
     return lambda pixels: session.run(None, {name: pixels.astype("float32")})
 
 
+def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[np.ndarray]:
+    """Yield batches of pixels that are decoded ahead on threads, as extract reads them."""
+    decoding, runtime = settings(spec).pictures, settings(spec).runtime
+    batches = pictures.batches(paths, spec.size, decoding, BATCH, runtime.threads, spec.name)
+    return (pixels for _, pixels in batches)
+
+
 def ahead(forward: Forward, spec: backbones.Backbone, paths: list[Path]) -> None:
     """Decode on threads while the network runs, as extract does."""
-    for _, pixels in decoded(spec, paths):
+    for pixels in decoded(spec, paths):
         forward(pixels)
 
 
 def loop(forward: Forward, spec: backbones.Backbone, paths: list[Path]) -> None:
     """Decode a batch, run it, decode the next."""
-    decoding = params.load(pictures.Pictures, "pictures")
+    decoding = settings(spec).pictures
     for part in pictures.slices(len(paths), BATCH):
         forward(np.stack([pictures.load(path, spec.size, decoding) for path in paths[part]]))
 
@@ -87,7 +94,7 @@ def main() -> None:
             "tf.function, our decoding": partial(ahead, traced, spec, paths),
             "Keras predict, its own decoding": partial(predict, model, root, spec.size),
         }
-        pixels = np.concatenate([batch for _, batch in decoded(spec, paths)])
+        pixels = np.concatenate(list(decoded(spec, paths)))
         forwards = {
             "extract's engine (OpenVINO)": partial(in_memory, ours, pixels),
             "the same at bfloat16": partial(

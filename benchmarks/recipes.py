@@ -26,6 +26,7 @@ def repro(name: str, source: Path, folder: Path) -> float:
     subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)
     chosen = {"backbone": {"image_size": 160}} if name == "default" else recipe.load(name)
     chosen.setdefault("data", {})["source"] = str(source.resolve())
+    chosen["runtime"] = {"store": None}  # which has the features of an earlier run
     file = folder / "params.yaml"
     file.write_text(recipe.apply(file.read_text(), chosen))
     began = time.perf_counter()

@@ -16,37 +16,15 @@ import numpy as np
 import pandas as pd
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from benchmarks.backbones import decoded, extract, score
+from benchmarks.backbones import extract, score
 from benchmarks.photos import unpacked
-from stages.lib import augmenting, backbones, engines, extraction, features, files, layout, store
+from stages.lib import augmenting, backbones, extraction, features, files, layout
 from stages.lib.errors import run
 
 AUGMENTATION = augmenting.Augmentation(
     flip="horizontal", rotation=0.05, shift=0.0, zoom=0.1, shear=0.0, brightness=0.1, contrast=0.1,
     fill="nearest",
 )  # fmt: skip
-
-
-def extract_views(
-    spec: backbones.Backbone, paths: list[Path], views: int, folder: Path
-) -> np.ndarray:
-    """Return the averaged features of each picture's views, float32 (n, views, channels)."""
-    model = extraction.pooled(backbones.pretrained(spec, folder), maps=False)
-    vary = augmenting.by_seed(AUGMENTATION)
-    seeds = augmenting.seeds([files.sha256(path) for path in paths], views)
-    extraction.extract(
-        engines.forward(model, "openvino", "float32"),
-        extraction.shapes(model),
-        store.keys({}, list(map(str, paths)), views),
-        lambda rows: (
-            ((rows[part], view), vary(pixels, seeds[part, view]).numpy())
-            for part, pixels in decoded(spec, paths)
-            for view in range(views)
-        ),
-        folder / "views",
-        store.Store(None, 1.0),
-    )
-    return features.load(folder / "views", "avg", len(paths))
 
 
 def main() -> None:
@@ -63,8 +41,11 @@ def main() -> None:
         split = np.array([each.given for each in found])
         truth = pd.Categorical([each.label for each in found]).codes.astype("int32")
         paths, train = [each.path for each in found], np.flatnonzero(split == "train")
-        inputs = extract(spec, paths, Path(folder))
-        views = extract_views(spec, [paths[row] for row in train], options.views, Path(folder))
+        inputs = extract(spec, paths, Path(folder) / "plain")
+        trained = [paths[row] for row in train]
+        seeds = augmenting.seeds([files.sha256(path) for path in trained], options.views)
+        views = extraction.Views(augmenting.by_seed(AUGMENTATION), seeds, {})
+        views = extract(spec, trained, Path(folder) / "varied", views)
         rows = []
         for seed in range(1, options.seeds + 1):
             for count in (0, options.views):

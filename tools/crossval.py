@@ -31,6 +31,7 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     duplicates,
     features,
+    files,
     heads,
     manifest,
     optimizing,
@@ -121,8 +122,16 @@ def score(data: Data, held_out: np.ndarray, chosen: dict[str, params.Section]) -
     """Train a head without the rows `held_out`; return its accuracy and loss on them, in nats."""
     head_spec, loss, settings = chosen["head"], chosen["loss"], chosen["train_head"]
     inputs = features.load(paths.FEATURES, head_spec.pooling, len(data.classes))
+    of_views = features.fingerprint(paths.FEATURES) | {"split_sha256": files.sha256(paths.SPLIT)}
+    varied = features.load_varied(
+        inputs,
+        paths.VIEWS,
+        of_views,
+        head_spec.pooling,
+        np.flatnonzero(data.split == "train"),
+        settings.seed,
+    )
     split = pd.Series(data.split)
-    varied = features.with_views(inputs, head_spec.pooling, split, settings.seed)
     split[held_out] = "held out"
     make_deterministic(settings.seed)
     head = heads.build(head_spec, inputs.shape[1:], len(data.names))

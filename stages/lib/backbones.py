@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import keras
-from keras import applications
+from keras import applications, layers
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.lib import efficientnet_lite, networks, transfer, weights
@@ -15,6 +15,7 @@ from stages.lib.errors import UserError
 from stages.lib.params import Section
 
 RANDOM_SEED = 0  # of `weights: null`
+POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 LITE = ("EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2")
 
 
@@ -103,12 +104,7 @@ def _file(place: str, scratch: Path) -> Path:
 def _load_imagenet(model: keras.Model, spec: Backbone) -> None:
     if spec.name in LITE:
         number = LITE.index(spec.name)
-        try:
-            file = efficientnet_lite.package_file(number)
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"params.yaml [backbone.weights]: {error}; install requirements.txt"
-            ) from None
+        file = efficientnet_lite.package_file(number)
         efficientnet_lite.load_package_weights(number, model, file)
         return
     build_application = getattr(applications, spec.name)

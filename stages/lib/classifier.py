@@ -7,7 +7,6 @@ from keras import layers, ops
 
 from stages.lib import backbones, heads, weights
 from stages.lib.backbones import Backbone
-from stages.lib.extraction import POOLINGS
 from stages.lib.heads import Head
 
 
@@ -16,7 +15,7 @@ def join(backbone: keras.Model, head: keras.Model, spec: Head) -> keras.Model:
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     x = backbone(pixels)
     if spec.pooling != "flatten":
-        x = POOLINGS[spec.pooling](name=spec.pooling)(x)
+        x = backbones.POOLINGS[spec.pooling](name=spec.pooling)(x)
     return keras.Model(pixels, head(x), name="classifier")
 
 

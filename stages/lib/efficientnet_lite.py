@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from stages.lib.errors import UserError
 from stages.lib.torch_pickle import read_state_dict
 
 # filters, repeats, kernel, stride, expansion of each of the seven groups of blocks in Lite0
@@ -109,11 +110,14 @@ def _norm(x, name: str, activation: str | None = None):
 
 
 def package_file(number: int) -> Path:
-    """Return the weights file of Lite0, 1 or 2. Raises ModuleNotFoundError without its package."""
+    """Return the weights file of Lite0, 1 or 2. Raises UserError without its package."""
     package, file = PACKAGES[number]
     found = importlib.util.find_spec(package)
     if found is None:
-        raise ModuleNotFoundError(f"no package {package.replace('_', '-')}")
+        raise UserError(
+            f"EfficientNetLite{number}'s ImageNet weights are in the package "
+            f"{package.replace('_', '-')}, which is not installed; install requirements.txt"
+        )
     return Path(found.origin).parent / "models" / file
 
 

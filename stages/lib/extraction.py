@@ -1,17 +1,20 @@
-"""The forward pass through the frozen backbone, from batches of pixels to `.npy` files."""
+"""The forward pass through the frozen backbone, from picture files to `.npy` files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import layers
+import tensorflow as tf
 
-from stages.lib.engines import Forward
+from stages.lib import backbones, engines, fingerprints, pictures, store
+from stages.lib.backbones import Backbone
+from stages.lib.features import Extract
+from stages.lib.pictures import Pictures
+from stages.lib.runtime import Runtime
 from stages.lib.store import Store
 
-POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 LOOKED_UP = 64  # rows at a time in the store
 
 # Of rows (int, any order), batches of pixels RGB 0..255 (k, h, w, 3), each with where its features
@@ -19,9 +22,79 @@ LOOKED_UP = 64  # rows at a time in the store
 Batches = Callable[[np.ndarray], Iterable[tuple[np.ndarray | tuple, np.ndarray]]]
 
 
+class Settings(NamedTuple):
+    """The sections of params.yaml that extraction goes by."""
+
+    backbone: Backbone
+    extract: Extract
+    pictures: Pictures
+    runtime: Runtime
+
+
+class Views(NamedTuple):
+    """Varied copies of pictures.
+
+    vary: from pixels uint8 (k, h, w, 3) and seeds int64 (k,) to float32 pixels. seeds: of each
+    picture's views, int64 (n, views). made_with: what tells them from other ones, for the keys.
+    """
+
+    vary: Callable[[np.ndarray, np.ndarray], tf.Tensor]
+    seeds: np.ndarray
+    made_with: dict
+
+
+class Done(NamedTuple):
+    """What features were made with, and of how many pictures they were found and computed."""
+
+    made_with: dict
+    found: int
+    computed: int
+
+
+def run(
+    settings: Settings,
+    weights: Path,
+    images: Sequence[Path],
+    digests: Sequence[str],
+    folder: Path,
+    views: Views | None = None,
+) -> Done:
+    """Write the features of `images` into `folder`, as `extract` does, one row for each.
+
+    `weights`: the file of the backbone's; `digests`: of the images' files, for the store. With
+    `views` the features are of those and not of the pictures themselves.
+    """
+    model = pooled(backbones.load(settings.backbone, weights), settings.extract.maps)
+    engine, precision = settings.extract.engine, settings.extract.precision
+    made_with = backbones.fingerprint(settings.backbone, settings.pictures)
+    made_with = fingerprints.with_weights(made_with, weights)
+    made_with |= {"engine": engine, "precision": precision}
+    made_with |= views.made_with if views else {}
+    sizes = shapes(model)
+    count = views.seeds.shape[1] if views else None
+    keys = store.keys({**made_with, "outputs": list(sizes)}, digests, count)
+
+    def batches(rows: np.ndarray):
+        chosen = [images[row] for row in rows]
+        size, runtime = settings.backbone.size, settings.runtime
+        for part, pixels in pictures.batches(
+            chosen, size, settings.pictures, runtime.batch_size, runtime.threads, folder.name
+        ):
+            if views is None:
+                yield rows[part], pixels
+            for view in range(count or 0):
+                place = rows[part], view
+                yield place, views.vary(pixels, views.seeds[place]).numpy()
+
+    with store.Store(settings.runtime.store_file, settings.runtime.store_gigabytes) as kept:
+        forward = engines.forward(model, engine, precision)
+        missing = extract(forward, sizes, keys, batches, folder, kept)
+    return Done(made_with, len(images) - missing, missing)
+
+
 def pooled(backbone: keras.Model, maps: bool) -> keras.Model:
     """Return pixels -> {"avg": (n, c), "max": (n, c)[, "map": (n, h, w, c)]}, all float32."""
-    outputs = {name: pool(name=name)(backbone.output) for name, pool in POOLINGS.items()}
+    outputs = {name: pool(name=name)(backbone.output) for name, pool in backbones.POOLINGS.items()}
     if maps:
         outputs["map"] = backbone.output
     return keras.Model(backbone.input, outputs)
@@ -32,26 +105,19 @@ def shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
     return {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
 
 
-class Done(NamedTuple):
-    """How many rows were found in the store, and how many computed."""
-
-    found: int
-    computed: int
-
-
 def extract(
-    forward: Forward,
+    forward: engines.Forward,
     shapes: dict[str, tuple[int, ...]],
     keys: np.ndarray,
     batches: Batches,
     folder: Path,
     store: Store,
-) -> Done:
+) -> int:
     """Write NAME.npy into `folder` for each of `shapes`, float32 (*keys.shape, *shape).
 
     `keys`: of each row, bytes (n,), or of its views, (n, k). Rows whose keys are all in `store` are
     taken from there, the others are asked of `batches`, run and stored. Only the batch at hand is
-    in memory.
+    in memory. Returns how many were computed.
     """
     folder.mkdir(parents=True)
     files = {
@@ -69,7 +135,7 @@ def extract(
         store.put(zip(keys[place], packed, strict=True))
     for file in files.values():
         file.close()
-    return Done(len(keys) - len(missing), len(missing))
+    return len(missing)
 
 
 def _fill(files: dict[str, "_File"], keys: np.ndarray, store: Store) -> list[int]:

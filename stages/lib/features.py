@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
-from stages.lib import files, fingerprints, paths
+from stages.lib import fingerprints
 from stages.lib.errors import UserError
 from stages.lib.params import Section
 
@@ -63,21 +62,6 @@ def load(folder: Path, pooling: str, rows: int, stage: str = "extract") -> np.nd
     return features
 
 
-def with_views(features: np.ndarray, pooling: str, split: pd.Series, seed: int) -> "Varied | None":
-    """Return the training pictures' features with those of their views, or None without views.
-
-    Raises UserError when the views are not of these features and this split.
-    """
-    found = fingerprint(paths.VIEWS, "views")
-    if not found["views"]:
-        return None
-    expected = fingerprint(paths.FEATURES) | {"split_sha256": files.sha256(paths.SPLIT)}
-    fingerprints.check(found, expected, paths.VIEWS, "views")
-    train = np.flatnonzero(split == "train")
-    views = load(paths.VIEWS, pooling, len(train), "views")
-    return Varied(features, views, train, seed)
-
-
 class Varied:
     """Rows of features, each time at random as the picture is or as one of its views is.
 
@@ -95,3 +79,17 @@ class Varied:
         places = np.searchsorted(self.rows, rows[varied])
         picked[varied] = self.views[places, chosen[varied] - 1]
         return picked
+
+
+def load_varied(
+    inputs: np.ndarray, folder: Path, expected: dict, pooling: str, train: np.ndarray, seed: int
+) -> Varied | None:
+    """Return `inputs` with the views that `folder` has of the rows `train`, None if it has none.
+
+    Raises UserError when the views were made with something else than `expected`.
+    """
+    found = fingerprint(folder, "views")
+    if not found["views"]:
+        return None
+    fingerprints.check(found, expected, folder, "views")
+    return Varied(inputs, load(folder, pooling, len(train), "views"), train, seed)

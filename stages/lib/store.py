@@ -22,13 +22,14 @@ PRUNE_TO = 0.9  # of the limit
 
 
 # What of our code decides the values, and of others'; another version may differ in the last bit.
-CODE = ("augmenting", "efficientnet_lite", "engines", "extraction", "networks", "pictures")
+CODE = ("efficientnet_lite", "engines", "extraction", "networks", "pictures")
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 
 
-def software() -> dict:
+def software(views: bool) -> dict:
     """Return the digest of our code and the versions of the packages that decide the values."""
-    code = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE)
+    modules = (*CODE, "augmenting") if views else CODE
+    code = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in modules)
     versions = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -42,7 +43,7 @@ def keys(made_with: dict, digests: Sequence[str], views: int | None = None) -> n
     `made_with`: all that the features depend on besides the pictures and the software, as JSON can
     hold it; `digests`: of the pictures' files.
     """
-    prefix = json.dumps({**made_with, **software()}, sort_keys=True)
+    prefix = json.dumps({**made_with, **software(views is not None)}, sort_keys=True)
 
     def key(*parts: object) -> bytes:
         return hashlib.sha256(" ".join(map(str, (prefix, *parts))).encode()).digest()

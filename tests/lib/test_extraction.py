@@ -1,0 +1,49 @@
+import keras
+import numpy as np
+import pytest
+
+from stages.lib import engines, extraction, features, pictures, store
+
+
+@pytest.fixture(scope="module")
+def backbone() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    pixels = keras.Input((12, 12, 3))
+    return keras.Model(pixels, keras.layers.Conv2D(5, 3, strides=4, activation="relu")(pixels))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (17, 12, 12, 3)).astype("uint8")
+
+
+def extract(backbone, pixels, folder, batch_size=8, maps=False):
+    model = extraction.pooled(backbone, maps)
+    forward, shapes = engines.forward(model, "tensorflow", "float32"), extraction.shapes(model)
+
+    def batches(missing):
+        for part in pictures.slices(len(missing), batch_size):
+            yield missing[part], pixels[missing[part]]
+
+    keys = store.keys({}, [str(row) for row in range(len(pixels))])
+    extraction.extract(forward, shapes, keys, batches, folder, store.Store(None, 1.0))
+
+
+def test_row_i_is_picture_i(backbone, pixels, tmp_path):
+    extract(backbone, pixels, tmp_path / "features", maps=True)
+    feature_map = backbone.predict(pixels.astype("float32"), verbose=0)
+    expected = {"avg": feature_map.mean(axis=(1, 2)), "max": feature_map.max(axis=(1, 2))}
+    expected["flatten"] = feature_map
+    for pooling, values in expected.items():
+        got = features.load(tmp_path / "features", pooling, 17)
+        assert isinstance(got, np.memmap)
+        assert (got.shape, got.dtype) == (values.shape, np.float32)
+        assert got == pytest.approx(values, rel=1e-5, abs=1e-4)
+
+
+def test_the_batch_size_changes_no_byte(backbone, pixels, tmp_path):
+    files = []
+    for size in (4, 8, 16):  # 17 pictures: the tail of one joins its neighbour
+        extract(backbone, pixels, tmp_path / str(size), size)
+        files.append((tmp_path / str(size) / "avg.npy").read_bytes())
+    assert files[0] == files[1] == files[2]

@@ -94,6 +94,14 @@ def head_spec(**changes):
     return heads.Head(**values | changes)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_of_the_users(tmp_path_factory):
+    """Let no test, and no process that it starts, find or leave anything in the user's caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """An empty project: the current folder, with tiny params and pictures in `pictures/`."""

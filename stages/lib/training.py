@@ -17,7 +17,7 @@ from stages.lib.pictures import slices
 
 DIGITS = 6  # of every figure in the log
 CHUNK = 2**24  # bytes
-STEPS = 32  # that a compiled function makes in one call
+STEPS = 32  # that a compiled function makes in one call, at most; Ctrl-C waits for them
 
 
 class Training(Optimizing):
@@ -85,14 +85,17 @@ def batches(
 
 
 def compile_for_logits(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: keras.losses.Loss,
+    steps: int = 1,
 ) -> None:
-    """Compile for logits (n, 1) or (n, k > 2), with accuracy."""
+    """Compile for logits (n, 1) or (n, k > 2), with accuracy, and so many steps in one call."""
     if model.output_shape[-1] == 1:
         accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
     else:
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy], steps_per_execution=STEPS)
+    model.compile(optimizer, loss, metrics=[accuracy], steps_per_execution=steps)
 
 
 def fit(
@@ -113,7 +116,8 @@ def fit(
     loss, accuracy. `paces` are those of the trainable weights, in their order.
     """
     optimizer = optimizing.optimizer(settings, settings.epochs, len(train), paces)
-    compile_for_logits(model, optimizer, optimizing.loss(loss, model.output_shape[-1]))
+    objective = optimizing.loss(loss, model.output_shape[-1])
+    compile_for_logits(model, optimizer, objective, _steps(train, settings.batch_size))
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)
     with files.replacing(log) as folder, _live(folder) as live:
@@ -135,6 +139,13 @@ def fit(
         for name, value in best.scores.items():
             live.log_metric(f"best/{name}", value, plot=False)
     return best.scores
+
+
+def _steps(batches: tf.data.Dataset, batch_size: int) -> int:
+    """Return how many steps to make in one call: those of a CHUNK, and STEPS at most."""
+    inputs = batches.element_spec[0]
+    size = batch_size * int(np.prod(inputs.shape[1:])) * inputs.dtype.size
+    return min(STEPS, max(1, CHUNK // size))
 
 
 def _live(folder: Path) -> Live:

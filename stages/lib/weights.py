@@ -69,7 +69,7 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
         else:
             raise ValueError("neither HDF5 nor .keras")
         if values is None:
-            load(model, path)
+            _load_own_kind(model, path)
         else:
             _assign(model, values)
     except UserError:
@@ -84,6 +84,36 @@ def _refusal(model: keras.Model, path: Path, error: Warning | Exception) -> User
         f"{path}: not the weights of this {model.name} ({cause}); use a file saved from the same "
         "network (.weights.h5, .h5 or .keras), or let `dvc repro` make it again"
     )
+
+
+def _load_own_kind(model: keras.Model, path: Path) -> None:
+    """Load a `.weights.h5` file, or raise ValueError for the first layer that differs.
+
+    Keras itself says of the layers that it cannot load how many they are, and names any of them.
+    """
+    try:
+        load(model, path)
+    except UserError:
+        _compare(model, path)
+        raise
+
+
+def _compare(model: keras.Model, path: Path) -> None:
+    """Raise ValueError for the first layer that the file has in other shapes, or not at all."""
+    theirs = {}
+    with h5py.File(path) as file:
+        for group in file["layers"].values():
+            values = group["vars"]
+            shapes = [values[number].shape for number in sorted(values, key=int)]
+            theirs[values.attrs["name"]] = shapes
+    for layer in model.layers:
+        ours = [tuple(variable.shape) for variable in layer.weights]
+        if ours and layer.name not in theirs:
+            raise ValueError(f"the file has no layer {layer.name}")
+        if ours and theirs[layer.name] != ours:
+            raise ValueError(
+                f"layer {layer.name} has weights of shapes {ours}, the file's {theirs[layer.name]}"
+            )
 
 
 def _of_keras_file(path: Path) -> list[tuple[str, np.ndarray]]:

@@ -34,11 +34,11 @@ from stages.lib.errors import run
 from stages.lib.runtime import Runtime
 
 
-def settings(spec: backbones.Backbone) -> extraction.Settings:
-    """Return what params.yaml says, with that backbone and without the feature store."""
-    kept = params.load(features.Extract, "extract").model_copy(update={"maps": False})
+def source(paths: list[Path]) -> extraction.Source:
+    """Return pictures, decoded as params.yaml says, whose features are not in the feature store."""
     runtime = params.load(Runtime, "runtime").model_copy(update={"store": None})
-    return extraction.Settings(spec, kept, params.load(pictures.Pictures, "pictures"), runtime)
+    digests = list(map(str, paths))  # any names do
+    return extraction.Source(paths, digests, params.load(pictures.Pictures, "pictures"), runtime)
 
 
 def extract(
@@ -54,8 +54,8 @@ def extract(
     folder.mkdir()
     weights = folder / "backbone.weights.h5"
     backbones.pretrained(spec, folder).save_weights(weights)
-    digests = list(map(str, paths))  # any names do, as nothing is stored
-    extraction.run(settings(spec), weights, paths, digests, folder / "features", views)
+    settings = params.load(features.Extract, "extract").model_copy(update={"maps": False})
+    extraction.run(spec, settings, weights, source(paths), folder / "features", views)
     return features.load(folder / "features", "avg", len(paths))
 
 

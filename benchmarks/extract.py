@@ -3,8 +3,9 @@
 Beside extract's own path, on the same pictures and weights: ONNX Runtime and OpenVINO fed by a loop
 that decodes one batch with Pillow and then runs it, as scripts do it; a `tf.function` fed by our
 decoding threads; and Keras' `predict` on its own `image_dataset_from_directory`. Then the same
-networks on pixels that are decoded already. Needs benchmarks/requirements.txt. Writes
-benchmarks/extract.json and benchmarks/forward.json.
+networks on pixels that are decoded already, and the share of the rate at which NumPy multiplies
+large matrices. Needs benchmarks/requirements.txt. Writes benchmarks/extract.json and
+benchmarks/forward.json.
 """
 
 import argparse
@@ -16,17 +17,18 @@ from pathlib import Path
 import numpy as np
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from benchmarks.backbones import settings
+from benchmarks.backbones import source
 from benchmarks.photos import unpacked
 from benchmarks.timing import alternate, report
 from stages.lib import backbones, engines, extraction, layout, pictures
 from stages.lib.errors import run
 
 BATCH = 32
-Forward = Callable[[np.ndarray], object]
+MATRIX = 2048  # rows and columns
+Call = Callable[[np.ndarray], object]
 
 
-def onnx(model, folder: Path) -> Forward:
+def onnx(model, folder: Path) -> Call:
     """Return ONNX Runtime on the CPU with all cores, by its own defaults."""
     import onnxruntime
 
@@ -37,24 +39,38 @@ def onnx(model, folder: Path) -> Forward:
     return lambda pixels: session.run(None, {name: pixels.astype("float32")})
 
 
-def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[np.ndarray]:
-    """Yield batches of pixels that are decoded ahead on threads, as extract reads them."""
-    decoding, runtime = settings(spec).pictures, settings(spec).runtime
-    batches = pictures.batches(paths, spec.size, decoding, BATCH, runtime.threads, spec.name)
-    return (pixels for _, pixels in batches)
+def openvino(model, folder: Path) -> Call:
+    """Return OpenVINO on the CPU at float32, by its own defaults."""
+    import openvino
+
+    model.export(str(folder / "model.xml"), format="openvino", verbose=False)
+    compiled = openvino.compile_model(
+        folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    return lambda pixels: compiled(pixels.astype("float32"))
 
 
-def ahead(forward: Forward, spec: backbones.Backbone, paths: list[Path]) -> None:
-    """Decode on threads while the network runs, as extract does."""
-    for pixels in decoded(spec, paths):
-        forward(pixels)
+def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows and pixels that are decoded ahead on threads, as extract reads them."""
+    _, _, decoding, runtime = source(paths)
+    return pictures.batches(paths, spec.size, decoding, BATCH, runtime.threads, spec.name)
 
 
-def loop(forward: Forward, spec: backbones.Backbone, paths: list[Path]) -> None:
+def cut(pixels: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows and pixels of what is in memory."""
+    return ((part, pixels[part]) for part in pictures.slices(len(pixels), BATCH))
+
+
+def loop(call: Call, spec: backbones.Backbone, paths: list[Path]) -> None:
     """Decode a batch, run it, decode the next."""
-    decoding = settings(spec).pictures
+    decoding = source(paths).decoding
     for part in pictures.slices(len(paths), BATCH):
-        forward(np.stack([pictures.load(path, spec.size, decoding) for path in paths[part]]))
+        call(np.stack([pictures.load(path, spec.size, decoding) for path in paths[part]]))
+
+
+def in_memory(call: Call, pixels: np.ndarray) -> None:
+    for _, batch in cut(pixels):
+        call(batch)
 
 
 def predict(model, root: Path, size: int) -> None:
@@ -67,9 +83,15 @@ def predict(model, root: Path, size: int) -> None:
     model.predict(found, verbose=0)
 
 
-def in_memory(forward: Forward, pixels: np.ndarray) -> None:
-    for part in pictures.slices(len(pixels), BATCH):
-        forward(pixels[part])
+def operations(model) -> float:
+    """Return the multiplications and additions of all kernels for one picture, in billions."""
+    import keras
+
+    return sum(
+        2 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:-1]) / 1e9
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
+    )
 
 
 def main() -> None:
@@ -85,29 +107,39 @@ def main() -> None:
         paths, root = [each.path for each in found], found[0].path.parents[1]
         model = extraction.pooled(backbones.pretrained(spec, Path(scratch)), maps=False)
         ours = engines.forward(model, "openvino", "float32")
+        coarse = engines.forward(model, "openvino", "bfloat16")
         traced = engines.forward(model, "tensorflow", "float32")
-        runtime = onnx(model, Path(scratch))
-        contestants = {
-            "extract": partial(ahead, ours, spec, paths),
-            "OpenVINO in a loop": partial(loop, ours, spec, paths),
-            "ONNX Runtime in a loop": partial(loop, runtime, spec, paths),
-            "tf.function, our decoding": partial(ahead, traced, spec, paths),
-            "Keras predict, its own decoding": partial(predict, model, root, spec.size),
+        by_onnx, by_openvino = onnx(model, Path(scratch)), openvino(model, Path(scratch))
+        pixels = np.concatenate([batch for _, batch in decoded(spec, paths)])
+        matrix = np.random.default_rng(0).random((MATRIX, MATRIX), "float32")
+        groups = {
+            "extract": {
+                "extract": lambda: list(ours(decoded(spec, paths))),
+                "OpenVINO in a loop": partial(loop, by_openvino, spec, paths),
+                "ONNX Runtime in a loop": partial(loop, by_onnx, spec, paths),
+                "tf.function, our decoding": lambda: list(traced(decoded(spec, paths))),
+                "Keras predict, its own decoding": partial(predict, model, root, spec.size),
+            },
+            "forward": {
+                "extract's engine (OpenVINO)": lambda: list(ours(cut(pixels))),
+                "the same at bfloat16": lambda: list(coarse(cut(pixels))),
+                "OpenVINO in a loop": partial(in_memory, by_openvino, pixels),
+                "ONNX Runtime in a loop": partial(in_memory, by_onnx, pixels),
+                "tf.function": lambda: list(traced(cut(pixels))),
+                "Keras predict": lambda: model.predict(pixels, verbose=0),
+            },
         }
-        pixels = np.concatenate(list(decoded(spec, paths)))
-        forwards = {
-            "extract's engine (OpenVINO)": partial(in_memory, ours, pixels),
-            "the same at bfloat16": partial(
-                in_memory, engines.forward(model, "openvino", "bfloat16"), pixels
-            ),
-            "ONNX Runtime": partial(in_memory, runtime, pixels),
-            "tf.function": partial(in_memory, traced, pixels),
-            "Keras predict": lambda: model.predict(pixels, verbose=0),
-        }
-        for name, group in (("extract", contestants), ("forward", forwards)):
-            seconds = alternate(group, options.rounds)
-            print(report(seconds, len(paths), "pictures", {}, Path(f"benchmarks/{name}.json")))
-            print()
+        for name, contestants in groups.items():
+            of_matrices = {"matrices": lambda: matrix @ matrix}
+            seconds = alternate(contestants | of_matrices, options.rounds)
+            rate = 2 * MATRIX**3 / 1e9 / seconds.pop("matrices")
+            share = len(paths) * operations(model) / seconds.iloc[:, 0] / rate
+            found = {"share_of_matrix_rate": round(float(share.median()), 2)}
+            print(report(seconds, len(paths), "pictures", found, Path(f"benchmarks/{name}.json")))
+            print(
+                f"{share.median():.0%} of the rate of multiplying matrices ({rate.median():.0f} "
+                "billion operations a second)\n"
+            )
 
 
 if __name__ == "__main__":

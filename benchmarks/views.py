@@ -43,8 +43,8 @@ def main() -> None:
         paths, train = [each.path for each in found], np.flatnonzero(split == "train")
         inputs = extract(spec, paths, Path(folder) / "plain")
         trained = [paths[row] for row in train]
-        seeds = augmenting.seeds([files.sha256(path) for path in trained], options.views)
-        views = extraction.Views(augmenting.by_seed(AUGMENTATION), seeds, {})
+        digests = [files.sha256(path) for path in trained]
+        views = extraction.views_of(digests, options.views, AUGMENTATION)
         views = extract(spec, trained, Path(folder) / "varied", views)
         rows = []
         for seed in range(1, options.seeds + 1):

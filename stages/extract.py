@@ -14,17 +14,16 @@ from stages.lib.runtime import Runtime
 
 
 def main() -> None:
-    settings = extraction.Settings(
-        params.load(backbones.Backbone, "backbone"),
-        params.load(features.Extract, "extract"),
-        params.load(pictures.Pictures, "pictures"),
-        params.load(Runtime, "runtime"),
-    )
+    spec = params.load(backbones.Backbone, "backbone")
+    settings = params.load(features.Extract, "extract")
+    decoding = params.load(pictures.Pictures, "pictures")
+    runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
     images = manifest.image_paths(rows, paths.RAW)
+    source = extraction.Source(images, rows["sha256"], decoding, runtime)
     make_deterministic()
     with files.replacing(paths.FEATURES) as folder:
-        done = extraction.run(settings, paths.BACKBONE, images, rows["sha256"], folder)
+        done = extraction.run(spec, settings, paths.BACKBONE, source, folder)
         files.write_json(folder / features.FINGERPRINT, done.made_with)
     print(f"{done.computed} pictures passed once, {done.found} were in the feature store")
 

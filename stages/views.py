@@ -34,22 +34,16 @@ def extract(settings: features.Extract, folder: Path) -> dict:
     from stages.lib.runtime import Runtime
 
     augmentation = params.load(augmenting.Augmentation, "augmentation")
-    sections = extraction.Settings(
-        params.load(backbones.Backbone, "backbone"),
-        settings,
-        params.load(pictures.Pictures, "pictures"),
-        params.load(Runtime, "runtime"),
-    )
+    spec = params.load(backbones.Backbone, "backbone")
+    decoding = params.load(pictures.Pictures, "pictures")
+    runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
     train = rows[manifest.read_split(paths.SPLIT, rows) == "train"]
     images = manifest.image_paths(train, paths.RAW)
+    source = extraction.Source(images, train["sha256"], decoding, runtime)
     make_deterministic()
-    views = extraction.Views(
-        augmenting.by_seed(augmentation),
-        augmenting.seeds(train["sha256"], settings.views),
-        {"augmentation": augmentation.model_dump()},
-    )
-    done = extraction.run(sections, paths.BACKBONE, images, train["sha256"], folder, views)
+    views = extraction.views_of(train["sha256"], settings.views, augmentation)
+    done = extraction.run(spec, settings, paths.BACKBONE, source, folder, views)
     print(
         f"{settings.views} views of each of {done.computed} training pictures passed, those of "
         f"{done.found} were in the feature store"

@@ -61,6 +61,11 @@ def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
     return chosen
 
 
+def varies(settings: Augmentation) -> bool:
+    """Return whether training pictures are varied at all."""
+    return bool(chain(settings, 0))
+
+
 def in_front(model: keras.Model, settings: Augmentation, seed: int) -> keras.Model:
     """Return the network that trains: `model` behind the layers that vary training pictures.
 

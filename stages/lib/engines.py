@@ -1,7 +1,8 @@
 """What runs the frozen network: TensorFlow, or OpenVINO, which is faster on a CPU."""
 
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -9,11 +10,14 @@ import tensorflow as tf
 
 from stages.lib.errors import UserError
 
-Forward = Callable[[np.ndarray], dict[str, np.ndarray]]
+# From batches, each with anything that tells where it belongs, to outputs by name with the same.
+Forward = Callable[
+    [Iterable[tuple[object, np.ndarray]]], Iterator[tuple[object, dict[str, np.ndarray]]]
+]
 
 
 def forward(model: keras.Model, engine: str, precision: str) -> Forward:
-    """Return a function from pixels RGB 0..255 (n, h, w, 3) to the model's outputs by name.
+    """Return a function from batches of pixels RGB 0..255 (k, h, w, 3) to the model's outputs.
 
     engine: openvino or tensorflow; precision: float32 or bfloat16, of what is in between, for the
     outputs are float32. The pixels may be uint8 or float32. What comes out for a picture does not
@@ -21,13 +25,17 @@ def forward(model: keras.Model, engine: str, precision: str) -> Forward:
     """
     run = {"openvino": _openvino, "tensorflow": _tensorflow}[engine](model, precision)
 
-    def one_or_more(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        if len(pixels) > 1:
-            return run(pixels)
+    def two_or_more(batches):
         # oneDNN computes a batch of one by another route, which differs by about 3e-7.
-        return {name: values[:1] for name, values in run(np.repeat(pixels, 2, axis=0)).items()}
+        for place, pixels in batches:
+            several = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
+            yield (place, len(pixels)), np.asarray(several, "float32")
 
-    return one_or_more
+    def passed(batches):
+        for (place, count), outputs in run(two_or_more(batches)):
+            yield place, {name: values[:count] for name, values in outputs.items()}
+
+    return passed
 
 
 def _tensorflow(model: keras.Model, precision: str) -> Forward:
@@ -36,10 +44,14 @@ def _tensorflow(model: keras.Model, precision: str) -> Forward:
         for weight, source in zip(copied.weights, model.weights, strict=True):
             weight.assign(source)
         model = copied
-    run = tf.function(lambda pixels: model(tf.cast(pixels, "float32"), training=False))
-    return lambda pixels: {
-        name: values.numpy().astype("float32", copy=False) for name, values in run(pixels).items()
-    }
+    traced = tf.function(lambda pixels: model(pixels, training=False))
+
+    def run(batches):
+        for place, pixels in batches:
+            outputs = {name: values.numpy() for name, values in traced(pixels).items()}
+            yield place, {name: values.astype("float32") for name, values in outputs.items()}
+
+    return run
 
 
 def _at(precision: str) -> Callable[[keras.layers.Layer], keras.layers.Layer]:
@@ -67,12 +79,29 @@ def _openvino(model: keras.Model, precision: str) -> Forward:
     converted = openvino.convert_model(traced.get_concrete_function(signature))
     settings = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-        "PERFORMANCE_HINT": "LATENCY",  # all cores on one batch; decoding is on threads of its own
+        "PERFORMANCE_HINT": "THROUGHPUT",  # several batches at once, each on few cores
     }
     compiled = openvino.compile_model(converted, "CPU", settings)
+    count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
 
-    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = compiled(np.asarray(pixels, "float32"))
-        return {name: outputs[index] for index, name in enumerate(names)}
+    def run(batches):
+        # Not by AsyncInferQueue: its callbacks want Python's lock while the end of the model, which
+        # holds it, waits for their threads, so that both wait for ever (OpenVINO 2026.4.1).
+        free, running = [compiled.create_infer_request() for _ in range(count)], deque()
+
+        def oldest():
+            place, request = running.popleft()
+            request.wait()
+            outputs = [request.get_output_tensor(index).data.copy() for index in range(len(names))]
+            free.append(request)
+            return place, dict(zip(names, outputs))
+
+        for place, pixels in batches:
+            if not free:
+                yield oldest()
+            running.append((place, free.pop()))
+            running[-1][1].start_async(pixels)
+        while running:
+            yield oldest()
 
     return run

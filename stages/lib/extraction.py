@@ -1,6 +1,7 @@
 """The forward pass through the frozen backbone, from picture files to `.npy` files."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stages.lib import backbones, engines, fingerprints, pictures, store
+from stages.lib import augmenting, backbones, engines, fingerprints, pictures, store
+from stages.lib.augmenting import Augmentation
 from stages.lib.backbones import Backbone
 from stages.lib.features import Extract
 from stages.lib.pictures import Pictures
@@ -22,12 +24,12 @@ LOOKED_UP = 64  # rows at a time in the store
 Batches = Callable[[np.ndarray], Iterable[tuple[np.ndarray | tuple, np.ndarray]]]
 
 
-class Settings(NamedTuple):
-    """The sections of params.yaml that extraction goes by."""
+class Source(NamedTuple):
+    """Pictures: their files, the files' digests (for the store), and how they are decoded."""
 
-    backbone: Backbone
-    extract: Extract
-    pictures: Pictures
+    images: Sequence[Path]
+    digests: Sequence[str]
+    decoding: Pictures
     runtime: Runtime
 
 
@@ -43,6 +45,15 @@ class Views(NamedTuple):
     made_with: dict
 
 
+def views_of(digests: Sequence[str], count: int, augmentation: Augmentation) -> Views:
+    """Return `count` views of each picture, always the same for a picture, by its file's digest.
+
+    Raises UserError when nothing is to be varied.
+    """
+    vary, seeds = augmenting.by_seed(augmentation), augmenting.seeds(digests, count)
+    return Views(vary, seeds, {"augmentation": augmentation.model_dump()})
+
+
 class Done(NamedTuple):
     """What features were made with, and of how many pictures they were found and computed."""
 
@@ -51,34 +62,65 @@ class Done(NamedTuple):
     computed: int
 
 
+class Network:
+    """A model with named outputs, and what these depend on besides pictures.
+
+    `made_with` names the engine that runs it, and the precision. The engine is made ready when it
+    is first needed, which takes seconds.
+    """
+
+    def __init__(self, model: keras.Model, made_with: dict):
+        self.model, self.made_with, self.size = model, made_with, model.input_shape[1]
+        self.shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
+
+    @cached_property
+    def forward(self) -> engines.Forward:
+        return engines.forward(self.model, self.made_with["engine"], self.made_with["precision"])
+
+
 def run(
-    settings: Settings,
+    spec: Backbone,
+    settings: Extract,
     weights: Path,
-    images: Sequence[Path],
-    digests: Sequence[str],
+    source: Source,
     folder: Path,
     views: Views | None = None,
 ) -> Done:
-    """Write the features of `images` into `folder`, as `extract` does, one row for each.
+    """Write the features of pictures, or of their views, into `folder`, a row for each picture.
 
-    `weights`: the file of the backbone's; `digests`: of the images' files, for the store. With
-    `views` the features are of those and not of the pictures themselves.
+    `weights`: the file of the backbone's.
     """
-    model = pooled(backbones.load(settings.backbone, weights), settings.extract.maps)
-    engine, precision = settings.extract.engine, settings.extract.precision
-    made_with = backbones.fingerprint(settings.backbone, settings.pictures)
+    made_with = backbones.fingerprint(spec, source.decoding)
     made_with = fingerprints.with_weights(made_with, weights)
-    made_with |= {"engine": engine, "precision": precision}
+    made_with |= {"engine": settings.engine, "precision": settings.precision}
+    network = Network(pooled(backbones.load(spec, weights), settings.maps), made_with)
+    computed = write(network, source, folder, views)
     made_with |= views.made_with if views else {}
-    sizes = shapes(model)
+    return Done(made_with, len(source.images) - computed, computed)
+
+
+def write(
+    network: Network,
+    source: Source,
+    folder: Path,
+    views: Views | None = None,
+    dtype: str = "float32",
+) -> int:
+    """Pass pictures or their views through a network; write NAME.npy for each of its outputs.
+
+    The files are dtype (n, *shape), or (n, views, *shape). Returns how many pictures were computed,
+    the others being in the store.
+    """
     count = views.seeds.shape[1] if views else None
-    keys = store.keys({**made_with, "outputs": list(sizes)}, digests, count)
+    made_with = network.made_with | (views.made_with if views else {}) | {"dtype": dtype}
+    keys = store.keys({**made_with, "outputs": list(network.shapes)}, source.digests, count)
+    progress = folder.name.removeprefix("partial-")
+    runtime = source.runtime
 
     def batches(rows: np.ndarray):
-        chosen = [images[row] for row in rows]
-        size, runtime = settings.backbone.size, settings.runtime
+        chosen = [source.images[row] for row in rows]
         for part, pixels in pictures.batches(
-            chosen, size, settings.pictures, runtime.batch_size, runtime.threads, folder.name
+            chosen, network.size, source.decoding, runtime.batch_size, runtime.threads, progress
         ):
             if views is None:
                 yield rows[part], pixels
@@ -86,10 +128,8 @@ def run(
                 place = rows[part], view
                 yield place, views.vary(pixels, views.seeds[place]).numpy()
 
-    with store.Store(settings.runtime.store_file, settings.runtime.store_gigabytes) as kept:
-        forward = engines.forward(model, engine, precision)
-        missing = extract(forward, sizes, keys, batches, folder, kept)
-    return Done(made_with, len(images) - missing, missing)
+    with store.Store(runtime.store_file, runtime.store_gigabytes) as kept:
+        return extract(network, keys, batches, folder, kept, dtype)
 
 
 def pooled(backbone: keras.Model, maps: bool) -> keras.Model:
@@ -100,20 +140,15 @@ def pooled(backbone: keras.Model, maps: bool) -> keras.Model:
     return keras.Model(backbone.input, outputs)
 
 
-def shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one row of each of the model's outputs, sorted by name."""
-    return {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
-
-
 def extract(
-    forward: engines.Forward,
-    shapes: dict[str, tuple[int, ...]],
+    network: Network,
     keys: np.ndarray,
     batches: Batches,
     folder: Path,
     store: Store,
+    dtype: str = "float32",
 ) -> int:
-    """Write NAME.npy into `folder` for each of `shapes`, float32 (*keys.shape, *shape).
+    """Write NAME.npy into `folder` for each output, dtype (*keys.shape, *shape).
 
     `keys`: of each row, bytes (n,), or of its views, (n, k). Rows whose keys are all in `store` are
     taken from there, the others are asked of `batches`, run and stored. Only the batch at hand is
@@ -121,17 +156,17 @@ def extract(
     """
     folder.mkdir(parents=True)
     files = {
-        name: _File(folder / f"{name}.npy", keys.shape, shape) for name, shape in shapes.items()
+        name: _File(folder / f"{name}.npy", dtype, keys.shape, shape)
+        for name, shape in network.shapes.items()
     }
     missing = np.array(_fill(files, keys, store), int)
-    for place, pixels in batches(missing):
-        outputs = forward(pixels)
+    for place, outputs in network.forward(batches(missing)) if len(missing) else ():
+        outputs = {name: outputs[name].astype(dtype, copy=False) for name in files}
         indices = np.arange(keys.size).reshape(keys.shape)[place]
         for name, file in files.items():
             file.write(indices, outputs[name])
-        packed = [
-            b"".join(outputs[name][row].tobytes() for name in files) for row in range(len(pixels))
-        ]
+        each = zip(*outputs.values(), strict=True)
+        packed = (b"".join(part.tobytes() for part in row) for row in each)
         store.put(zip(keys[place], packed, strict=True))
     for file in files.values():
         file.close()
@@ -158,25 +193,25 @@ def _fill(files: dict[str, "_File"], keys: np.ndarray, store: Store) -> list[int
 def _unpack(value: bytes, files: dict[str, "_File"], index: int) -> None:
     at = 0
     for file in files.values():
-        part = np.frombuffer(value, "float32", file.row.size, at)
+        part = np.frombuffer(value, file.row.dtype, file.row.size, at)
         file.write([index], part[None])
         at += file.row.nbytes
 
 
 class _File:
-    """A `.npy` file of float32 that is written row by row.
+    """A `.npy` file that is written row by row.
 
     It is not memory-mapped, as mapped pages count as this process's memory, and so the whole file
     would in the end.
     """
 
-    def __init__(self, path: Path, lead: tuple[int, ...], row: tuple[int, ...]):
-        self.start = np.lib.format.open_memmap(path, "w+", "float32", (*lead, *row)).offset
-        self.row = np.empty(row, "float32")
+    def __init__(self, path: Path, dtype: str, lead: tuple[int, ...], row: tuple[int, ...]):
+        self.start = np.lib.format.open_memmap(path, "w+", dtype, (*lead, *row)).offset
+        self.row = np.empty(row, dtype)
         self.file = path.open("r+b")
 
     def write(self, indices: Iterable[int], values: np.ndarray) -> None:
-        """Write rows float32 (k, *row) to their places, counted over all of `lead`."""
+        """Write rows (k, *row) to their places, counted over all of `lead`."""
         for index, value in zip(indices, values, strict=True):
             self.file.seek(self.start + int(index) * self.row.nbytes)
             self.file.write(value.tobytes())

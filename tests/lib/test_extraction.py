@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import engines, extraction, features, pictures, store
+from stages.lib import extraction, features, pictures, store
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +19,14 @@ def pixels() -> np.ndarray:
 
 def extract(backbone, pixels, folder, batch_size=8, maps=False):
     model = extraction.pooled(backbone, maps)
-    forward, shapes = engines.forward(model, "tensorflow", "float32"), extraction.shapes(model)
+    network = extraction.Network(model, {"engine": "tensorflow", "precision": "float32"})
 
     def batches(missing):
         for part in pictures.slices(len(missing), batch_size):
             yield missing[part], pixels[missing[part]]
 
     keys = store.keys({}, [str(row) for row in range(len(pixels))])
-    extraction.extract(forward, shapes, keys, batches, folder, store.Store(None, 1.0))
+    extraction.extract(network, keys, batches, folder, store.Store(None, 1.0))
 
 
 def test_row_i_is_picture_i(backbone, pixels, tmp_path):

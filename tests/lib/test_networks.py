@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from stages.lib import blocks, engines, extraction, networks, store, weights
+from stages.lib import blocks, extraction, networks, store, trunk, weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype("uint8")
 FAMILIES = {  # the smallest of each, with the module that has its preprocess_input
@@ -55,6 +55,15 @@ def test_all_of_keras_applications_are_there():
     assert (len(public), len(lite)) == (40, 3)
 
 
+def _is_parted(model: keras.Model, pixels: np.ndarray) -> bool:
+    """Whether what fine-tuning parts is the network; NASNet's cells leave no place to part."""
+    parts = trunk.split(model, round(0.65 * len(model.layers)))
+    if parts is None:
+        return model.name.startswith("nasnet")
+    together = parts.top(parts.trunk(pixels.astype("float32"))["trunk"])
+    return np.allclose(together, model(pixels.astype("float32")), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
@@ -69,10 +78,10 @@ def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
     assert model.count_params() == network.parameters
     pixels = PIXELS[:, : network.smallest, : network.smallest]
     pooled = extraction.pooled(model, maps=True)
-    forward = engines.forward(pooled, "openvino", "float32")
+    by_openvino = extraction.Network(pooled, {"engine": "openvino", "precision": "float32"})
     keys, nowhere = store.keys({}, ["a", "b"]), store.Store(None, 1.0)
-    shapes, folder = extraction.shapes(pooled), tmp_path / "features"
-    extraction.extract(forward, shapes, keys, lambda rows: [(rows, pixels)], folder, nowhere)
+    folder = tmp_path / "features"
+    extraction.extract(by_openvino, keys, lambda rows: [(rows, pixels)], folder, nowhere)
     average, whole = (np.load(folder / f"{kind}.npy") for kind in ("avg", "map"))
     expected = pooled.predict_on_batch(pixels)
     if name != "EfficientNetV2L":
@@ -83,6 +92,7 @@ def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
     assert np.isfinite(whole).all()
     assert average == pytest.approx(whole.mean(axis=(1, 2)), rel=1e-3, abs=1e-5)
     assert not np.array_equal(average[0], average[1])
+    assert _is_parted(model, pixels)
     found = blocks.of(model)
     assert len(found) == BLOCKS.get(name, len(found))
     assert [layer for block in found for layer in block] == model.layers

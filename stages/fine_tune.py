@@ -6,11 +6,14 @@ Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
 """
 
+import numpy as np
+
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     augmenting,
     backbones,
     classifier,
+    extraction,
     features,
     files,
     fine_tuning,
@@ -22,6 +25,7 @@ from stages.lib import (
     paths,
     pictures,
     training,
+    trunk,
     weights,
 )
 from stages.lib.determinism import make_deterministic
@@ -54,22 +58,34 @@ def main() -> None:
     fine_tuning.freeze_normalization(head)
     first = fine_tuning.unfreeze(backbone, settings.unfreeze)
 
-    with files.scratch(paths.PIXELS) as scratch:
-        images = manifest.image_paths(rows, paths.RAW)
-        used = split.isin(["train", "validation"]).to_numpy().nonzero()[0]
-        file = scratch / "pixels.npy"
-        pixels = pictures.decode(images, used, spec.size, decoding, runtime.threads, file)
-        some = (split == "validation").to_numpy().nonzero()[0][:PARITY_ROWS]
-        difference = fine_tuning.check_parity(
-            joined, head, pixels[some], cached[some], of_features["precision"]
-        )
-        print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
-        model = augmenting.in_front(joined, augmentation, settings.seed)
-        batches = training.batches(pixels, classes, split, settings)
+    images = manifest.image_paths(rows, paths.RAW)
+    some = np.flatnonzero(split == "validation")[:PARITY_ROWS]
+    pixels = np.stack([pictures.load(images[row], spec.size, decoding) for row in some])
+    precision = of_features["precision"]
+    difference = fine_tuning.check_parity(joined, head, pixels, cached[some], precision)
+    print(f"parity {difference:.1e}; trains from layer {backbone.layers[first].name} on")
+
+    used = np.flatnonzero(split.isin(["train", "validation"]))
+    split, classes, digests = split.iloc[used], classes[used], rows["sha256"].iloc[used].tolist()
+    source = extraction.Source([images[row] for row in used], digests, decoding, runtime)
+    plan = trunk.plan(backbone, first, settings, augmenting.varies(augmentation), split)
+    with files.scratch(paths.INPUTS) as scratch:
+        if plan:
+            inputs, varied = trunk.activations(
+                plan, of_features, source, split, settings, augmentation, scratch
+            )
+            model = classifier.join(plan.parts.top, head, head_spec)
+            activations = inputs[np.searchsorted(used, some)]
+            coarse = precision, settings.trunk_dtype
+            fine_tuning.check_parity(model, head, activations, cached[some], *coarse)
+        else:
+            inputs = pictures.decode(source.images, spec.size, decoding, runtime.threads, scratch)
+            varied, model = None, augmenting.in_front(joined, augmentation, settings.seed)
+        batches = training.batches(inputs, classes, split, settings, varied)
         weighting = optimizing.class_weights(
             loss, classes[split == "train"], manifest.classes(rows)
         )
-        paces = fine_tuning.paces(joined, backbone, settings, len(batches[0]))
+        paces = fine_tuning.paces(model, backbone, settings, len(batches[0]))
         best = training.fit(model, *batches, settings, loss, weighting, paths.FINE_TUNE_LOG, paces)
 
     with files.replacing(paths.FINE_TUNED) as partial:

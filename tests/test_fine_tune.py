@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, classifier
+from stages.lib import backbones, classifier, training
 from stages.lib.errors import UserError
 from tests.conftest import head_spec, run_stage, set_params
 
+NO_AUGMENTATION = {"flip": "none", "rotation": 0.0}
 BACKBONE = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
 
 
@@ -56,6 +57,62 @@ def test_test_pictures_are_never_read(after_run):
         (after_run / "data/raw" / path).unlink()
     run_stage("fine_tune")
     assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
+
+
+def curve() -> pd.DataFrame:
+    return training.read_log(Path("metrics/fine_tune"))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("float16", 0.05)])
+def test_without_augmentation_the_cached_trunk_gives_the_same_curve(
+    after_run, capsys, dtype, tolerance
+):
+    """The dropout of the head draws the same numbers in both."""
+    changes = {"epochs": 5, "patience": 9, "learning_rate": 0.0001, "trunk_dtype": dtype}
+    set_params(after_run / "params.yaml", {"fine_tune": changes, "augmentation": NO_AUGMENTATION})
+    curves = []
+    for cache, said in (("auto", "pass once"), ("never", "pass in every epoch")):
+        set_params(after_run / "params.yaml", {"fine_tune": {"cache_trunk": cache}})
+        run_stage("fine_tune")
+        assert said in capsys.readouterr().out
+        curves.append(curve())
+    cached, every_epoch = curves
+    assert len(cached) == 6
+    assert cached["train/loss"].iloc[-1] < cached["train/loss"].iloc[1]
+    assert cached.to_numpy() == pytest.approx(every_epoch.to_numpy(), abs=tolerance, nan_ok=True)
+
+
+def test_views_of_the_cached_trunk_train_the_same_layers(after_run, capsys):
+    """And no test picture is read, twice gives the same bytes, and nothing is left over."""
+    changes = {"epochs": 6, "patience": 9, "trunk_views": 3, "learning_rate": 0.0003}
+    set_params(after_run / "params.yaml", {"fine_tune": changes})
+    for path, part in pd.read_csv("data/split.csv")[["path", "split"]].to_numpy():
+        if part == "test":
+            (after_run / "data/raw" / path).unlink()
+    models = []
+    for _ in range(2):
+        run_stage("fine_tune")
+        assert "pictures and views" in capsys.readouterr().out
+        models.append((after_run / "models/fine_tuned.weights.h5").read_bytes())
+    assert models[0] == models[1]
+    names = [layer.name for layer in backbones.build(BACKBONE).layers]
+    changed = changed_layers(after_run)
+    assert changed
+    assert changed <= {name for name in names[-11:] if not name.endswith("bn")}
+    assert not list((after_run / "data").glob("partial-*"))
+
+
+def test_a_store_of_the_trunk_changes_no_byte(after_run, tmp_path):
+    changes = {"fine_tune": {"epochs": 6}, "runtime": {"store": str(tmp_path / "store")}}
+    set_params(after_run / "params.yaml", changes)
+    models = []
+    for _ in ("cold", "warm"):
+        run_stage("fine_tune")
+        models.append((after_run / "models/fine_tuned.weights.h5").read_bytes())
+    set_params(after_run / "params.yaml", {"runtime": {"store": None}})
+    run_stage("fine_tune")
+    models.append((after_run / "models/fine_tuned.weights.h5").read_bytes())
+    assert models[0] == models[1] == models[2]
 
 
 def test_features_of_another_backbone_do_not_pass_the_parity_gate(after_run):

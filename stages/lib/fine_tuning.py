@@ -1,7 +1,7 @@
 """Thaw the top of a joined network, and make sure that it starts where the head left off."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
@@ -13,9 +13,9 @@ from stages.lib.errors import UserError
 from stages.lib.optimizing import Pace
 from stages.lib.training import Training
 
-# Of logits, relative to the largest, by the precision of the cached features. Paths in float32
-# differ by about 1e-6, bfloat16 has 8 bits.
-PARITY_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+# Of logits, relative to the largest, by the coarsest numbers on the way. Paths in float32 differ by
+# about 1e-6, float16 has 11 bits, bfloat16 8.
+PARITY_TOLERANCE = {"float32": 1e-3, "float16": 0.01, "bfloat16": 0.1}
 
 
 FORMS = (
@@ -40,6 +40,10 @@ class FineTune(Training):
     ]
     block_decay: Annotated[float, Field(gt=0, le=1)]
     epochs_per_block: Annotated[int, Field(ge=0)]
+    cache_trunk: Literal["auto", "never"]
+    trunk_views: Annotated[int, Field(ge=1, le=100)]
+    trunk_dtype: Literal["float32", "float16"]
+    trunk_gigabytes: Annotated[float, Field(gt=0)]
 
 
 def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
@@ -135,20 +139,23 @@ def paces(
 
 
 def check_parity(
-    joined: keras.Model,
+    model: keras.Model,
     head: keras.Model,
-    pixels: np.ndarray,
+    inputs: np.ndarray,
     features: np.ndarray,
-    precision: str = "float32",
+    *coarse: str,
 ) -> float:
-    """Compare the joined network on pixels with the head on the cached features of the same rows.
+    """Compare a network on its inputs with the head on the cached features of the same rows.
 
-    Returns the largest difference of logits, relative to the largest logit. Raises UserError when
-    it passes the tolerance: then features and network do not belong together.
+    `inputs`: pixels for the joined network, activations for its top; `coarse`: what numbers other
+    than float32 are on the way. Returns the largest difference of logits, relative to the largest
+    logit. Raises UserError when it passes the tolerance: then features and network do not belong
+    together.
     """
-    expected, got = head.predict_on_batch(features), joined.predict_on_batch(pixels)
+    inputs, features = (np.asarray(each, "float32") for each in (inputs, features))
+    got, expected = (np.asarray(net(x)) for net, x in ((model, inputs), (head, features)))
     difference = float(np.abs(got - expected).max() / max(1.0, np.abs(expected).max()))
-    tolerance = PARITY_TOLERANCE[precision]
+    tolerance = max(PARITY_TOLERANCE[precision] for precision in ("float32", *coarse))
     if not difference <= tolerance:
         raise UserError(
             f"the joined network and the head on cached features differ by {difference:.2g} "

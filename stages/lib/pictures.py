@@ -144,21 +144,14 @@ def batches(
 
 
 def decode(
-    paths: Sequence[Path],
-    rows: np.ndarray,
-    size: int,
-    settings: Pictures,
-    workers: int,
-    file: Path,
+    paths: Sequence[Path], size: int, settings: Pictures, workers: int, folder: Path
 ) -> np.ndarray:
-    """Decode some of the pictures into a new `.npy` file and return it memory-mapped.
+    """Decode pictures into pixels.npy in `folder` and return it memory-mapped.
 
-    uint8 (len(paths), size, size, 3), row i is picture i; rows not in `rows` (int, any order) stay
-    zero and take no space on the disk.
+    uint8 (len(paths), size, size, 3), row i is picture i.
     """
     shape = (len(paths), size, size, 3)
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype="uint8", shape=shape)
-    wanted = [paths[row] for row in rows]
-    for part, batch in batches(wanted, size, settings, 32, workers, "decode"):
-        pixels[rows[part]] = batch
+    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype="uint8", shape=shape)
+    for part, batch in batches(paths, size, settings, 32, workers, "decode"):
+        pixels[part] = batch
     return pixels

@@ -20,6 +20,7 @@ from tests.conftest import PLAIN_ADAM, head_spec
 SETTINGS = PLAIN_ADAM | {
     "unfreeze": "all", "block_decay": 1.0, "epochs_per_block": 0, "learning_rate": 0.01,
     "epochs": 2, "patience": 2, "batch_size": 8, "seed": 1,
+    "cache_trunk": "auto", "trunk_views": 4, "trunk_dtype": "float32", "trunk_gigabytes": 4.0,
 }  # fmt: skip
 AUGMENTATION = augmenting.Augmentation(
     flip="horizontal", rotation=0.1, shift=0.1, zoom=0.1, shear=0.1, brightness=0.1, contrast=0.1,

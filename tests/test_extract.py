@@ -10,7 +10,7 @@ from stages.lib import backbones, pictures
 from stages.lib.errors import UserError
 from tests.conftest import run_stage, set_params
 
-SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
 
 
 def test_each_picture_has_its_row(finished_run):

@@ -13,7 +13,7 @@ from tests import hostile
 from tests.conftest import set_params
 from tests.imports import ROOT
 
-SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
 MEASURED = (
     "import runpy; runpy.run_module('stages.download', run_name='__main__');"
     "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"

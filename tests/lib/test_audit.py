@@ -11,7 +11,7 @@ from stages.lib import audit, layout, pictures
 from stages.lib.errors import UserError
 from tests.conftest import draw_pictures
 
-SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
 
 
 def check(root, workers: int = 3):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from stages.lib import data_figures, figures, pictures
 
-SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
 
 
 def test_sizes_have_a_dot_each():

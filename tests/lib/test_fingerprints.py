@@ -7,7 +7,7 @@ from stages.lib import backbones, fingerprints, pictures
 from stages.lib.errors import UserError
 
 SPEC = backbones.Backbone(name="VGG16", weights=None, image_size=64)
-DECODING = pictures.Pictures(upright=True, background=[0, 0, 9])
+DECODING = pictures.Pictures(upright=True, background=[0, 0, 9], reducing_gap=None)
 
 
 def test_what_is_in_it(tmp_path):
@@ -17,7 +17,7 @@ def test_what_is_in_it(tmp_path):
         "backbone": "VGG16",
         "image_size": 64,
         "preprocess": "caffe",
-        "pictures": {"upright": True, "background": [0, 0, 9]},
+        "pictures": {"upright": True, "background": [0, 0, 9], "reducing_gap": None},
         "weights_sha256": hashlib.sha256(b"weights").hexdigest(),
     }
     assert backbones.fingerprint(SPEC).keys() == {"backbone", "image_size", "preprocess"}

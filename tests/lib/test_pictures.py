@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn import datasets
 
 from stages.lib import pictures
 
-SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255])
+SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_load_gives_a_square_turned_upright(tmp_path):
 
 
 def test_upright_and_background_are_settings():
-    other = pictures.Pictures(upright=False, background=[0, 255, 0])
+    other = pictures.Pictures(upright=False, background=[0, 255, 0], reducing_gap=None)
     assert pictures.to_rgb(solid("RGBA", (200, 0, 0, 0)), other).getpixel((2, 1)) == (0, 255, 0)
     picture = solid("RGB", (1, 2, 3))
     picture.getexif()[0x0112] = 6
@@ -103,6 +106,46 @@ def test_a_wrong_orientation_is_none(value):
     picture = solid("RGB", (1, 2, 3))
     picture.getexif()[0x0112] = value
     assert pictures.orientation(picture) == 1
+
+
+@pytest.mark.parametrize(
+    ("gap", "size", "decoded"),
+    [
+        (None, 160, (2400, 1800)),
+        (3.0, 160, (1200, 900)),
+        (2.0, 160, (600, 450)),
+        (1.0, 160, (300, 225)),
+        (1.0, 64, (300, 225)),
+        (3.0, 301, (2400, 1800)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_reduced_size(tmp_path, monkeypatch, gap, size, decoded):
+    """On a photo, enlarged, and with an EXIF orientation; pixels change by about 1 of 255."""
+    photo = Image.open(Path(datasets.__file__).with_name("images") / "china.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.resize((2400, 1800), Image.Resampling.BICUBIC).save(
+        tmp_path / "large.jpg", quality=95, exif=exif
+    )
+    sizes = []
+    whole = pictures.to_rgb
+
+    def to_rgb(picture, settings):
+        sizes.append(picture.size)
+        return whole(picture, settings)
+
+    monkeypatch.setattr(pictures, "to_rgb", to_rgb)
+    exact = pictures.load(tmp_path / "large.jpg", size, SETTINGS).astype(int)
+    settings = SETTINGS.model_copy(update={"reducing_gap": gap})
+    got = pictures.load(tmp_path / "large.jpg", size, settings).astype(int)
+    assert sizes[1] == decoded
+    assert np.abs(got - exact).mean() < (1.5 if gap in (None, 3.0) else 8)
+
+
+def test_other_formats_are_decoded_whole(tmp_path):
+    solid("RGB", (10, 20, 30)).resize((900, 900)).save(tmp_path / "large.png")
+    settings = SETTINGS.model_copy(update={"reducing_gap": 1.0})
+    assert (pictures.load(tmp_path / "large.png", 32, settings) == (10, 20, 30)).all()
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_the_plan_and_what_is_said_of_it(changes, varies, said, capsys):
 def test_activations_of_pictures_and_views(dtype, tmp_path):
     draw_pictures(tmp_path / "pictures", {"red": 5})
     images = sorted((tmp_path / "pictures/red").iterdir())
-    decoding = pictures.Pictures(upright=True, background=[255, 255, 255])
+    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
     runtime = Runtime(workers=1, batch_size=2, store=None, store_gigabytes=1.0)
     source = extraction.Source(images, [image.name for image in images], decoding, runtime)
     chosen = settings(unfreeze=0.35, epochs=9, trunk_views=3, trunk_dtype=dtype)

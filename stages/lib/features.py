@@ -5,6 +5,7 @@ again; the whole feature maps only on demand.
 """
 
 import json
+import mmap
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,6 +63,18 @@ def load(folder: Path, pooling: str, rows: int, stage: str = "extract") -> np.nd
     return features
 
 
+def take(values: np.ndarray, rows) -> np.ndarray:
+    """Return `values[rows]`; of a memory-mapped file nothing stays in this process's memory.
+
+    What was read of it would count there as long as it is mapped, so in the end the whole file.
+    """
+    picked = values[rows]
+    mapped = getattr(values, "base", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return picked
+
+
 class Varied:
     """Rows of features, each time at random as the picture is or as one of its views is.
 
@@ -75,9 +88,9 @@ class Varied:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         chosen = self.random.integers(0, self.views.shape[1] + 1, len(rows))
-        picked, varied = self.features[rows], chosen > 0
+        picked, varied = take(self.features, rows), chosen > 0
         places = np.searchsorted(self.rows, rows[varied])
-        picked[varied] = self.views[places, chosen[varied] - 1]
+        picked[varied] = take(self.views, (places, chosen[varied] - 1))
         return picked
 
 

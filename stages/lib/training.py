@@ -12,7 +12,7 @@ import tensorflow as tf
 from dvclive import Live
 from pydantic import Field
 
-from stages.lib import files, optimizing
+from stages.lib import features, files, optimizing
 from stages.lib.features import Varied
 from stages.lib.optimizing import Loss, Optimizing
 from stages.lib.pictures import slices
@@ -53,7 +53,7 @@ def dataset(
         most = range(0, len(parts) - 1, chunk)
         for group in [*(parts[:-1][start : start + chunk] for start in most), parts[-1:]]:
             chosen = np.concatenate([np.sort(order[part]) for part in group])
-            yield inputs[chosen], classes[chosen], group[-1].stop - group[-1].start
+            yield features.take(inputs, chosen), classes[chosen], group[-1].stop - group[-1].start
 
     signature = (
         tf.TensorSpec((None, *one.shape[1:]), one.dtype),
@@ -139,7 +139,7 @@ def fit(
     keep_freed_memory()
     optimizer = optimizing.optimizer(settings, settings.epochs, len(train), paces)
     objective = optimizing.loss(loss, model.output_shape[-1])
-    compile_for_logits(model, optimizer, objective, _steps(train, settings.batch_size))
+    compile_for_logits(model, optimizer, objective, steps_at_once(train, settings.batch_size))
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)
     with files.replacing(log) as folder, _live(folder) as live:
@@ -163,7 +163,7 @@ def fit(
     return best.scores
 
 
-def _steps(batches: tf.data.Dataset, batch_size: int) -> int:
+def steps_at_once(batches: tf.data.Dataset, batch_size: int) -> int:
     """Return how many steps to make in one call: those of a CHUNK, and STEPS at most."""
     inputs = batches.element_spec[0]
     size = batch_size * int(np.prod(inputs.shape[1:])) * inputs.dtype.size

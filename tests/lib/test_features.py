@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,3 +38,29 @@ def test_varied_gives_a_picture_or_one_of_its_views():
         values, counts = np.unique(got[:, place].round(1), return_counts=True)
         assert values == pytest.approx([row, row + 0.1, row + 0.2])
         assert counts.min() > 60  # of 300, a third each
+
+
+def mapped_megabytes() -> float:
+    """What this process has of files in its memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssFile:\s+(\d+) kB", status)[1]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells")
+def test_what_was_read_of_a_mapped_file_leaves_the_memory(tmp_path):
+    written = np.arange(2**24, dtype="float32").reshape(2**14, 2**10)
+    np.save(tmp_path / "large.npy", written)
+    mapped = np.load(tmp_path / "large.npy", mmap_mode="r")
+    before = mapped_megabytes()
+    for start in range(0, len(mapped), 1000):
+        rows = np.arange(start, min(start + 1000, len(mapped)))
+        assert np.array_equal(features.take(mapped, rows), written[rows])
+    assert mapped_megabytes() < before + 8  # of 64
+    assert np.array_equal(mapped, written)
+    assert mapped_megabytes() > before + 48
+
+
+def test_arrays_in_memory_are_taken_from_too():
+    values = np.arange(12).reshape(4, 3)
+    assert features.take(values, np.array([2, 0])).tolist() == [[6, 7, 8], [0, 1, 2]]
+    assert features.take(values[1:], np.array([0])).tolist() == [[3, 4, 5]]

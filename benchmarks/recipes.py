@@ -1,39 +1,33 @@
 """How good recipes are and how long they take: `python -m benchmarks.recipes FOLDER_OR_ARCHIVE`.
 
 Runs the whole pipeline by `dvc repro` in a clone of the last commit with the recipe's params and
-the given pictures, one recipe after the other; `default` is params.yaml as it is, at 160 px. By
-default those that need no network besides the package registry. Writes benchmarks/recipes.json.
+the given pictures, one recipe after the other; `default` is params.yaml at 160 px with mirrored
+pictures. Without --names those that need no network besides the package registry. Writes
+benchmarks/recipes.json.
 """
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 from scipy.stats import binomtest
 
+from benchmarks import clone
 from stages.lib.errors import UserError, run
 from tools import recipe
 
+DEFAULT = {"backbone": {"image_size": 160}, "augmentation": {"flip": "horizontal"}}
 OFFLINE = ("default", "lite-224")
 
 
 def repro(name: str, source: Path, folder: Path) -> float:
-    """Run recipe `name` in a clone in `folder`; return seconds. Raises UserError if it fails."""
-    subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)
-    chosen = {"backbone": {"image_size": 160}} if name == "default" else recipe.load(name)
-    chosen.setdefault("data", {})["source"] = str(source.resolve())
+    """Run recipe `name` in a clone in `folder`; return seconds."""
+    chosen = DEFAULT if name == "default" else recipe.load(name)
+    chosen = {**chosen, "data": {**chosen.get("data", {}), "source": str(source.resolve())}}
     chosen["runtime"] = {"store": None}  # which has the features of an earlier run
-    file = folder / "params.yaml"
-    file.write_text(recipe.apply(file.read_text(), chosen))
-    began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=folder, check=False)
-    if done.returncode:
-        raise UserError(f"`dvc repro` failed with recipe {name}, see above")
-    return time.perf_counter() - began
+    clone.make(folder, chosen)
+    return clone.repro(folder)
 
 
 def measure(name: str, source: Path) -> dict[str, float]:

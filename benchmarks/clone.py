@@ -1,0 +1,47 @@
+"""A clone of the last commit, to run the pipeline in as a user does."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.lib.errors import UserError
+from tools import recipe
+
+
+class Cost(NamedTuple):
+    """What a command took: seconds, and the peak memory in MB of its largest process."""
+
+    seconds: float
+    megabytes: float
+
+
+def make(folder: Path, changes: dict[str, dict]) -> None:
+    """Clone the last commit into `folder` and change params there: {section: {key: value}}."""
+    subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)
+    change(folder, changes)
+
+
+def change(folder: Path, changes: dict[str, dict]) -> None:
+    file = folder / "params.yaml"
+    file.write_text(recipe.apply(file.read_text(), changes))
+
+
+def measure(folder: Path, *arguments: str) -> Cost:
+    """Run `python -m ARGUMENTS` there. Raises UserError when it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise UserError(f"`python -m {' '.join(arguments)}` failed, see above")
+    return Cost(time.perf_counter() - began, usage.ru_maxrss / 1024)
+
+
+def repro(folder: Path, targets: Sequence[str] = ()) -> float:
+    """Run `dvc repro` there; return its seconds."""
+    return measure(folder, "dvc", "repro", "--quiet", *targets).seconds

@@ -1,0 +1,90 @@
+"""How cost grows with the data: `python -m benchmarks.growth FOLDER_OR_ARCHIVE`.
+
+Makes folders of 1,000, 4,000 and 16,000 pictures from the given ones (pieces of them, compressed
+anew, so that no two are alike) and runs the stages up to train_head on each at 160 px, with a
+feature store of its own: seconds per thousand pictures, peak memory, and what DVC adds by hashing
+and linking. Then 5 % more pictures come and extract runs again. Writes benchmarks/growth.json.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks import clone
+from benchmarks.photos import unpacked
+from stages.lib import layout
+from stages.lib.errors import run
+
+COUNTS = (1000, 4000, 16000)
+STAGES = ("download", "split", "backbone", "extract", "views", "train_head")
+PARAMS = {"backbone": {"image_size": 160}}
+
+
+def pieces(found: list[layout.Found], numbers: range, folder: Path) -> None:
+    """Write the pieces of pictures with these numbers, CLASS/NUMBER.jpg: three quarters of a side.
+
+    The n-th piece comes from the n-th picture, from the first again after the last, and lies where
+    a generator that is seeded with n says.
+    """
+    for number in tqdm(numbers, desc="pieces", disable=None):
+        random, given = np.random.default_rng(number), found[number % len(found)]
+        with Image.open(given.path) as picture:
+            width, height = picture.size
+            left, top = (int(random.integers(0, side // 4 + 1)) for side in (width, height))
+            box = (left, top, left + width * 3 // 4, top + height * 3 // 4)
+            (folder / given.label).mkdir(parents=True, exist_ok=True)
+            picture.convert("RGB").crop(box).save(folder / given.label / f"{number}.jpg")
+
+
+def measure(count: int, found: list[layout.Found], scratch: Path) -> list[dict]:
+    """Return a row for each stage, and one for extract after 5 % more pictures."""
+    pictures, folder = scratch / f"{count} pictures", scratch / f"clone {count}"
+    pieces(found, range(count), pictures)
+    store = {"runtime": {"store": str(scratch / f"store {count}")}}
+    nowhere = {"runtime": {"store": None}}
+    source = {"data": {"source": str(pictures)}}
+    clone.make(folder, PARAMS | source | nowhere)
+    rows = []
+    for stage in STAGES:
+        cost = clone.measure(folder, f"stages.{stage}")
+        by_dvc = clone.repro(folder, ["--single-item", "--force", stage])
+        rows.append({"stage": stage, **cost._asdict(), "dvc": max(0.0, by_dvc - cost.seconds)})
+    clone.change(folder, store)
+    cold = clone.measure(folder, "stages.extract")
+    pieces(found, range(count, count + count // 20), pictures)
+    clone.measure(folder, "stages.download")
+    more = clone.measure(folder, "stages.extract")
+    rows.append({"stage": "extract, into the store", **cold._asdict(), "dvc": 0.0})
+    rows.append({"stage": "extract, 5 % more pictures", **more._asdict(), "dvc": 0.0})
+    return [{"pictures": count, **row} for row in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    options = parser.parse_args()
+    rows = []
+    with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
+        found = layout.find(root)[0]
+        found = [found[row] for row in np.random.default_rng(0).permutation(len(found))]
+        for count in options.counts:
+            rows += measure(count, found, Path(scratch))
+    table = pd.DataFrame(rows).round({"seconds": 2, "megabytes": 0, "dvc": 2})
+    results = json.dumps(table.to_dict("records"), indent=2)
+    Path("benchmarks/growth.json").write_text(results + "\n")
+    table["per thousand"] = (table["seconds"] / table["pictures"] * 1000).round(1)
+    table["DVC's share"] = (table["dvc"] / (table["dvc"] + table["seconds"])).round(2)
+    for value in ("per thousand", "megabytes", "DVC's share"):
+        wide = table.pivot(index="stage", columns="pictures", values=value)
+        print(f"{value}\n{wide.loc[table['stage'].unique()].to_string()}\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,181 @@
+"""Against the TensorFlow tutorial's recipe: `python -m benchmarks.tutorial FOLDER_OR_ARCHIVE`.
+
+The same weights and pictures on both sides, which are those of an archive with train and validation
+folders. Compares, in one process, the time to a head with that of the tutorial's ten frozen epochs,
+and an epoch of fine-tuning with its; then, with --whole, the whole recipe by `dvc repro` with the
+tutorial as a script, process starts included. Writes benchmarks/tutorial.json.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import stages.lib.quiet  # noqa: F401  first, before Keras
+from benchmarks import recipes, tutorial_script
+from benchmarks.backbones import score, source
+from benchmarks.photos import unpacked
+from benchmarks.timing import alternate
+from stages.lib import (
+    augmenting,
+    backbones,
+    classifier,
+    extraction,
+    features,
+    fine_tuning,
+    heads,
+    layout,
+    optimizing,
+    params,
+    training,
+    trunk,
+)
+from stages.lib.errors import run
+
+MADE_WITH = {"engine": "openvino", "precision": "float32"}
+
+
+class Ours:
+    """Pictures with their classes (0 or 1) and given split, and the pretrained network."""
+
+    def __init__(self, root: Path, size: int, folder: Path):
+        found = layout.find(root)[0]
+        self.paths, self.folder = [each.path for each in found], folder
+        self.classes = pd.Categorical([each.label for each in found]).codes.astype("int32")
+        self.split = pd.Series([each.given for each in found])
+        spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=size)
+        self.backbone = backbones.pretrained(spec, folder)
+
+    def head(self) -> dict[str, float]:
+        """Extract all features and train a head on them; return its best epoch's scores."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            model = extraction.pooled(self.backbone, maps=False)
+            out = Path(folder) / "features"
+            extraction.write(extraction.Network(model, MADE_WITH), source(self.paths), out)
+            inputs = features.load(out, "avg", len(self.paths))
+            return score(inputs, self.classes, self.split.to_numpy(), Path(folder) / "log")
+
+    def epochs(self, unfreeze: float | str) -> tuple[Callable[[], object], float]:
+        """Return what trains the top for an epoch, and the seconds to compute the trunk for it."""
+        settings = params.load(fine_tuning.FineTune, "fine_tune")
+        settings = settings.model_copy(update={"unfreeze": unfreeze})
+        augmentation = params.load(augmenting.Augmentation, "augmentation")
+        augmentation = augmentation.model_copy(update={"flip": "horizontal"})
+        first = fine_tuning.unfreeze(self.backbone, unfreeze)
+        plan = trunk.plan(self.backbone, first, settings, True, self.split)
+        folder = self.folder / f"trunk {unfreeze}"
+        began = time.perf_counter()
+        inputs, varied = trunk.activations(
+            plan, MADE_WITH, source(self.paths), self.split, settings, augmentation, folder
+        )
+        seconds = time.perf_counter() - began
+        head_spec = params.load(heads.Head, "head")
+        channels = self.backbone.output_shape[-1:]
+        model = classifier.join(plan.parts.top, heads.build(head_spec, channels, 2), head_spec)
+        train, validation = training.batches(inputs, self.classes, self.split, settings, varied)
+        training.keep_freed_memory()
+        loss = optimizing.loss(params.load(optimizing.Loss, "loss"), 1)
+        optimizer = optimizing.optimizer(settings, settings.epochs, len(train))
+        steps = training.steps_at_once(train, settings.batch_size)
+        training.compile_for_logits(model, optimizer, loss, steps)
+        return lambda: fit(model, train, validation), seconds
+
+
+def fit(model, train, validation) -> None:
+    model.fit(train, validation_data=validation, verbose=0, shuffle=False)
+
+
+def frozen(ours: Ours, root: Path, size: int) -> dict:
+    """Time the tutorial's frozen epochs, and our way to a head before and after them."""
+    seconds, best = [], {}
+
+    def head() -> None:
+        began = time.perf_counter()
+        best.update(ours.head())
+        seconds.append(time.perf_counter() - began)
+
+    head()
+    train, validation = tutorial_script.data(root, size)
+    model = tutorial_script.network(ours.backbone)
+    began = time.perf_counter()
+    model.fit(train, epochs=tutorial_script.EPOCHS, validation_data=validation, verbose=0)
+    theirs = time.perf_counter() - began
+    head()
+    accuracy = model.evaluate(validation, verbose=0)[1]
+    return {
+        "ours_seconds": round(float(np.mean(seconds)), 1),
+        "theirs_seconds": round(theirs, 1),
+        "ratio": round(theirs / float(np.mean(seconds)), 1),
+        "ours_accuracy": best["accuracy"],
+        "theirs_accuracy": round(accuracy, 4),
+    }
+
+
+def thawed(ours: Ours, root: Path, size: int, unfreeze: float | str, rounds: int) -> dict:
+    """Time epochs of fine-tuning, training and validation, alternating."""
+    epoch, once = ours.epochs(unfreeze)
+    train, validation = tutorial_script.data(root, size)
+    model = tutorial_script.network(ours.backbone)
+    tutorial_script.thaw(model, ours.backbone, unfreeze)
+    seconds = alternate({"ours": epoch, "theirs": lambda: fit(model, train, validation)}, rounds)
+    return {
+        "ours_seconds": round(float(seconds["ours"].median()), 1),
+        "theirs_seconds": round(float(seconds["theirs"].median()), 1),
+        "ratio": round(float((seconds["theirs"] / seconds["ours"]).median()), 1),
+        "trunk_seconds_once": round(once, 1),
+    }
+
+
+def whole(archive: Path, root: Path, size: int) -> dict:
+    """Run the whole recipe of both, once, as processes of their own."""
+    ours = recipes.measure("default", archive)
+    began = time.perf_counter()
+    script = [sys.executable, "-m", "benchmarks.tutorial_script", root, "--size", str(size)]
+    done = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
+    minutes = (time.perf_counter() - began) / 60
+    return {
+        "ours_minutes": ours["minutes"],
+        "theirs_minutes": round(minutes, 1),
+        "ratio": round(minutes / ours["minutes"], 1),
+        "ours_accuracy": ours["both"],
+        "theirs_accuracy": round(json.loads(done.stdout.splitlines()[-1])["accuracy"], 4),
+        "ours": ours,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--whole", action="store_true")
+    options = parser.parse_args()
+    results = {}
+    with unpacked(options.source) as folder, tempfile.TemporaryDirectory() as scratch:
+        root = layout.find(folder)[0][0].path.parents[2]
+        ours = Ours(root, options.size, Path(scratch))
+        results["to a head"] = frozen(ours, root, options.size)
+        for name, unfreeze in (("upper 35 % thawed", 0.35), ("last block thawed", "1 block")):
+            results[f"an epoch, {name}"] = thawed(
+                ours, root, options.size, unfreeze, options.rounds
+            )
+        if options.whole:
+            results["whole recipe"] = whole(options.source, root, options.size)
+    Path("benchmarks/tutorial.json").write_text(json.dumps(results, indent=2) + "\n")
+    print("| | ours | tutorial | times faster |\n| --- | --- | --- | --- |")
+    for name, row in results.items():
+        unit = "minutes" if "ours_minutes" in row else "seconds"
+        print(
+            f"| {name} | {row[f'ours_{unit}']} {unit} | {row[f'theirs_{unit}']} | {row['ratio']} |"
+        )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,5 +1,6 @@
 """Turn a user's mistake into one line on the terminal."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,10 +13,14 @@ def run(main: Callable[[], None]) -> None:
     """Call a command's `main`; report UserError, OSError and Ctrl-C in one line, without traceback.
 
     Exits with 1 after an error and with 130 after Ctrl-C. Any other exception is a bug of ours and
-    keeps its traceback.
+    keeps its traceback. Nothing is said where the reader of a pipe has read enough.
     """
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # Python's own advice, in its documentation of SIGPIPE
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except UserError as error:
         sys.exit(f"error: {_one_line(error)}")
     except OSError as error:

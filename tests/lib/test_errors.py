@@ -1,9 +1,12 @@
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from stages.lib.errors import UserError, run
+from tests.imports import ROOT
 
 
 @pytest.mark.parametrize("mistake", [UserError("bad\n  key"), OSError("bad\n  key")])
@@ -29,3 +32,16 @@ def test_ctrl_c_is_130(capsys):
         run(lambda: os.kill(os.getpid(), signal.SIGINT))
     assert stop.value.code == 130
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("lines", [3, 100_000])
+def test_a_reader_that_has_enough_is_no_error(lines):
+    """As in `python -m tools.summary | head -1`."""
+    code = f"from stages.lib.errors import run; run(lambda: print('x\\n' * {lines}))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=pipe, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+    assert done.stderr == ""

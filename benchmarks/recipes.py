@@ -54,7 +54,7 @@ def measure(name: str, source: Path) -> dict[str, float]:
         "low": round(interval.low, 4),
         "high": round(interval.high, 4),
         "pictures": sum(counts.values()),
-        "minutes": round(seconds / 60, 1),
+        "minutes": round(seconds / 60, 2),
     }
 
 

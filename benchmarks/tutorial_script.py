@@ -3,7 +3,9 @@
 `python -m benchmarks.tutorial_script FOLDER --size 160`, where FOLDER holds train/CLASS/ and
 validation/CLASS/. After "Transfer learning and fine-tuning" (tensorflow.org/tutorials/images): ten
 epochs of a head on the frozen network with flips and turns, then ten more with the upper 35 % of
-its layers thawed, at a tenth of the rate. The network is ours, so that the weights are the same.
+its layers thawed, at a tenth of the rate. The network is ours, so that the weights are the same,
+and so is the thawing, which keeps all of BatchNormalization frozen (the tutorial's own lets its
+scale and offset train).
 Prints the accuracy on all pictures in validation/ as JSON.
 """
 

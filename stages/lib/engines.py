@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from stages.lib import weights
 from stages.lib.errors import UserError
 
 # From batches, each with anything that tells where it belongs, to outputs by name with the same.
@@ -41,8 +42,7 @@ def forward(model: keras.Model, engine: str, precision: str) -> Forward:
 def _tensorflow(model: keras.Model, precision: str) -> Forward:
     if precision != "float32":
         copied = keras.models.clone_model(model, clone_function=_at(precision))
-        for weight, source in zip(copied.weights, model.weights, strict=True):
-            weight.assign(source)
+        weights.copy(model, copied)
         model = copied
     traced = tf.function(lambda pixels: model(pixels, training=False))
 

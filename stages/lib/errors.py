@@ -1,6 +1,7 @@
 """Turn a user's mistake into one line on the terminal."""
 
 import os
+import select
 import sys
 from collections.abc import Callable
 
@@ -18,16 +19,28 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
         sys.stdout.flush()
-    except BrokenPipeError:  # Python's own advice, in its documentation of SIGPIPE
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except UserError as error:
         sys.exit(f"error: {_one_line(error)}")
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(1)
         sys.exit(f"error: {_one_line(error)}; check the path, its permissions and the free space")
     except KeyboardInterrupt:
         print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe without a reader; if so, let Python's own end not stumble over it.
+
+    As Python's documentation of SIGPIPE advises.
+    """
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors are reported unasked
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def _one_line(error: Exception) -> str:

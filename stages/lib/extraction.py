@@ -12,6 +12,7 @@ import tensorflow as tf
 from stages.lib import augmenting, backbones, engines, fingerprints, pictures, store
 from stages.lib.augmenting import Augmentation
 from stages.lib.backbones import Backbone
+from stages.lib.errors import UserError
 from stages.lib.features import Extract
 from stages.lib.pictures import Pictures
 from stages.lib.runtime import Runtime
@@ -161,7 +162,13 @@ def extract(
     }
     missing = np.array(_fill(files, keys, store), int)
     for place, outputs in network.forward(batches(missing)) if len(missing) else ():
-        outputs = {name: outputs[name].astype(dtype, copy=False) for name in files}
+        with np.errstate(over="ignore"):  # of which the next line speaks
+            outputs = {name: outputs[name].astype(dtype, copy=False) for name in files}
+        if dtype == "float16" and not all(np.isfinite(each).all() for each in outputs.values()):
+            raise UserError(
+                "params.yaml [fine_tune.trunk_dtype]: this network's numbers are too large for "
+                "float16; set it to float32"
+            )
         indices = np.arange(keys.size).reshape(keys.shape)[place]
         for name, file in files.items():
             file.write(indices, outputs[name])

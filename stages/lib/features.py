@@ -79,7 +79,7 @@ class Varied:
     """Rows of features, each time at random as the picture is or as one of its views is.
 
     `features`: float32 (n, ...); `views`: float32 (len(rows), k, ...), those of the ascending
-    `rows` of `features`. It is read like `features`, at some of `rows` (int, ascending).
+    `rows` of `features`. It is read like `features`, at some of `rows` (int).
     """
 
     def __init__(self, features: np.ndarray, views: np.ndarray, rows: np.ndarray, seed: int):

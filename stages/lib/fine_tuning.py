@@ -53,6 +53,7 @@ def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
     name (it and all above). N counts from the input, which is layer 0, as in keras.applications.
     BatchNormalization stays frozen everywhere, which in Keras 3.15.1 takes `trainable = False` on
     each such layer: `training=False` at the call is ignored by `fit` once the base is trainable.
+    Frozen layers drop nothing any more (EfficientNet's would, whether trainable or not).
     The model must be compiled afterwards. Raises UserError when there is no such layer,
     or when nothing would be thawed.
     """
@@ -61,6 +62,8 @@ def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
     for index, layer in enumerate(backbone.layers):
         is_norm = isinstance(layer, layers.BatchNormalization)
         layer.trainable = index >= first and not is_norm
+        if index < first and isinstance(layer, layers.Dropout):
+            layer.rate = 0.0
     if not backbone.trainable_weights:
         raise UserError(
             f"params.yaml [fine_tune.unfreeze]: {amount!r} thaws no weights of {backbone.name}, "

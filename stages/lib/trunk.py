@@ -63,7 +63,7 @@ def plan(
 ) -> Plan | None:
     """Decide whether to keep the trunk's activations, and say so; None for not.
 
-    They are kept when that is asked for, possible, no larger than `trunk_gigabytes`, and no more
+    They are kept when that is asked for, possible, no larger than `trunk_gigabytes`, and fewer
     passes than the epochs would make. `varies`: whether training pictures are augmented;
     `split_of`: of the pictures that are used, train or validation.
     """
@@ -102,11 +102,13 @@ def activations(
     """Pass pictures, and views of training pictures, through the trunk, into files in `folder`.
 
     Returns the pictures' activations, memory-mapped, trunk_dtype (n, ...), and with views what to
-    train on. `made_with`: of the features, which the trunk is computed like.
+    train on. `made_with`: of the features, by whose engine the trunk is computed, always at float32
+    as the network that is saved. Raises UserError when numbers are too large for trunk_dtype.
     """
     if chosen.gigabytes > source.runtime.store_gigabytes / 2:  # it would drive all else out
         source = source._replace(runtime=source.runtime.model_copy(update={"store": None}))
-    network = extraction.Network(chosen.parts.trunk, made_with | {"layer": chosen.parts.layer})
+    made_with = made_with | {"precision": "float32", "layer": chosen.parts.layer}
+    network = extraction.Network(chosen.parts.trunk, made_with)
     extraction.write(network, source, folder / "trunk", None, settings.trunk_dtype)
     plain = np.load(folder / "trunk/trunk.npy", mmap_mode="r")
     if not chosen.views:

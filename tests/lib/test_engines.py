@@ -82,3 +82,14 @@ def test_nothing_is_reported_to_anybody():
         "assert convert_impl.tm.__name__.endswith('telemetry_stub'), convert_impl.tm\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_copy_at_bfloat16_normalises_as_the_original():
+    """EfficientNet's first layer computes with copies of its weights."""
+    pixels = keras.Input((8, 8, 3))
+    norm = keras.layers.Normalization(name="norm")
+    norm.adapt(PIXELS[:, :8, :8].astype("float32"))
+    model = keras.Model(pixels, {"out": norm(pixels)})
+    got = passed(engines.forward(model, "tensorflow", "bfloat16"), PIXELS[:, :8, :8])["out"]
+    assert np.abs(got).max() < 3
+    assert relative(got, model.predict(PIXELS[:, :8, :8], verbose=0)["out"]) < 0.1

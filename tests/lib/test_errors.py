@@ -44,4 +44,13 @@ def test_a_reader_that_has_enough_is_no_error(lines):
         done = subprocess.run(
             [sys.executable, "-c", code], stdout=pipe, stderr=subprocess.PIPE, text=True, cwd=ROOT
         )
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_another_broken_pipe_is_an_error():
+    def main():
+        raise BrokenPipeError("the server hung up")
+
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    assert stop.value.code.startswith("error: the server hung up; check")

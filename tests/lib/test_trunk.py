@@ -5,6 +5,7 @@ import pytest
 from keras import layers
 
 from stages.lib import augmenting, backbones, extraction, fine_tuning, networks, pictures, trunk
+from stages.lib.errors import UserError
 from stages.lib.runtime import Runtime
 from tests.conftest import draw_pictures
 from tests.lib.test_fine_tuning import settings
@@ -123,3 +124,61 @@ def test_activations_of_pictures_and_views(dtype, tmp_path):
     ]
     assert np.array_equal(as_they_are, ~np.array(turned))
     assert 0 < np.sum(turned) < 9
+
+
+def test_too_large_for_float16_is_said(tmp_path):
+    draw_pictures(tmp_path / "pictures", {"red": 2})
+    images = sorted((tmp_path / "pictures/red").iterdir())
+    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
+    runtime = Runtime(workers=1, batch_size=2, store=None, store_gigabytes=1.0)
+    source = extraction.Source(images, ["a", "b"], decoding, runtime)
+    pixels = keras.Input((8, 8, 3))
+    network = extraction.Network(keras.Model(pixels, {"trunk": pixels * 1000}), MADE_WITH)
+    extraction.write(network, source, tmp_path / "float32")
+    with pytest.raises(UserError, match=r"\[fine_tune.trunk_dtype\]: .* set it to float32"):
+        extraction.write(network, source, tmp_path / "float16", None, "float16")
+
+
+def test_the_store_tells_cuts_dtypes_and_views_apart(tmp_path):
+    """block6b_add and block6c_add are of one shape."""
+    draw_pictures(tmp_path / "pictures", {"red": 3})
+    images = sorted((tmp_path / "pictures/red").iterdir())
+    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
+    runtime = Runtime(workers=1, batch_size=2, store=str(tmp_path), store_gigabytes=1.0)
+    source = extraction.Source(images, ["a", "b", "c"], decoding, runtime)
+    network = lite()
+    lite_layers = [layer.name for layer in network.layers]
+    views = extraction.views_of(source.digests, 2, FLIP)
+
+    def computed(layer: str, dtype: str = "float32", views=None) -> int:
+        parts = trunk.split(lite(), lite_layers.index(layer) + 1)
+        made_with = MADE_WITH | {"layer": parts.layer}
+        folder = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
+        return extraction.write(
+            extraction.Network(parts.trunk, made_with), source, folder, views, dtype
+        )
+
+    assert computed("block6b_add") == 3
+    assert computed("block6b_add") == 0
+    assert computed("block6c_add") == 3
+    assert computed("block6b_add", "float16") == 3
+    assert computed("block6b_add", views=views) == 3
+    assert computed("block6b_add", views=views) == 0
+
+
+def test_frozen_layers_drop_nothing():
+    keras.utils.clear_session()
+    network = networks.build("EfficientNetB0", 32)
+    rates = {each.name: each.rate for each in network.layers if isinstance(each, layers.Dropout)}
+    first = fine_tuning.unfreeze(network, "2 blocks")
+    names = [layer.name for layer in network.layers]
+    assert any(rates[name] and names.index(name) < first for name in rates)
+    for name, rate in rates.items():
+        expected = rate if names.index(name) >= first else 0.0
+        assert network.get_layer(name).rate == expected
+    parts = trunk.split(network, first)
+    training, not_training = (
+        np.asarray(parts.trunk(PIXELS[:, :32, :32], training=each)["trunk"])
+        for each in (True, False)
+    )
+    assert np.array_equal(training, not_training)

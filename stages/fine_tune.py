@@ -47,6 +47,7 @@ def main() -> None:
     classes = manifest.class_indices(rows)
 
     make_deterministic(settings.seed)
+    training.keep_freed_memory()
     backbone = backbones.load(spec, paths.BACKBONE)
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)

@@ -18,7 +18,7 @@ from stages.lib.optimizing import Loss, Optimizing
 from stages.lib.pictures import slices
 
 DIGITS = 6  # of every figure in the log
-CHUNK = 2**24  # bytes
+CHUNK = 2**21  # bytes; some copies of it are on the way at once
 STEPS = 32  # that a compiled function makes in one call, at most; Ctrl-C waits for them
 
 
@@ -136,7 +136,6 @@ def fit(
     with the number of trainable parameters, and returns the best epoch's validation scores: epoch,
     loss, accuracy. `paces` are those of the trainable weights, in their order.
     """
-    keep_freed_memory()
     optimizer = optimizing.optimizer(settings, settings.epochs, len(train), paces)
     objective = optimizing.loss(loss, model.output_shape[-1])
     compile_for_logits(model, optimizer, objective, steps_at_once(train, settings.batch_size))

@@ -54,7 +54,7 @@ clean: ## remove .venv and what tools left behind; pictures, models and DVC's ca
 	@touch $@
 
 .venv/run: requirements.txt | .venv/python
-	@echo "installing $< into .venv (2.4 GB; a few minutes the first time)"
+	@echo "installing $< into .venv (2.9 GB; a few minutes the first time)"
 	@$(install) $<
 	@touch $@
 

@@ -28,8 +28,13 @@ def test_a_bug_keeps_its_traceback():
 
 
 def test_ctrl_c_is_130(capsys):
-    with pytest.raises(SystemExit) as stop:
-        run(lambda: os.kill(os.getpid(), signal.SIGINT))
+    # A shell lets what it runs in the background ignore Ctrl-C, and these tests may be that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            run(lambda: os.kill(os.getpid(), signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert stop.value.code == 130
     assert capsys.readouterr().err.count("\n") == 1
 

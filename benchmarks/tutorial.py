@@ -83,10 +83,7 @@ class Ours:
         model = classifier.join(plan.parts.top, heads.build(head_spec, channels, 2), head_spec)
         train, validation = training.batches(inputs, self.classes, self.split, settings, varied)
         training.keep_freed_memory()
-        loss = optimizing.loss(params.load(optimizing.Loss, "loss"), 1)
-        optimizer = optimizing.optimizer(settings, settings.epochs, len(train))
-        steps = training.steps_at_once(train, settings.batch_size)
-        training.compile_for_logits(model, optimizer, loss, steps)
+        training.prepare(model, train, settings, params.load(optimizing.Loss, "loss"))
         return lambda: fit(model, train, validation), seconds
 
 

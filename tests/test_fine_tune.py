@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, classifier, training
+from stages.lib import backbones, classifier, store, training
 from stages.lib.errors import UserError
 from tests.conftest import head_spec, run_stage, set_params
 
@@ -109,6 +109,9 @@ def test_a_store_of_the_trunk_changes_no_byte(after_run, tmp_path):
     for _ in ("cold", "warm"):
         run_stage("fine_tune")
         models.append((after_run / "models/fine_tuned.weights.h5").read_bytes())
+    kept = store.Store(tmp_path / "store/features.sqlite", 1.0)
+    assert kept.count() > 59  # pictures, and views of those in training
+    kept.close()
     set_params(after_run / "params.yaml", {"runtime": {"store": None}})
     run_stage("fine_tune")
     models.append((after_run / "models/fine_tuned.weights.h5").read_bytes())

@@ -136,9 +136,7 @@ def fit(
     with the number of trainable parameters, and returns the best epoch's validation scores: epoch,
     loss, accuracy. `paces` are those of the trainable weights, in their order.
     """
-    optimizer = optimizing.optimizer(settings, settings.epochs, len(train), paces)
-    objective = optimizing.loss(loss, model.output_shape[-1])
-    compile_for_logits(model, optimizer, objective, steps_at_once(train, settings.batch_size))
+    prepare(model, train, settings, loss, paces)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)
     with files.replacing(log) as folder, _live(folder) as live:
@@ -160,6 +158,19 @@ def fit(
         for name, value in best.scores.items():
             live.log_metric(f"best/{name}", value, plot=False)
     return best.scores
+
+
+def prepare(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    settings: Training,
+    loss: Loss,
+    paces: list[optimizing.Pace] | None = None,
+) -> None:
+    """Compile a model of logits to be trained on `train` as the settings say."""
+    optimizer = optimizing.optimizer(settings, settings.epochs, len(train), paces)
+    objective = optimizing.loss(loss, model.output_shape[-1])
+    compile_for_logits(model, optimizer, objective, steps_at_once(train, settings.batch_size))
 
 
 def steps_at_once(batches: tf.data.Dataset, batch_size: int) -> int:

@@ -70,7 +70,6 @@ def plan(
     parts = split(network, first) if settings.cache_trunk == "auto" else None
     views = settings.trunk_views if varies else 0
     passes = len(split_of) + views * int((split_of == "train").sum())
-    reason = None
     if settings.cache_trunk == "never":
         reason = "fine_tune.cache_trunk is never"
     elif parts is None:

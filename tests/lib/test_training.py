@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from stages.lib import optimizing, training
 from stages.lib.determinism import make_deterministic
 from tests.conftest import PLAIN_ADAM
+from tests.imports import ROOT
 
 SETTINGS = training.Training(
     **PLAIN_ADAM, learning_rate=0.05, epochs=7, patience=3, batch_size=8, seed=1
@@ -153,3 +156,41 @@ def test_a_class_of_more_weight_is_taken_more_often(tmp_path):
         fit(model, (inputs, truth, split), tmp_path / str(weights), weights=weights)
         taken.append((model.predict(inputs, verbose=0).argmax(axis=1) == 2).mean())
     assert taken[1] > taken[0] + 0.2
+
+
+def test_nothing_tunes_the_data_set():
+    """The end of an iterator would wait for the tuner's next turn, up to as long as the training."""
+    found = training.dataset(np.zeros((9, 4), "float32"), np.zeros(9, "int32"), np.arange(9), 4)
+    assert found.options().autotune.enabled is False
+
+
+@pytest.mark.parametrize(("shape", "steps"), [((4,), 32), ((1280,), 12), ((224, 224, 3), 1)])
+def test_large_inputs_take_fewer_steps_at_once(shape, steps):
+    """So that Ctrl-C is heard soon."""
+    inputs = np.zeros((64, *shape), "float32")
+    found = training.dataset(inputs, np.zeros(64, "int32"), np.arange(64), 32)
+    assert training.steps_at_once(found, 32) == steps
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the GNU C library is Linux's")
+def test_freed_memory_is_kept():
+    """Blocks taken again and again cost page faults only once."""
+    code = """
+import ctypes, resource, sys
+from stages.lib import training
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+if sys.argv[1] == "keep":
+    training.keep_freed_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    block = libc.malloc(2**26)
+    ctypes.memset(block, 1, 2**26)
+    libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    kept, given_back = (
+        int(subprocess.check_output([sys.executable, "-c", code, how], cwd=ROOT))
+        for how in ("keep", "give back")
+    )
+    assert kept < given_back / 5

@@ -1,10 +1,21 @@
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
 
-from stages.lib import augmenting, backbones, extraction, fine_tuning, networks, pictures, trunk
+from stages.lib import (
+    augmenting,
+    backbones,
+    engines,
+    extraction,
+    fine_tuning,
+    networks,
+    pictures,
+    trunk,
+)
 from stages.lib.errors import UserError
 from stages.lib.runtime import Runtime
 from tests.conftest import draw_pictures
@@ -17,6 +28,14 @@ FLIP = augmenting.Augmentation(
     fill="nearest",
 )  # fmt: skip
 SPLIT = pd.Series(["train", "validation", "train", "train", "validation"])
+
+
+def drawn(folder: Path, count: int, store: str | None = None) -> extraction.Source:
+    draw_pictures(folder / "pictures", {"red": count})
+    images = sorted((folder / "pictures/red").iterdir())
+    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
+    runtime = Runtime(workers=1, batch_size=2, store=store, store_gigabytes=1.0)
+    return extraction.Source(images, [image.name for image in images], decoding, runtime)
 
 
 def lite() -> keras.Model:
@@ -91,18 +110,14 @@ def test_the_plan_and_what_is_said_of_it(changes, varies, said, capsys):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_activations_of_pictures_and_views(dtype, tmp_path):
-    draw_pictures(tmp_path / "pictures", {"red": 5})
-    images = sorted((tmp_path / "pictures/red").iterdir())
-    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
-    runtime = Runtime(workers=1, batch_size=2, store=None, store_gigabytes=1.0)
-    source = extraction.Source(images, [image.name for image in images], decoding, runtime)
+    source = drawn(tmp_path, 5)
     chosen = settings(unfreeze=0.35, epochs=9, trunk_views=3, trunk_dtype=dtype)
     spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=64)
     network = backbones.pretrained(spec, tmp_path)
     first = fine_tuning.unfreeze(network, chosen.unfreeze)
     plan = trunk.plan(network, first, chosen, True, SPLIT)
     plain, varied = trunk.activations(plan, MADE_WITH, source, SPLIT, chosen, FLIP, tmp_path)
-    pixels = np.stack([pictures.load(image, 64, decoding) for image in images])
+    pixels = np.stack([pictures.load(image, 64, source.decoding) for image in source.images])
     expected, flipped = (
         np.asarray(plan.parts.trunk(each.astype("float32"))["trunk"])
         for each in (pixels, pixels[:, :, ::-1])
@@ -127,11 +142,7 @@ def test_activations_of_pictures_and_views(dtype, tmp_path):
 
 
 def test_too_large_for_float16_is_said(tmp_path):
-    draw_pictures(tmp_path / "pictures", {"red": 2})
-    images = sorted((tmp_path / "pictures/red").iterdir())
-    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
-    runtime = Runtime(workers=1, batch_size=2, store=None, store_gigabytes=1.0)
-    source = extraction.Source(images, ["a", "b"], decoding, runtime)
+    source = drawn(tmp_path, 2)
     pixels = keras.Input((8, 8, 3))
     network = extraction.Network(keras.Model(pixels, {"trunk": pixels * 1000}), MADE_WITH)
     extraction.write(network, source, tmp_path / "float32")
@@ -139,15 +150,10 @@ def test_too_large_for_float16_is_said(tmp_path):
         extraction.write(network, source, tmp_path / "float16", None, "float16")
 
 
-def test_the_store_tells_cuts_dtypes_and_views_apart(tmp_path):
+def test_the_store_tells_cuts_dtypes_and_views_apart(tmp_path, monkeypatch):
     """block6b_add and block6c_add are of one shape."""
-    draw_pictures(tmp_path / "pictures", {"red": 3})
-    images = sorted((tmp_path / "pictures/red").iterdir())
-    decoding = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
-    runtime = Runtime(workers=1, batch_size=2, store=str(tmp_path), store_gigabytes=1.0)
-    source = extraction.Source(images, ["a", "b", "c"], decoding, runtime)
-    network = lite()
-    lite_layers = [layer.name for layer in network.layers]
+    source = drawn(tmp_path, 3, store=str(tmp_path))
+    lite_layers = [layer.name for layer in lite().layers]
     views = extraction.views_of(source.digests, 2, FLIP)
 
     def computed(layer: str, dtype: str = "float32", views=None) -> int:
@@ -163,6 +169,7 @@ def test_the_store_tells_cuts_dtypes_and_views_apart(tmp_path):
     assert computed("block6c_add") == 3
     assert computed("block6b_add", "float16") == 3
     assert computed("block6b_add", views=views) == 3
+    monkeypatch.delattr(engines, "forward")  # which nothing needs that is in the store
     assert computed("block6b_add", views=views) == 0
 
 

@@ -20,10 +20,12 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
 from stages.lib import (
     backbones,
+    building,
     extraction,
     features,
     heads,
     layout,
+    networks,
     optimizing,
     params,
     pictures,
@@ -53,7 +55,7 @@ def extract(
     """
     folder.mkdir()
     weights = folder / "backbone.weights.h5"
-    backbones.pretrained(spec, folder).save_weights(weights)
+    building.pretrained(spec, folder).save_weights(weights)
     settings = params.load(features.Extract, "extract").model_copy(update={"maps": False})
     extraction.run(spec, settings, weights, source(paths), folder / "features", views)
     return features.load(folder / "features", "avg", len(paths))
@@ -106,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("--size", type=int, default=160)
-    parser.add_argument("--names", nargs="+", default=list(backbones.LITE))
+    parser.add_argument("--names", nargs="+", default=list(networks.LITE))
     options = parser.parse_args()
     with unpacked(options.source) as root:
         found, _ = layout.find(root)

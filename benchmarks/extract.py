@@ -20,7 +20,7 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.backbones import source
 from benchmarks.photos import unpacked
 from benchmarks.timing import alternate, report
-from stages.lib import backbones, engines, extraction, layout, pictures
+from stages.lib import backbones, building, engines, layout, pictures
 from stages.lib.errors import run
 
 BATCH = 32
@@ -105,7 +105,7 @@ def main() -> None:
     with unpacked(options.source) as source, tempfile.TemporaryDirectory() as scratch:
         found = [each for each in layout.find(source)[0] if each.given != "train"]
         paths, root = [each.path for each in found], found[0].path.parents[1]
-        model = extraction.pooled(backbones.pretrained(spec, Path(scratch)), maps=False)
+        model = building.pooled(building.pretrained(spec, Path(scratch)), maps=False)
         ours = engines.forward(model, "openvino", "float32")
         coarse = engines.forward(model, "openvino", "bfloat16")
         traced = engines.forward(model, "tensorflow", "float32")

@@ -26,6 +26,7 @@ from benchmarks.timing import alternate
 from stages.lib import (
     augmenting,
     backbones,
+    building,
     classifier,
     extraction,
     features,
@@ -51,14 +52,14 @@ class Ours:
         self.classes = pd.Categorical([each.label for each in found]).codes.astype("int32")
         self.split = pd.Series([each.given for each in found])
         spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=size)
-        self.backbone = backbones.pretrained(spec, folder)
+        self.backbone = building.pretrained(spec, folder)
 
     def head(self) -> dict[str, float]:
         """Extract all features and train a head on them; return its best epoch's scores."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            model = extraction.pooled(self.backbone, maps=False)
+            model = building.pooled(self.backbone, maps=False)
             out = Path(folder) / "features"
-            extraction.write(extraction.Network(model, MADE_WITH), source(self.paths), out)
+            extraction.write(frozen.of_model(model, MADE_WITH), source(self.paths), out)
             inputs = features.load(out, "avg", len(self.paths))
             return score(inputs, self.classes, self.split.to_numpy(), Path(folder) / "log")
 

@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from stages.lib import backbones, fine_tuning
+from stages.lib import backbones, building, fine_tuning
 
 BATCH, RATE, EPOCHS = 32, 1e-4, 10
 UNFREEZE = 0.35  # the tutorial thaws from layer 100 of 154
@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     spec = backbones.Backbone(name=options.name, weights="imagenet", image_size=options.size)
     with tempfile.TemporaryDirectory() as scratch:
-        backbone = backbones.pretrained(spec, Path(scratch))
+        backbone = building.pretrained(spec, Path(scratch))
     keras.utils.set_random_seed(1)
     train, validation = data(options.folder, options.size)
     model = network(backbone)

@@ -18,7 +18,7 @@ import pandas as pd
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from benchmarks.backbones import extract, score
 from benchmarks.photos import unpacked
-from stages.lib import augmenting, backbones, extraction, features, files, layout
+from stages.lib import augmenting, backbones, features, files, layout
 from stages.lib.errors import run
 
 AUGMENTATION = augmenting.Augmentation(
@@ -44,7 +44,7 @@ def main() -> None:
         inputs = extract(spec, paths, Path(folder) / "plain")
         trained = [paths[row] for row in train]
         digests = [files.sha256(path) for path in trained]
-        views = extraction.views_of(digests, options.views, AUGMENTATION)
+        views = augmenting.views_of(digests, options.views, AUGMENTATION)
         views = extract(spec, trained, Path(folder) / "varied", views)
         rows = []
         for seed in range(1, options.seeds + 1):

@@ -5,14 +5,14 @@ Writes models/backbone.weights.h5: the network without top
 """
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import backbones, files, params, paths
+from stages.lib import backbones, building, files, params, paths
 from stages.lib.errors import run
 
 
 def main() -> None:
     spec = params.load(backbones.Backbone, "backbone")
     with files.scratch(paths.WEIGHTS) as scratch:
-        model = backbones.pretrained(spec, scratch)
+        model = building.pretrained(spec, scratch)
     with files.replacing(paths.BACKBONE) as partial:
         model.save_weights(partial)
     print(f"{spec.name}: {model.count_params():,} weights, features {model.output_shape[1:]}")

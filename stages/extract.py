@@ -6,9 +6,7 @@ Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to m
        data/features/fingerprint.json: the backbone, its weights' digest, sizes and settings
 """
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import backbones, extraction, features, files, manifest, params, paths, pictures
-from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 from stages.lib.runtime import Runtime
 
@@ -21,7 +19,6 @@ def main() -> None:
     rows = manifest.read(paths.MANIFEST)
     images = manifest.image_paths(rows, paths.RAW)
     source = extraction.Source(images, rows["sha256"], decoding, runtime)
-    make_deterministic()
     with files.replacing(paths.FEATURES) as folder:
         done = extraction.run(spec, settings, paths.BACKBONE, source, folder)
         files.write_json(folder / features.FINGERPRINT, done.made_with)

@@ -12,6 +12,7 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     augmenting,
     backbones,
+    building,
     classifier,
     extraction,
     features,
@@ -48,7 +49,7 @@ def main() -> None:
 
     make_deterministic(settings.seed)
     training.keep_freed_memory()
-    backbone = backbones.load(spec, paths.BACKBONE)
+    backbone = building.load(spec, paths.BACKBONE)
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
     joined = classifier.join(backbone, head, head_spec)

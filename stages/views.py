@@ -42,7 +42,7 @@ def extract(settings: features.Extract, folder: Path) -> dict:
     images = manifest.image_paths(train, paths.RAW)
     source = extraction.Source(images, train["sha256"], decoding, runtime)
     make_deterministic()
-    views = extraction.views_of(train["sha256"], settings.views, augmentation)
+    views = augmenting.views_of(train["sha256"], settings.views, augmentation)
     done = extraction.run(spec, settings, paths.BACKBONE, source, folder, views)
     print(
         f"{settings.views} views of each of {done.computed} training pictures passed, those of "

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import backbones
+from stages.lib import backbones, building
 from tests.conftest import refusal, run_stage, set_params
 from tests.imports import ROOT
 
@@ -14,8 +14,8 @@ from tests.imports import ROOT
 def test_the_weights_are_kept(project):
     run_stage("backbone")
     spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
-    kept = backbones.load(spec, project / "models/backbone.weights.h5").get_weights()
-    for ours, theirs in zip(kept, backbones.pretrained(spec, project).get_weights(), strict=True):
+    kept = building.load(spec, project / "models/backbone.weights.h5").get_weights()
+    for ours, theirs in zip(kept, building.pretrained(spec, project).get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 
 
@@ -72,5 +72,5 @@ def test_the_weights_of_the_same_network_are_taken(project):
     set_params(project / "params.yaml", {"backbone": chosen})
     run_stage("backbone")
     spec = backbones.Backbone(**chosen, image_size=32)
-    kept = backbones.load(spec, project / "models/backbone.weights.h5").get_weights()
+    kept = building.load(spec, project / "models/backbone.weights.h5").get_weights()
     assert all(map(np.array_equal, kept, model.get_weights()))

@@ -1,14 +1,18 @@
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, pictures
+from stages.lib import backbones, building, pictures
 from stages.lib.errors import UserError
 from tests.conftest import run_stage, set_params
+from tests.imports import ROOT
 
 SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=None)
 
@@ -16,7 +20,7 @@ SETTINGS = pictures.Pictures(upright=True, background=[255, 255, 255], reducing_
 def test_each_picture_has_its_row(finished_run):
     paths = pd.read_csv(finished_run / "data/manifest.csv")["path"]
     spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
-    model = backbones.load(spec, finished_run / "models/backbone.weights.h5")
+    model = building.load(spec, finished_run / "models/backbone.weights.h5")
     average = np.load(finished_run / "data/features/avg.npy")
     assert (average.shape, average.dtype) == ((59, 1280), np.float32)
     for row in (0, 31, 58):
@@ -82,7 +86,8 @@ def test_the_store_changes_no_byte_cold_warm_or_damaged(after_run, with_store, c
     assert "0 pictures passed once, 59 were in the feature store" in capsys.readouterr().out
     assert features_as_bytes() == before
     with sqlite3.connect(with_store) as connection:
-        keys = [key for (key,) in connection.execute("SELECT key FROM features LIMIT 5")]
+        small = "SELECT key FROM features WHERE length(value) < 1e5 LIMIT 5"  # so, no network
+        keys = [key for (key,) in connection.execute(small)]
         for number, key in enumerate(keys):
             value = b"x" * 10248 if number else b""
             connection.execute("UPDATE features SET value = ? WHERE key = ?", (value, key))
@@ -93,6 +98,27 @@ def test_the_store_changes_no_byte_cold_warm_or_damaged(after_run, with_store, c
     with_store.write_bytes(with_store.read_bytes()[:5000])
     run_stage("extract")
     assert features_as_bytes() == before
+
+
+def test_tensorflow_is_needed_only_for_a_network_that_is_not_in_the_store(after_run, with_store):
+    before = features_as_bytes()
+
+    def imported() -> bool:
+        code = "import sys; from stages import extract; extract.main(); print(*sys.modules)"
+        path = {**os.environ, "PYTHONPATH": str(ROOT)}
+        modules = subprocess.check_output([sys.executable, "-c", code], env=path, text=True).split()
+        assert features_as_bytes() == before
+        return "tensorflow" in modules or "keras" in modules
+
+    assert imported()
+    with sqlite3.connect(with_store) as connection:
+        connection.execute("DELETE FROM features WHERE length(value) < 1e5")
+    assert not imported()
+    with sqlite3.connect(with_store) as connection:
+        damaged = "UPDATE features SET value = substr(value, 1, 100000) WHERE length(value) > 1e5"
+        assert connection.execute(damaged).rowcount == 1
+    connection.close()
+    assert imported()
 
 
 def test_one_more_picture_is_one_more_pass(after_run, with_store, capsys):

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, classifier, store, training
+from stages.lib import backbones, building, classifier, store, training
 from stages.lib.errors import UserError
 from tests.conftest import head_spec, run_stage, set_params
 
@@ -19,7 +19,7 @@ def load(folder):
 
 
 def changed_layers(folder) -> set[str]:
-    before = backbones.load(BACKBONE, folder / "models/backbone.weights.h5")
+    before = building.load(BACKBONE, folder / "models/backbone.weights.h5")
     after = load(folder).layers[1]
     pairs = zip(before.weights, after.weights, strict=True)
     return {a.path.split("/")[-2] for a, b in pairs if not np.array_equal(a.numpy(), b.numpy())}
@@ -34,7 +34,7 @@ def test_it_trains_what_was_asked_for_and_no_normalisation(after_run, unfreeze, 
     set_params(after_run / "params.yaml", {"fine_tune": changes})
     run_stage("fine_tune")
     best = json.loads((after_run / "metrics/fine_tune/metrics.json").read_text())["best"]
-    names = [layer.name for layer in backbones.build(BACKBONE).layers]
+    names = [layer.name for layer in building.build(BACKBONE).layers]
     allowed = names if unfreeze == "all" else names[-11:]
     changed = changed_layers(after_run)
     assert best["epoch"] > 0
@@ -95,7 +95,7 @@ def test_views_of_the_cached_trunk_train_the_same_layers(after_run, capsys):
         assert "pictures and views" in capsys.readouterr().out
         models.append((after_run / "models/fine_tuned.weights.h5").read_bytes())
     assert models[0] == models[1]
-    names = [layer.name for layer in backbones.build(BACKBONE).layers]
+    names = [layer.name for layer in building.build(BACKBONE).layers]
     changed = changed_layers(after_run)
     assert changed
     assert changed <= {name for name in names[-11:] if not name.endswith("bn")}

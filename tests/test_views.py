@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import augmenting, backbones, params, pictures
+from stages.lib import augmenting, backbones, building, params, pictures
 from stages.lib.errors import UserError
 from tests.conftest import refusal, run_stage, set_params
 from tests.imports import ROOT
@@ -39,7 +39,7 @@ def test_each_training_picture_has_its_views_and_no_other_has(with_views):
     spec = params.load(backbones.Backbone, "backbone")
     decoding = params.load(pictures.Pictures, "pictures")
     vary = augmenting.by_seed(params.load(augmenting.Augmentation, "augmentation"))
-    model = backbones.load(spec, with_views / "models/backbone.weights.h5")
+    model = building.load(spec, with_views / "models/backbone.weights.h5")
     seeds = augmenting.seeds(pictures_of["sha256"], 3)
     for row, view in ((0, 2), (len(train) - 1, 0)):
         file = with_views / "data/raw" / pictures_of["path"].iloc[row]

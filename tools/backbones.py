@@ -4,7 +4,6 @@ Prints their own and smallest picture size, what becomes of the pixels first, ho
 have without top, and their published accuracy on ImageNet.
 """
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib.errors import run
 from stages.lib.networks import NETWORKS
 

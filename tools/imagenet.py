@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import softmax
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import backbones, efficientnet_lite, networks, params, pictures
+from stages.lib import building, efficientnet_lite, networks, params, pictures
 from stages.lib.errors import UserError, run
 
 BATCH = 32
@@ -30,9 +30,9 @@ def build(name: str):
 
     network = networks.NETWORKS[name]
     pixels = keras.Input((network.size, network.size, 3), name="pixels")
-    if name in backbones.LITE:
-        number = backbones.LITE.index(name)
-        scaled = networks.PREPROCESSING[network.preprocess](pixels)
+    if name in networks.LITE:
+        number = networks.LITE.index(name)
+        scaled = building.PREPROCESSING[network.preprocess](pixels)
         model = efficientnet_lite.build(number, scaled, classes=1000)
         file = efficientnet_lite.package_file(number)
         efficientnet_lite.load_package_weights(number, model, file)
@@ -43,13 +43,13 @@ def build(name: str):
     try:
         return application(
             weights="imagenet",
-            input_tensor=networks.PREPROCESSING[inside](pixels),
+            input_tensor=building.PREPROCESSING[inside](pixels),
             classifier_activation=None,
         )
     except Exception as error:  # keras.utils.get_file raises bare Exception when a download fails
         raise UserError(
             f"Keras cannot download {name}'s ImageNet weights ({error}); take one of "
-            f"{', '.join(backbones.LITE)}, which need no download"
+            f"{', '.join(networks.LITE)}, which need no download"
         ) from None
 
 

@@ -1,6 +1,6 @@
 """Look at the feature store, and make room: `python -m tools.store [--prune GIGABYTES]`.
 
-Prints where it is, how many pictures' features it has and how large it is. --prune removes what was
+Prints where it is, how much it has and how large it is. --prune removes what was
 not used for longest until so much is left; 0 empties it. Nothing depends on what is in it.
 """
 
@@ -31,7 +31,7 @@ def main() -> None:
         if options.prune is not None:
             kept.prune(options.prune * 1e9)
         print(
-            f"{runtime.store_file}: features of {kept.count()} pictures and views, "
+            f"{runtime.store_file}: {kept.count()} features of pictures and views, and networks, "
             f"{kept.size() / 1e6:.1f} MB of at most {runtime.store_gigabytes * 1e3:.0f} MB"
         )
 

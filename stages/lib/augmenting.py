@@ -11,6 +11,7 @@ from keras import layers
 from pydantic import Field
 
 from stages.lib.errors import UserError
+from stages.lib.extraction import Views
 from stages.lib.params import Section
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
@@ -101,6 +102,14 @@ def by_seed(settings: Augmentation) -> Callable[[np.ndarray, np.ndarray], tf.Ten
             vary, pictures, parallel_iterations=1, fn_output_signature="float32"
         )
     )
+
+
+def views_of(digests: Sequence[str], count: int, settings: Augmentation) -> Views:
+    """Return `count` views of each picture, always the same for a picture, by its file's digest.
+
+    Raises UserError when nothing is to be varied.
+    """
+    return Views(by_seed(settings), seeds(digests, count), {"augmentation": settings.model_dump()})
 
 
 def seeds(digests: Sequence[str], views: int) -> np.ndarray:

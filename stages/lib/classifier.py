@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from stages.lib import backbones, heads, weights
+from stages.lib import building, heads, weights
 from stages.lib.backbones import Backbone
 from stages.lib.heads import Head
 
@@ -15,13 +15,13 @@ def join(backbone: keras.Model, head: keras.Model, spec: Head) -> keras.Model:
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     x = backbone(pixels)
     if spec.pooling != "flatten":
-        x = backbones.POOLINGS[spec.pooling](name=spec.pooling)(x)
+        x = building.POOLINGS[spec.pooling](name=spec.pooling)(x)
     return keras.Model(pixels, head(x), name="classifier")
 
 
 def load(backbone_spec: Backbone, head_spec: Head, classes: int, file: Path) -> keras.Model:
     """Build the joined network with the weights that fine_tune saved."""
-    backbone = backbones.build(backbone_spec)
+    backbone = building.build(backbone_spec)
     is_map = head_spec.pooling == "flatten"
     feature_shape = backbone.output_shape[1:] if is_map else backbone.output_shape[-1:]
     classifier = join(backbone, heads.build(head_spec, feature_shape, classes), head_spec)

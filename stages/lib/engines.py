@@ -1,15 +1,24 @@
-"""What runs the frozen network: TensorFlow, or OpenVINO, which is faster on a CPU."""
+"""What runs the frozen network: TensorFlow, or OpenVINO, which is faster on a CPU.
+
+OpenVINO runs a network that was converted once without TensorFlow, whose import takes seconds; so
+this module imports neither before it is needed.
+"""
 
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from stages.lib import weights
 from stages.lib.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+    import openvino
 
 # From batches, each with anything that tells where it belongs, to outputs by name with the same.
 Forward = Callable[
@@ -17,31 +26,45 @@ Forward = Callable[
 ]
 
 
-def forward(model: keras.Model, engine: str, precision: str) -> Forward:
+def forward(model: "keras.Model", engine: str, precision: str) -> Forward:
     """Return a function from batches of pixels RGB 0..255 (k, h, w, 3) to the model's outputs.
 
     engine: openvino or tensorflow; precision: float32 or bfloat16, of what is in between, for the
     outputs are float32. The pixels may be uint8 or float32. What comes out for a picture does not
     depend on the others in its batch. Raises UserError when the engine is not installed.
     """
-    run = {"openvino": _openvino, "tensorflow": _tensorflow}[engine](model, precision)
+    if engine == "openvino":
+        return compiled(read(convert(model)), precision)
+    return _two_or_more(_tensorflow(model, precision))
 
-    def two_or_more(batches):
-        # oneDNN computes a batch of one by another route, which differs by about 3e-7.
+
+def _two_or_more(run: Forward) -> Forward:
+    """Let no batch of one run: oneDNN computes it by another route, which differs by about 3e-7."""
+
+    def doubled(batches):
         for place, pixels in batches:
             several = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
             yield (place, len(pixels)), np.asarray(several, "float32")
 
     def passed(batches):
-        for (place, count), outputs in run(two_or_more(batches)):
+        for (place, count), outputs in run(doubled(batches)):
             yield place, {name: values[:count] for name, values in outputs.items()}
 
     return passed
 
 
-def _tensorflow(model: keras.Model, precision: str) -> Forward:
+def _tensorflow(model: "keras.Model", precision: str) -> Forward:
+    import keras
+    import tensorflow as tf
+
+    from stages.lib import weights
+
+    def at(layer: keras.layers.Layer) -> keras.layers.Layer:
+        """Copy a layer to compute at the precision, with weights in float32."""
+        return type(layer).from_config({**layer.get_config(), "dtype": f"mixed_{precision}"})
+
     if precision != "float32":
-        copied = keras.models.clone_model(model, clone_function=_at(precision))
+        copied = keras.models.clone_model(model, clone_function=at)
         weights.copy(model, copied)
         model = copied
     traced = tf.function(lambda pixels: model(pixels, training=False))
@@ -54,16 +77,7 @@ def _tensorflow(model: keras.Model, precision: str) -> Forward:
     return run
 
 
-def _at(precision: str) -> Callable[[keras.layers.Layer], keras.layers.Layer]:
-    """Return a function that copies a layer to compute at `precision`, with weights in float32."""
-
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": f"mixed_{precision}"})
-
-    return copy
-
-
-def _openvino(model: keras.Model, precision: str) -> Forward:
+def _imported() -> ModuleType:
     # Without this package convert_model reports to nobody that it was called.
     sys.modules.setdefault("openvino_telemetry", None)
     try:
@@ -73,21 +87,57 @@ def _openvino(model: keras.Model, precision: str) -> Forward:
             "params.yaml [extract.engine]: OpenVINO is not installed; install requirements.txt, or "
             "set it to tensorflow"
         ) from None
-    names = sorted(model.output)  # as TensorFlow flattens a dict
+    return openvino
+
+
+def convert(model: "keras.Model") -> bytes:
+    """Return a model as OpenVINO's two files, a description and the weights, in one piece.
+
+    Raises UserError when OpenVINO is not installed.
+    """
+    openvino = _imported()
+    import tensorflow as tf
+
     signature = tf.TensorSpec((None, *model.input_shape[1:]), "float32")
     traced = tf.function(lambda pixels: model(pixels, training=False))
     converted = openvino.convert_model(traced.get_concrete_function(signature))
+    for output, name in zip(converted.outputs, sorted(model.output)):  # as TensorFlow flattens
+        output.set_names({name})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "network.xml")
+        openvino.save_model(converted, file, compress_to_fp16=False)
+        description, numbers = file.read_bytes(), file.with_suffix(".bin").read_bytes()
+    return len(description).to_bytes(8) + description + numbers
+
+
+def read(network: bytes) -> "openvino.Model":
+    """Return the model that `convert` put into one piece."""
+    end = 8 + int.from_bytes(network[:8])
+    return _imported().Core().read_model(network[8:end], network[end:])
+
+
+def shapes(model: "openvino.Model") -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's outputs by name, but for the batch."""
+    return {
+        output.get_any_name(): tuple(size.get_length() for size in list(output.partial_shape)[1:])
+        for output in model.outputs
+    }
+
+
+def compiled(model: "openvino.Model", precision: str) -> Forward:
+    """Return what `forward` does, for a model that was converted."""
     settings = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         "PERFORMANCE_HINT": "THROUGHPUT",  # several batches at once, each on few cores
     }
-    compiled = openvino.compile_model(converted, "CPU", settings)
-    count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    ready = _imported().compile_model(model, "CPU", settings)
+    names = [output.get_any_name() for output in model.outputs]
+    count = ready.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
 
     def run(batches):
         # Not by AsyncInferQueue: its callbacks want Python's lock while the end of the model, which
         # holds it, waits for their threads, so that both wait for ever (OpenVINO 2026.4.1).
-        free, running = [compiled.create_infer_request() for _ in range(count)], deque()
+        free, running = [ready.create_infer_request() for _ in range(count)], deque()
 
         def oldest():
             place, request = running.popleft()
@@ -104,4 +154,4 @@ def _openvino(model: keras.Model, precision: str) -> Forward:
         while running:
             yield oldest()
 
-    return run
+    return _two_or_more(run)

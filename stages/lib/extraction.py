@@ -1,22 +1,22 @@
 """The forward pass through the frozen backbone, from picture files to `.npy` files."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from stages.lib import augmenting, backbones, engines, fingerprints, pictures, store
-from stages.lib.augmenting import Augmentation
+from stages.lib import backbones, fingerprints, frozen, pictures, store
 from stages.lib.backbones import Backbone
 from stages.lib.errors import UserError
 from stages.lib.features import Extract
+from stages.lib.frozen import Network
 from stages.lib.pictures import Pictures
 from stages.lib.runtime import Runtime
 from stages.lib.store import Store
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 LOOKED_UP = 64  # rows at a time in the store
 
@@ -41,18 +41,9 @@ class Views(NamedTuple):
     picture's views, int64 (n, views). made_with: what tells them from other ones, for the keys.
     """
 
-    vary: Callable[[np.ndarray, np.ndarray], tf.Tensor]
+    vary: Callable[[np.ndarray, np.ndarray], "tf.Tensor"]
     seeds: np.ndarray
     made_with: dict
-
-
-def views_of(digests: Sequence[str], count: int, augmentation: Augmentation) -> Views:
-    """Return `count` views of each picture, always the same for a picture, by its file's digest.
-
-    Raises UserError when nothing is to be varied.
-    """
-    vary, seeds = augmenting.by_seed(augmentation), augmenting.seeds(digests, count)
-    return Views(vary, seeds, {"augmentation": augmentation.model_dump()})
 
 
 class Done(NamedTuple):
@@ -61,22 +52,6 @@ class Done(NamedTuple):
     made_with: dict
     found: int
     computed: int
-
-
-class Network:
-    """A model with named outputs, and what these depend on besides pictures.
-
-    `made_with` names the engine that runs it, and the precision. The engine is made ready when it
-    is first needed, which takes seconds.
-    """
-
-    def __init__(self, model: keras.Model, made_with: dict):
-        self.model, self.made_with, self.size = model, made_with, model.input_shape[1]
-        self.shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
-
-    @cached_property
-    def forward(self) -> engines.Forward:
-        return engines.forward(self.model, self.made_with["engine"], self.made_with["precision"])
 
 
 def run(
@@ -94,7 +69,7 @@ def run(
     made_with = backbones.fingerprint(spec, source.decoding)
     made_with = fingerprints.with_weights(made_with, weights)
     made_with |= {"engine": settings.engine, "precision": settings.precision}
-    network = Network(pooled(backbones.load(spec, weights), settings.maps), made_with)
+    network = frozen.of_backbone(spec, settings, weights, made_with, source.runtime)
     computed = write(network, source, folder, views)
     made_with |= views.made_with if views else {}
     return Done(made_with, len(source.images) - computed, computed)
@@ -133,14 +108,6 @@ def write(
         return extract(network, keys, batches, folder, kept, dtype)
 
 
-def pooled(backbone: keras.Model, maps: bool) -> keras.Model:
-    """Return pixels -> {"avg": (n, c), "max": (n, c)[, "map": (n, h, w, c)]}, all float32."""
-    outputs = {name: pool(name=name)(backbone.output) for name, pool in backbones.POOLINGS.items()}
-    if maps:
-        outputs["map"] = backbone.output
-    return keras.Model(backbone.input, outputs)
-
-
 def extract(
     network: Network,
     keys: np.ndarray,
@@ -161,7 +128,7 @@ def extract(
         for name, shape in network.shapes.items()
     }
     missing = np.array(_fill(files, keys, store), int)
-    for place, outputs in network.forward(batches(missing)) if len(missing) else ():
+    for place, outputs in network.ready()(batches(missing)) if len(missing) else ():
         with np.errstate(over="ignore"):  # of which the next line speaks
             outputs = {name: outputs[name].astype(dtype, copy=False) for name in files}
         if dtype == "float16" and not all(np.isfinite(each).all() for each in outputs.values()):

@@ -4,26 +4,16 @@ Sizes and accuracies are those that their authors published (keras.io/api/applic
 TensorFlow Blog of March 2020; for MobileNetV3 Howard and others 2019, arXiv:1905.02244).
 """
 
-import functools
-import math
-from collections.abc import Callable
 from typing import NamedTuple
-
-import keras
-from keras import applications, layers, ops
-
-from stages.lib import efficientnet_lite
-
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0..1
 
 
 class Network(NamedTuple):
     """A network without top.
 
-    preprocess: what becomes of the pixels RGB 0..255 before they enter, a key of PREPROCESSING.
-    size, smallest: sides of the pictures in pixels, as it was trained and as it can be built.
-    parameters: how many, without top. top1: published accuracy on ImageNet with its own size, in %.
-    build: from the preprocessed pixels to the model.
+    preprocess: what becomes of the pixels RGB 0..255 before they enter, a key of
+    `building.PREPROCESSING`. size, smallest: sides of the pictures in pixels, as it was trained and
+    as it can be built. parameters: how many, without top. top1: published accuracy on ImageNet with
+    its own size, in %.
     """
 
     preprocess: str
@@ -31,55 +21,6 @@ class Network(NamedTuple):
     smallest: int
     parameters: int
     top1: float
-    build: Callable[[keras.KerasTensor], keras.Model]
-
-
-def _torch(pixels):
-    """Subtract ImageNet's mean and divide by its deviation, on the scale 0..1."""
-    scale = [1 / (255 * d) for d in DEVIATION]
-    offset = [-m / d for m, d in zip(MEAN, DEVIATION)]
-    return layers.Rescaling(scale, offset, name="preprocess")(pixels)
-
-
-def _tf(pixels):
-    """Scale to -1..1."""
-    return layers.Rescaling(1 / 127.5, -1.0, name="preprocess")(pixels)
-
-
-def _caffe(pixels):
-    """Subtract ImageNet's mean on the scale 0..255 and swap to BGR, as for Caffe."""
-    centred = layers.Rescaling(1.0, [-123.68, -116.779, -103.939], name="preprocess")(pixels)
-    return ops.flip(centred, axis=-1)
-
-
-def _inside(pixels):
-    """Leave the pixels as they are: the network's own first layers do it."""
-    return pixels
-
-
-def _inside_but_for_a_root(pixels):
-    """Do what EfficientNet's own first layers leave out when they are built without weights.
-
-    They divide by the root of what the training divided by. With `weights="imagenet"` Keras puts a
-    Rescaling behind them; no weights file holds that, so here the pixels are spread around
-    ImageNet's mean by the same factors.
-    """
-    factors = [1 / math.sqrt(d) for d in DEVIATION]
-    offset = [255 * m * (1 - f) for m, f in zip(MEAN, factors)]
-    return layers.Rescaling(factors, offset, name="preprocess")(pixels)
-
-
-PREPROCESSING = {
-    "torch": _torch,
-    "tf": _tf,
-    "caffe": _caffe,
-    "inside": _inside,
-    "efficientnet": _inside_but_for_a_root,
-}
-
-
-def _application(name: str, inputs: keras.KerasTensor) -> keras.Model:
-    return getattr(applications, name)(include_top=False, weights=None, input_tensor=inputs)
 
 
 # name, preprocessing, size, smallest size, parameters, top1
@@ -131,20 +72,5 @@ _LITE = [
     ("EfficientNetLite2", "torch", 260, 32, 4_869_168, 77.6),
 ]
 
-NETWORKS = {
-    name: Network(*facts, functools.partial(_application, name)) for name, *facts in _APPLICATIONS
-} | {
-    name: Network(*facts, functools.partial(efficientnet_lite.build, number))
-    for number, (name, *facts) in enumerate(_LITE)
-}
-
-
-def build(name: str, image_size: int) -> keras.Model:
-    """Build a network with random weights.
-
-    Input: float32 (n, image_size, image_size, 3), RGB 0..255. Output: float32 feature map
-    (n, height, width, channels).
-    """
-    network = NETWORKS[name]
-    pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    return network.build(PREPROCESSING[network.preprocess](pixels))
+NETWORKS = {name: Network(*facts) for name, *facts in (*_APPLICATIONS, *_LITE)}
+LITE = tuple(name for name, *_ in _LITE)  # in the order of their numbers

@@ -1,4 +1,4 @@
-"""A store of features by content, shared by all checkouts of this user.
+"""A store of features (and converted networks) by content, shared by all checkouts of this user.
 
 What one run computed no other computes again: after more pictures, in a queued experiment, on
 another branch. It can be lost at any time; no result depends on it.
@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
+LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
 CHECK = 8  # bytes of SHA-256 that tell a damaged value
 PRUNE_TO = 0.9  # of the limit
 
 
 # What of our code decides the values, and of others'; another version may differ in the last bit.
-CODE = ("efficientnet_lite", "engines", "extraction", "networks", "pictures")
+CODE = ("building", "efficientnet_lite", "engines", "extraction", "pictures")
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 
 
@@ -112,9 +113,14 @@ class Store:
         return {key: value[CHECK:] for key, value in rows if value and _is_whole(value)}
 
     def put(self, values: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep values by their keys, in place of earlier ones; then make room where it lacks."""
+        """Keep values by their keys, in place of earlier ones; then make room where it lacks.
+
+        Values larger than a quarter of the limit, or 500 MB, are not kept.
+        """
         if self.connection:
-            self._guarded(self._put, [(key, _check(value) + value) for key, value in values])
+            largest = min(LARGEST, self.limit / 4)
+            small = [(key, value) for key, value in values if len(value) <= largest]
+            self._guarded(self._put, [(key, _check(value) + value) for key, value in small])
 
     def _put(self, values: list[tuple[bytes, bytes]]) -> None:
         with self.connection:

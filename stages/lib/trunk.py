@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from stages.lib import extraction
+from stages.lib import augmenting, extraction, frozen
 from stages.lib.augmenting import Augmentation
 from stages.lib.extraction import Source
 from stages.lib.features import Varied
@@ -107,7 +107,7 @@ def activations(
     if chosen.gigabytes > source.runtime.store_gigabytes / 2:  # it would drive all else out
         source = source._replace(runtime=source.runtime.model_copy(update={"store": None}))
     made_with = made_with | {"precision": "float32", "layer": chosen.parts.layer}
-    network = extraction.Network(chosen.parts.trunk, made_with)
+    network = frozen.of_model(chosen.parts.trunk, made_with)
     extraction.write(network, source, folder / "trunk", None, settings.trunk_dtype)
     plain = np.load(folder / "trunk/trunk.npy", mmap_mode="r")
     if not chosen.views:
@@ -115,7 +115,7 @@ def activations(
     train = np.flatnonzero(split_of == "train")
     images, digests = ([each[row] for row in train] for each in (source.images, source.digests))
     of_train = source._replace(images=images, digests=digests)
-    views = extraction.views_of(digests, chosen.views, augmentation)
+    views = augmenting.views_of(digests, chosen.views, augmentation)
     extraction.write(network, of_train, folder / "views", views, settings.trunk_dtype)
     varied = np.load(folder / "views/trunk.npy", mmap_mode="r")
     return plain, Varied(plain, varied, train, settings.seed)

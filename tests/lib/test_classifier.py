@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import backbones, classifier, extraction, heads, scores
+from stages.lib import backbones, building, classifier, heads, scores
 from tests.conftest import head_spec
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype("uint8")
@@ -11,7 +11,7 @@ BACKBONE = backbones.Backbone(name="VGG16", weights=None, image_size=32)
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory) -> keras.Model:
-    return backbones.pretrained(BACKBONE, tmp_path_factory.mktemp("scratch"))
+    return building.pretrained(BACKBONE, tmp_path_factory.mktemp("scratch"))
 
 
 def parts(backbone, pooling, classes):
@@ -24,7 +24,7 @@ def parts(backbone, pooling, classes):
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
 def test_the_joined_network_is_the_head_on_the_features(backbone, pooling):
     _, head, joined = parts(backbone, pooling, 4)
-    outputs = extraction.pooled(backbone, maps=True).predict(PIXELS, verbose=0)
+    outputs = building.pooled(backbone, maps=True).predict(PIXELS, verbose=0)
     cached = outputs["map" if pooling == "flatten" else pooling]
     expected = head.predict(cached, verbose=0)
     assert joined.predict(PIXELS, verbose=0) == pytest.approx(expected, rel=1e-4, abs=1e-5)

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import engines, extraction, networks
+from stages.lib import building, engines
 from stages.lib.errors import UserError
 from tests.imports import ROOT
 
@@ -15,7 +15,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (17, 96, 96, 3)).astype("uint
 def pooled(name: str, size: int) -> keras.Model:
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
-    return extraction.pooled(networks.build(name, size), maps=True)
+    return building.pooled(building.network(name, size), maps=True)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import extraction, features, pictures, store
+from stages.lib import building, extraction, features, frozen, pictures, store
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def pixels() -> np.ndarray:
 
 
 def extract(backbone, pixels, folder, batch_size=8, maps=False):
-    model = extraction.pooled(backbone, maps)
-    network = extraction.Network(model, {"engine": "tensorflow", "precision": "float32"})
+    model = building.pooled(backbone, maps)
+    network = frozen.of_model(model, {"engine": "tensorflow", "precision": "float32"})
 
     def batches(missing):
         for part in pictures.slices(len(missing), batch_size):

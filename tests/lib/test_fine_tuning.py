@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from stages.lib import (
     augmenting,
     backbones,
+    building,
     classifier,
-    extraction,
     fine_tuning,
     heads,
     optimizing,
@@ -72,7 +72,7 @@ def test_unfreezing_what_is_not_there_is_refused(backbone, amount):
 @pytest.fixture(scope="module")
 def lite() -> keras.Model:
     spec = backbones.Backbone(name="EfficientNetLite0", weights=None, image_size=32)
-    return backbones.build(spec)
+    return building.build(spec)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_unfreeze_by_blocks_and_by_index(lite, amount, name):
 def test_an_index_counts_as_in_keras_applications():
     theirs = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
     spec = backbones.Backbone(name="MobileNetV2", weights=None, image_size=96)
-    ours = backbones.build(spec)
+    ours = building.build(spec)
     first = ours.layers[fine_tuning.unfreeze(ours, "from 100")]
     assert first.name == theirs.layers[100].name
 
@@ -164,7 +164,7 @@ def test_parity(backbone):
     head = heads.build(HEAD, (5,), 3)
     joined = classifier.join(backbone, head, HEAD)
     pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype("uint8")
-    cached = extraction.pooled(backbone, maps=False).predict(pixels, verbose=0)["avg"]
+    cached = building.pooled(backbone, maps=False).predict(pixels, verbose=0)["avg"]
     assert fine_tuning.check_parity(joined, head, pixels, cached) < 1e-5
     with pytest.raises(UserError, match=r"differ by .* \(tolerance 0.001\).*--force extract"):
         fine_tuning.check_parity(joined, head, pixels, cached[::-1])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from stages.lib import blocks, extraction, networks, store, trunk, weights
+from stages.lib import blocks, building, extraction, frozen, networks, store, trunk, weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype("uint8")
 FAMILIES = {  # the smallest of each, with the module that has its preprocess_input
@@ -74,11 +74,11 @@ def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
     """
     network = networks.NETWORKS[name]
     keras.utils.clear_session()
-    model = networks.build(name, network.smallest)
+    model = building.network(name, network.smallest)
     assert model.count_params() == network.parameters
     pixels = PIXELS[:, : network.smallest, : network.smallest]
-    pooled = extraction.pooled(model, maps=True)
-    by_openvino = extraction.Network(pooled, {"engine": "openvino", "precision": "float32"})
+    pooled = building.pooled(model, maps=True)
+    by_openvino = frozen.of_model(pooled, {"engine": "openvino", "precision": "float32"})
     keys, nowhere = store.keys({}, ["a", "b"]), store.Store(None, 1.0)
     folder = tmp_path / "features"
     extraction.extract(by_openvino, keys, lambda rows: [(rows, pixels)], folder, nowhere)
@@ -107,7 +107,7 @@ def test_the_preprocessing_is_the_familys_own(name):
     theirs = getattr(applications, name)(
         include_top=False, weights=None, input_shape=(size, size, 3)
     )
-    ours = networks.build(name, size)
+    ours = building.network(name, size)
     weights.copy(theirs, ours)
     pixels = PIXELS.astype("float32")
     expected = theirs.predict(module.preprocess_input(pixels.copy()), verbose=0)
@@ -117,7 +117,7 @@ def test_the_preprocessing_is_the_familys_own(name):
 
 def test_the_torch_kind_is_mean_and_deviation():
     pixels = keras.Input((96, 96, 3))
-    got = keras.Model(pixels, networks.PREPROCESSING["torch"](pixels)).predict(PIXELS, verbose=0)
+    got = keras.Model(pixels, building.PREPROCESSING["torch"](pixels)).predict(PIXELS, verbose=0)
     expected = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     assert got == pytest.approx(expected, abs=2e-5)
     theirs = applications.densenet.preprocess_input(PIXELS.astype("float32"))

@@ -94,6 +94,16 @@ def test_what_was_not_used_for_longest_goes_first(file):
     assert file.stat().st_size < 100_000
 
 
+def test_what_is_too_large_is_not_kept(file, monkeypatch):
+    monkeypatch.setattr(store, "LARGEST", 900)
+    with store.Store(file, 1.0) as opened:
+        opened.put([(b"small", b"x" * 900), (b"large", b"x" * 901)])
+        assert opened.get([b"small", b"large"]).keys() == {b"small"}
+    with store.Store(file, 0.000002) as opened:  # 2 kB
+        opened.put([(b"a quarter", b"x" * 501)])
+        assert opened.get([b"a quarter"]) == {}
+
+
 def test_many_processes_at_once(file):
     code = (
         "import sys; from stages.lib import store\n"

@@ -159,7 +159,7 @@ def test_a_class_of_more_weight_is_taken_more_often(tmp_path):
 
 
 def test_nothing_tunes_the_data_set():
-    """The end of an iterator would wait for the tuner's next turn, up to as long as the training."""
+    """The end of an iterator would wait for the tuner's next turn, up to as long as training."""
     found = training.dataset(np.zeros((9, 4), "float32"), np.zeros(9, "int32"), np.arange(9), 4)
     assert found.options().autotune.enabled is False
 

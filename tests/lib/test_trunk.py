@@ -9,10 +9,11 @@ from keras import layers
 from stages.lib import (
     augmenting,
     backbones,
+    building,
     engines,
     extraction,
     fine_tuning,
-    networks,
+    frozen,
     pictures,
     trunk,
 )
@@ -41,7 +42,7 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extraction.Sour
 def lite() -> keras.Model:
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
-    return networks.build("EfficientNetLite0", 64)
+    return building.network("EfficientNetLite0", 64)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_activations_of_pictures_and_views(dtype, tmp_path):
     source = drawn(tmp_path, 5)
     chosen = settings(unfreeze=0.35, epochs=9, trunk_views=3, trunk_dtype=dtype)
     spec = backbones.Backbone(name="EfficientNetLite0", weights="imagenet", image_size=64)
-    network = backbones.pretrained(spec, tmp_path)
+    network = building.pretrained(spec, tmp_path)
     first = fine_tuning.unfreeze(network, chosen.unfreeze)
     plan = trunk.plan(network, first, chosen, True, SPLIT)
     plain, varied = trunk.activations(plan, MADE_WITH, source, SPLIT, chosen, FLIP, tmp_path)
@@ -144,7 +145,7 @@ def test_activations_of_pictures_and_views(dtype, tmp_path):
 def test_too_large_for_float16_is_said(tmp_path):
     source = drawn(tmp_path, 2)
     pixels = keras.Input((8, 8, 3))
-    network = extraction.Network(keras.Model(pixels, {"trunk": pixels * 1000}), MADE_WITH)
+    network = frozen.of_model(keras.Model(pixels, {"trunk": pixels * 1000}), MADE_WITH)
     extraction.write(network, source, tmp_path / "float32")
     with pytest.raises(UserError, match=r"\[fine_tune.trunk_dtype\]: .* set it to float32"):
         extraction.write(network, source, tmp_path / "float16", None, "float16")
@@ -154,14 +155,14 @@ def test_the_store_tells_cuts_dtypes_and_views_apart(tmp_path, monkeypatch):
     """block6b_add and block6c_add are of one shape."""
     source = drawn(tmp_path, 3, store=str(tmp_path))
     lite_layers = [layer.name for layer in lite().layers]
-    views = extraction.views_of(source.digests, 2, FLIP)
+    views = augmenting.views_of(source.digests, 2, FLIP)
 
     def computed(layer: str, dtype: str = "float32", views=None) -> int:
         parts = trunk.split(lite(), lite_layers.index(layer) + 1)
         made_with = MADE_WITH | {"layer": parts.layer}
         folder = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
         return extraction.write(
-            extraction.Network(parts.trunk, made_with), source, folder, views, dtype
+            frozen.of_model(parts.trunk, made_with), source, folder, views, dtype
         )
 
     assert computed("block6b_add") == 3
@@ -175,7 +176,7 @@ def test_the_store_tells_cuts_dtypes_and_views_apart(tmp_path, monkeypatch):
 
 def test_frozen_layers_drop_nothing():
     keras.utils.clear_session()
-    network = networks.build("EfficientNetB0", 32)
+    network = building.network("EfficientNetB0", 32)
     rates = {each.name: each.rate for each in network.layers if isinstance(each, layers.Dropout)}
     first = fine_tuning.unfreeze(network, "2 blocks")
     names = [layer.name for layer in network.layers]

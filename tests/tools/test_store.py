@@ -18,12 +18,15 @@ def test_it_says_what_is_there_and_makes_room(project, monkeypatch, capsys):
     with store.Store(project / "kept/features.sqlite", 1.0) as kept:
         kept.put((bytes([number]) * 32, b"x" * 10_000) for number in range(17))
     called(monkeypatch)
-    assert "features of 17 pictures and views, 0.2 MB of at most 5000 MB" in capsys.readouterr().out
+    assert (
+        "17 features of pictures and views, and networks, 0.2 MB of at most 5000 MB"
+        in capsys.readouterr().out
+    )
     called(monkeypatch, "--prune", "0.0001")
     with store.Store(project / "kept/features.sqlite", 1.0) as kept:
         assert 0 < kept.count() < 12
     called(monkeypatch, "--prune", "0")
-    assert "features of 0 pictures" in capsys.readouterr().out
+    assert " 0 features of pictures" in capsys.readouterr().out
 
 
 def test_mistakes_are_one_line(project, monkeypatch):

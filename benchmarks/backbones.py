@@ -1,13 +1,15 @@
 """How good frozen features of the networks with packaged weights are:
 `python -m benchmarks.backbones FOLDER_OR_ARCHIVE --size 160`.
 
-For each network: pictures through extract's own path, then a head with the settings of params.yaml
-on the source's training pictures, scored on all of its validation pictures (so the split is the
-source's own, and the best epoch is chosen on the pictures that it is scored on, as the tutorials do
-it; `dvc repro` keeps a test set apart). Writes benchmarks/backbones.json.
+For each network, at float32 and at bfloat16: pictures through extract's own path, then a head with
+the settings of params.yaml on the source's training pictures, scored on all of its validation
+pictures (so the split is the source's own, and the best epoch is chosen on the pictures that it is
+scored on, as the tutorials do it; `dvc repro` keeps a test set apart). Writes
+benchmarks/backbones.json.
 """
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -48,6 +50,7 @@ def extract(
     paths: list[Path],
     folder: Path,
     views: extraction.Views | None = None,
+    precision: str = "float32",
 ) -> np.ndarray:
     """Return the averaged features of pictures or of their views, as the stages write them.
 
@@ -56,7 +59,8 @@ def extract(
     folder.mkdir()
     weights = folder / "backbone.weights.h5"
     building.pretrained(spec, folder).save_weights(weights)
-    settings = params.load(features.Extract, "extract").model_copy(update={"maps": False})
+    changes = {"maps": False, "precision": precision}
+    settings = params.load(features.Extract, "extract").model_copy(update=changes)
     extraction.run(spec, settings, weights, source(paths), folder / "features", views)
     return features.load(folder / "features", "avg", len(paths))
 
@@ -83,14 +87,15 @@ def score(
     return training.fit(head, *batches, settings, loss, None, log)
 
 
-def measure(spec: backbones.Backbone, found: list[layout.Found]) -> dict:
+def measure(spec: backbones.Backbone, precision: str, found: list[layout.Found]) -> dict:
     """Return seconds of extraction, validation accuracy with its 95 % interval, and counts."""
     names = sorted({each.label for each in found})
     truth = np.array([names.index(each.label) for each in found], "int32")
     split = np.array([each.given for each in found])
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
-        inputs = extract(spec, [each.path for each in found], Path(scratch) / spec.name)
+        paths = [each.path for each in found]
+        inputs = extract(spec, paths, Path(scratch) / spec.name, precision=precision)
         seconds = time.perf_counter() - began
         best = score(inputs, truth, split, Path(scratch) / "log")
     count = int((split == "validation").sum())
@@ -113,9 +118,9 @@ def main() -> None:
     with unpacked(options.source) as root:
         found, _ = layout.find(root)
         rows = {}
-        for name in options.names:
+        for name, precision in itertools.product(options.names, ("float32", "bfloat16")):
             spec = backbones.Backbone(name=name, weights="imagenet", image_size=options.size)
-            rows[name] = measure(spec, found)
+            rows[f"{name}, {precision}"] = measure(spec, precision, found)
     Path("benchmarks/backbones.json").write_text(json.dumps(rows, indent=2) + "\n")
     print(f"| at {options.size} px | validation accuracy | seconds to extract |")
     print("| --- | --- | --- |")

@@ -53,10 +53,7 @@ def main() -> None:
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
     head = heads.load(head_spec, cached.shape[1:], len(manifest.classes(rows)), paths.HEAD)
     joined = classifier.join(backbone, head, head_spec)
-    fingerprint = fingerprints.with_weights(backbones.fingerprint(spec, decoding), paths.BACKBONE)
-    of_features, of_head = features.fingerprint(paths.FEATURES), weights.fingerprint(paths.HEAD)
-    fingerprints.check(of_features, fingerprint, paths.FEATURES, "extract")
-    fingerprints.check(of_head, fingerprint, paths.HEAD, "train_head")
+    of_features = check_that_all_belong_together(backbones.fingerprint(spec, decoding))
     fine_tuning.freeze_normalization(head)
     first = fine_tuning.unfreeze(backbone, settings.unfreeze)
 
@@ -93,6 +90,15 @@ def main() -> None:
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(joined, partial, of_features)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
+
+
+def check_that_all_belong_together(expected: dict) -> dict:
+    """Return the features' fingerprint. Raises UserError when they or the head do not fit."""
+    expected = fingerprints.with_weights(expected, paths.BACKBONE)
+    of_features = features.fingerprint(paths.FEATURES)
+    fingerprints.check(of_features, expected, paths.FEATURES, "extract")
+    fingerprints.check(weights.fingerprint(paths.HEAD), expected, paths.HEAD, "train_head")
+    return of_features
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import select
 import sys
 from collections.abc import Callable
 
+from stages.lib import timings
+
 
 class UserError(Exception):
     """A mistake that the user can mend. The message says what is wrong, where, and what to do."""
@@ -14,11 +16,13 @@ def run(main: Callable[[], None]) -> None:
     """Call a command's `main`; report UserError, OSError and Ctrl-C in one line, without traceback.
 
     Exits with 1 after an error and with 130 after Ctrl-C. Any other exception is a bug of ours and
-    keeps its traceback. Nothing is said where the reader of a pipe has read enough.
+    keeps its traceback. Nothing is said where the reader of a pipe has read enough. What a stage
+    took is noted.
     """
     try:
         main()
         sys.stdout.flush()
+        timings.record()
     except UserError as error:
         sys.exit(f"error: {_one_line(error)}")
     except OSError as error:

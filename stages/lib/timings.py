@@ -1,0 +1,45 @@
+"""How long stages took on this machine, so that tools can say what a run will cost.
+
+A line of JSON for each stage that ended well, in a file in the user's cache folder, which can be
+lost at any time.
+"""
+
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+from platformdirs import user_cache_path
+
+
+def file() -> Path:
+    return user_cache_path("thaw") / "timings.jsonl"
+
+
+def record() -> None:
+    """Note the seconds since this process began, if it is a stage that was run by `python -m`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    package, _, stage = (spec.name if spec else "").rpartition(".")
+    if package != "stages":
+        return
+    seconds = round(time.time() - psutil.Process().create_time(), 2)
+    with suppress(OSError):  # a full or read-only disk is no reason to fail
+        file().parent.mkdir(parents=True, exist_ok=True)
+        with file().open("a") as log:  # one write, so that lines of several processes stay whole
+            log.write(json.dumps({"stage": stage, "seconds": seconds}) + "\n")
+
+
+def last(runs: int = 5) -> dict[str, float]:
+    """Return the seconds of the longest of each stage's last runs; {} where none is known.
+
+    The longest, as a stage that finds its work done already is over in no time.
+    """
+    seconds: dict[str, list[float]] = {}
+    with suppress(OSError):
+        for line in file().read_text().splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                row = json.loads(line)
+                seconds.setdefault(row["stage"], []).append(float(row["seconds"]))
+    return {stage: max(values[-runs:]) for stage, values in seconds.items()}

@@ -1,0 +1,38 @@
+import json
+import subprocess
+import sys
+
+from stages.lib import timings
+from tests.conftest import run_stage
+from tests.imports import ROOT
+
+
+def test_a_stage_run_by_itself_leaves_its_seconds(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert timings.last() == {}
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    subprocess.run([sys.executable, "-m", "stages.download"], check=True)
+    assert 0.2 < timings.last()["download"] < 100
+    run_stage("split")  # in this process, which is no stage
+    assert timings.last().keys() == {"download"}
+    (project / "params.yaml").write_text("split: {}\n")
+    assert subprocess.run([sys.executable, "-m", "stages.split"], check=False).returncode == 1
+    assert timings.last().keys() == {"download"}
+
+
+def test_the_longest_of_the_last_counts_and_what_is_damaged_does_not(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rows = [{"stage": "extract", "seconds": seconds} for seconds in (90, 30, 2, 3, 2, 2)]
+    lines = [*map(json.dumps, rows), '{"stage": "split", "sec', "[]", ""]
+    timings.file().parent.mkdir()
+    timings.file().write_text("\n".join(lines))
+    assert timings.last() == {"extract": 30.0}
+    assert timings.last(2) == {"extract": 2.0}
+
+
+def test_a_cache_that_cannot_be_written_fails_no_stage(project, monkeypatch, tmp_path):
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    subprocess.run([sys.executable, "-m", "stages.download"], check=True)
+    assert timings.last() == {}

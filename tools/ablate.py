@@ -7,19 +7,13 @@ own: it is the difference between the head and the fine-tuned network of the fir
 """
 
 import argparse
-import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 
-import dvc.api
 import pandas as pd
-from dvc.exceptions import DvcException
-from scmrepo.exceptions import SCMError
 
 from stages.lib import params
-from stages.lib.errors import UserError, run
+from stages.lib.errors import run
+from tools.lib import experiments
 
 # What switches each ingredient off; it is on when any of these keys has another value.
 INGREDIENTS = {
@@ -63,48 +57,26 @@ def _at(values: dict, key: str) -> object:
     return values
 
 
-def dvc_command(*arguments: str) -> None:
-    """Run DVC and let it be seen. Raises UserError when it fails."""
-    if subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode:
-        raise UserError(f"`dvc {' '.join(arguments)}` failed, see above; `dvc queue logs` has more")
-
-
-def check_source(source: str) -> None:
-    """Raise UserError when the pictures lie where a queued experiment's checkout has none."""
-    path = Path(source)
-    if path.is_absolute() or not path.exists() or path.with_name(f"{path.name}.dvc").exists():
-        return
-    raise UserError(
-        f"params.yaml [data.source]: queued experiments run in a checkout of their own, which has "
-        f"no {source}; `dvc add {source}`, or give an absolute path"
-    )
-
-
 def queue(chosen: dict[str, dict[str, object]]) -> None:
     """Queue an experiment for each of the names, in place of an earlier one of that name."""
-    earlier = {row["Experiment"] for row in dvc.api.exp_show()} & {f"ablate-{n}" for n in chosen}
+    earlier = experiments.states().keys() & {f"ablate-{name}" for name in chosen}
     if earlier:
-        dvc_command("exp", "remove", *sorted(earlier))
+        experiments.dvc_command("exp", "remove", *sorted(earlier))
     for name, off in chosen.items():
-        changes = [f"--set-param={key}={str(value).lower()}" for key, value in off.items()]
-        dvc_command("exp", "run", "--queue", f"--name=ablate-{name}", *changes)
+        changes = [f"--set-param={experiments.override(*one)}" for one in off.items()]
+        experiments.dvc_command("exp", "run", "--queue", f"--name=ablate-{name}", *changes)
 
 
-def read(file: str, name: str) -> dict:
-    """Return a metrics file of an experiment. Raises UserError when that has not ended well."""
-    try:
-        return json.loads(dvc.api.read(file, rev=f"ablate-{name}"))
-    except (DvcException, SCMError, FileNotFoundError):
-        raise UserError(
-            f"experiment ablate-{name} has no result; see `dvc queue logs ablate-{name}`"
-        ) from None
+def best(name: str, stage: str) -> dict[str, float]:
+    """Return the best epoch's scores of a stage in the experiment without `name`."""
+    return experiments.read(f"metrics/{stage}/metrics.json", f"ablate-{name}")["best"]
 
 
 def results(names: list[str]) -> pd.DataFrame:
     """Return accuracy and loss on validation of each experiment, and without fine-tuning."""
-    best = {name: read("metrics/fine_tune/metrics.json", name)["best"] for name in names}
-    best[FINE_TUNING] = read("metrics/train_head/metrics.json", EVERYTHING)["best"]
-    return pd.DataFrame(best).T[["accuracy", "loss"]]
+    scores = {name: best(name, "fine_tune") for name in names}
+    scores[FINE_TUNING] = best(EVERYTHING, "train_head")
+    return pd.DataFrame(scores).T[["accuracy", "loss"]]
 
 
 def table(scores: pd.DataFrame, validation: int) -> str:
@@ -146,10 +118,10 @@ def main() -> None:
         print(f"{name}: {', '.join(f'{key}={value}' for key, value in off.items()) or 'as it is'}")
     if options.dry:
         return
-    check_source(values["data"]["source"])
+    experiments.check_source(values["data"]["source"])
     queue(chosen)
-    dvc_command("exp", "run", "--run-all", f"--jobs={options.jobs}")
-    classes = read("metrics/split.json", EVERYTHING)["classes"].values()
+    experiments.dvc_command("exp", "run", "--run-all", f"--jobs={options.jobs}")
+    classes = experiments.read("metrics/split.json", f"ablate-{EVERYTHING}")["classes"].values()
     print(table(results(list(chosen)), sum(each["validation"] for each in classes)))
 
 

@@ -19,10 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from dvc.exceptions import InvalidArgumentError
-from dvc.utils.hydra import get_hydra_sweeps, to_hydra_overrides
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
@@ -43,6 +39,7 @@ from stages.lib import (
 )
 from stages.lib.determinism import make_deterministic
 from stages.lib.errors import UserError, run
+from tools.lib import experiments
 
 SCHEMAS = {"head": heads.Head, "loss": optimizing.Loss, "train_head": training.Training}
 
@@ -72,16 +69,7 @@ def combinations(overrides: list[str]) -> list[dict[str, object]]:
 
     Raises UserError for what `-S` does not understand, and for other sections.
     """
-    try:
-        sweeps = (
-            get_hydra_sweeps({"params.yaml": overrides}) if overrides else [{"params.yaml": []}]
-        )
-        chosen = [
-            {each.key_or_group: each.value() for each in to_hydra_overrides(sweep["params.yaml"])}
-            for sweep in sweeps
-        ]
-    except (HydraException, InvalidArgumentError) as error:
-        raise UserError(f"-S: {str(error).splitlines()[0]}; write section.key=value") from None
+    chosen = experiments.combinations(overrides)
     for key in chosen[0]:
         if key.split(".")[0] not in SCHEMAS:
             raise UserError(
@@ -93,10 +81,7 @@ def combinations(overrides: list[str]) -> list[dict[str, object]]:
 
 def sections(changes: dict[str, object]) -> dict[str, params.Section]:
     """Return the three sections of params.yaml with the changes in them, checked."""
-    values = OmegaConf.create(params.read())
-    for key, value in changes.items():
-        OmegaConf.update(values, key, value, force_add=True)
-    values = OmegaConf.to_container(values)
+    values = experiments.changed(params.read(), changes)
     return {name: params.check(schema, values, name) for name, schema in SCHEMAS.items()}
 
 

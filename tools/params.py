@@ -39,19 +39,23 @@ SCHEMAS = {
 }
 
 
-def main() -> None:
-    unknown = sorted(set(params.read()) - set(SCHEMAS))
+def check(values: dict) -> int:
+    """Return how many keys all params have. Raises UserError for the first that does not fit."""
+    unknown = sorted(set(values) - set(SCHEMAS))
     if unknown:
         known = ", ".join(SCHEMAS)
         raise UserError(f"{params.PARAMS} [{unknown[0]}]: unknown section; known are {known}")
-    sections = {name: params.load(schema, name) for name, schema in SCHEMAS.items()}
+    sections = {name: params.check(schema, values, name) for name, schema in SCHEMAS.items()}
     if sections["head"].pooling == "flatten" and not sections["extract"].maps:
         raise UserError(
             f"{params.PARAMS} [head.pooling]: 'flatten' needs whole feature maps; set extract.maps "
             "to true as well"
         )
-    keys = sum(len(section.model_dump()) for section in sections.values())
-    print(f"{params.PARAMS}: all {keys} keys fit")
+    return sum(len(section.model_dump()) for section in sections.values())
+
+
+def main() -> None:
+    print(f"{params.PARAMS}: all {check(params.read())} keys fit")
 
 
 if __name__ == "__main__":

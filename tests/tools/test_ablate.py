@@ -7,8 +7,9 @@ from stages.lib import params
 from stages.lib.errors import UserError
 from tests.conftest import draw_pictures, set_params
 from tests.imports import ROOT
-from tests.test_pipeline import call, make_repository
+from tests.test_pipeline import call
 from tools import ablate
+from tools.lib import experiments
 
 
 def test_every_switch_is_a_key_of_params_that_may_have_that_value():
@@ -43,18 +44,6 @@ def test_the_table_has_the_largest_contribution_first():
     assert lines[2].split() == ["fine-tuning", "0.8000", "+0.1000", "0.5000"]
     assert lines[3].split() == ["dropout", "0.9100", "-0.0100", "0.3100"]
     assert lines[4] == "differences under 0.0588 may well be chance"
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    folder = make_repository(tmp_path / "repository")
-    draw_pictures(tmp_path / "elsewhere")
-    set_params(folder / "params.yaml", {"data": {"source": str(tmp_path / "elsewhere")}})
-    (folder / "pictures/README.md").touch()
-    call("git", "add", "--force", "pictures/README.md", cwd=folder)
-    call("git", "commit", "--quiet", "--all", "--message", "source", cwd=folder)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.mark.slow
@@ -98,9 +87,9 @@ def test_pictures_that_a_checkout_would_not_have_are_refused(repository, monkeyp
 
 def test_an_experiment_without_result_is_named(repository):
     with pytest.raises(UserError, match="experiment ablate-dropout has no result; see `dvc queue"):
-        ablate.read("metrics/split.json", "dropout")
+        experiments.read("metrics/split.json", "ablate-dropout")
 
 
 def test_what_dvc_refuses_is_one_line(repository):
     with pytest.raises(UserError, match=r"`dvc exp run --queue .*` failed, see above"):
-        ablate.dvc_command("exp", "run", "--queue", "--set-param=head.no=1")
+        experiments.dvc_command("exp", "run", "--queue", "--set-param=head.no=1")

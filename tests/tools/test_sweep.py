@@ -1,0 +1,149 @@
+import re
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from stages.lib.errors import UserError
+from tests.conftest import draw_pictures, set_params
+from tests.test_pipeline import call
+from tools import sweep
+from tools.lib import experiments
+
+GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_head", "-j", "2")
+
+
+@pytest.fixture
+def called(repository, monkeypatch, capfd):
+    """Run the tool in the repository and return what it printed."""
+
+    def call_it(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["sweep", *arguments])
+        sweep.main()
+        return capfd.readouterr().out
+
+    return call_it
+
+
+@pytest.mark.slow
+def test_two_backbones_and_four_rates_are_extracted_twice(called, repository):
+    said = called("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
+    assert "8 of 8 runs to do: download 1x, split 1x, backbone 2x, extract 2x, views 2x, " in said
+    names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
+    assert len(names) == 8
+    logs = [call("dvc", "queue", "logs", name, cwd=repository) for name in names]
+    assert sum("Running stage 'extract'" in log for log in logs) == 2
+    assert sum("Running stage 'train_head'" in log for log in logs) == 8
+    assert not any("'fine_tune'" in log for log in logs)
+    lines = said.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split()[:1] == ["experiment"])
+    assert lines[start].split() == [
+        "experiment", "backbone.name", "train_head.learning_rate", "accuracy", "loss", "epoch",
+    ]  # fmt: skip
+    rows = [line.split() for line in lines[start + 1 : start + 9]]
+    assert {row[0] for row in rows} == set(names)
+    assert len({tuple(row[1:3]) for row in rows}) == 8
+    losses = [float(row[4]) for row in rows]
+    assert losses == sorted(losses)
+    for row in rows:
+        best = experiments.read("metrics/train_head/metrics.json", row[0])["best"]
+        assert float(row[4]) == pytest.approx(best["loss"], abs=6e-5)
+    assert "8 configurations tried on 17 validation pictures" in said
+    again = called("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
+    assert "0 of 8 runs to do: no stage; 0.0 minutes" in again
+    assert lines[start : start + 9] == [
+        line for line in again.splitlines() if line in lines[start : start + 9]
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_own_run_only(called, repository):
+    killed = threading.Event()
+
+    def kill() -> None:
+        while not killed.is_set():
+            time.sleep(0.1)
+            for process in psutil.process_iter(["cmdline"]):
+                command = " ".join(process.info["cmdline"] or ())
+                if "train_head" not in command or "stages" not in command:
+                    continue
+                workers = [
+                    each for each in process.parents() if "queue-worker" in str(each.cmdline())
+                ]
+                if workers and workers[0].cwd().startswith(str(repository)):
+                    for each in (workers[0], *workers[0].children(recursive=True)):
+                        each.send_signal(signal.SIGKILL)
+                    killed.set()
+                    return
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(UserError, match=r"1 of 4 runs failed: sweep-\w+; see `dvc queue logs"):
+        called(*GRID)
+    assert killed.is_set()
+    killer.join()
+    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 3
+    assert "1 of 4 runs to do: " in called(*GRID)
+    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 4
+
+
+def test_dry_plans_and_runs_nothing(called, repository, tmp_path):
+    said = called("-S", "head.dropout=0.1,0.5", "-S", "head.hidden=[],[8]", "--dry")
+    assert "sweep-" in said
+    assert "head.dropout=0.1, head.hidden=[8]: train_head, fine_tune, evaluate, export" in said
+    assert "4 of 4 runs to do: download 1x" in said
+    assert "no earlier run tells how long" in said
+    file = tmp_path / "heads.yaml"
+    file.write_text("params:\n  head.dropout: [0.1, 0.5]\n  head.hidden: [[], [8]]\n")
+    assert called(str(file), "--dry") == said
+    file.write_text("until: train_head\nparams: {head.dropout: [0.1, 0.5], head.hidden: [[8]]}\n")
+    assert "2 of 2 runs to do: download 1x, split 1x" in called(str(file), "--dry")
+    assert "fine_tune" not in called(str(file), "--dry")
+    some = called("-S", "head.dropout=range(0,0.9,0.1)", "--trials", "3", "--dry")
+    assert "3 of 3 runs to do" in some
+    assert some == called("-S", "head.dropout=range(0,0.9,0.1)", "--trials", "3", "--dry")
+    assert some != called("-S", "head.dropout=range(0,0.9,0.1)", "--trials=3", "--seed=1", "--dry")
+    assert call("dvc", "exp", "list", "--name-only", cwd=repository) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-S", "head.dropuot=1"], "[head.dropuot]: unknown key; did you mean dropout?"),
+        (["-S", "heads.dropout=1"], "[heads]: unknown section; known are data, pictures"),
+        (
+            ["-S", "head.dropout=high"],
+            "[head.dropout]: 'high' does not fit: should be a valid numb",
+        ),
+        (["-S", "head.dropout"], "-S: "),
+        (["-S", "head.dropout.much=1"], "head.dropout"),
+        (["-S", "head.dropout=0.1", "--until", "heads"], "--until heads: no such stage; there are"),
+        (["-S", "head.dropout=0.1", "--until", "extract"], "--until extract: nothing is scored by"),
+        (
+            ["-S", "head.dropout=0.1", "--until=train_head", "--reveal-test"],
+            "train_head tests noth",
+        ),
+        ([], "give -S KEY=VALUE,... or a file, and not both"),
+        (["-S", "head.dropout=0.1", "-j", "0"], "--jobs and --trials should be at least 1"),
+        (["nowhere.yaml"], "nowhere.yaml is missing"),
+        (["params.yaml"], "params.yaml: should have params, and until at most"),
+    ],
+)
+def test_mistakes_are_one_line(called, arguments, message):
+    with pytest.raises(UserError, match=re.escape(message)) as raised:
+        called(*arguments, "--dry")
+    assert "\n" not in str(raised.value)
+
+
+def test_uncommitted_changes_are_refused(called, repository):
+    set_params(repository / "params.yaml", {"head": {"dropout": 0.4}})
+    with pytest.raises(UserError, match=r"params.yaml has uncommitted changes; commit them, or"):
+        called("-S", "head.dropout=0.1", "--dry")
+
+
+def test_pictures_that_a_checkout_would_not_have_are_refused(called, repository):
+    draw_pictures(repository / "pictures/mine")
+    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine`, or give"):
+        called("-S", "data.source=pictures/mine", "-S", "head.dropout=0.1,0.2")

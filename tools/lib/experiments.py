@@ -1,0 +1,91 @@
+"""DVC experiments as the tools use them: what may be changed, queued, run and read back."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import dvc.api
+from dvc.exceptions import DvcException, InvalidArgumentError
+from dvc.utils.hydra import get_hydra_sweeps, to_hydra_overrides
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from scmrepo.exceptions import SCMError
+
+from stages.lib.errors import UserError
+
+
+def combinations(overrides: Sequence[str]) -> list[dict[str, object]]:
+    """Return each combination of the values in "section.key=a,b" as {"section.key": value}.
+
+    Raises UserError for what `-S` does not understand.
+    """
+    try:
+        sweeps = (
+            get_hydra_sweeps({"params.yaml": list(overrides)})
+            if overrides
+            else [{"params.yaml": []}]
+        )
+        return [
+            {each.key_or_group: each.value() for each in to_hydra_overrides(sweep["params.yaml"])}
+            for sweep in sweeps
+        ]
+    except (HydraException, InvalidArgumentError) as error:
+        raise UserError(f"-S: {str(error).splitlines()[0]}; write section.key=value") from None
+
+
+def changed(values: dict, changes: dict[str, object]) -> dict:
+    """Return params with the changes {"section.key": value} in them.
+
+    Raises UserError for a key that leads into something that has no keys.
+    """
+    merged = OmegaConf.create(values)
+    for key, value in changes.items():
+        try:
+            OmegaConf.update(merged, key, value, force_add=True)
+        except OmegaConfBaseException as error:
+            raise UserError(f"-S {key}: {str(error).splitlines()[0]}") from None
+    return OmegaConf.to_container(merged)
+
+
+def override(key: str, value: object) -> str:
+    """Return a change as `dvc exp run -S` reads it."""
+    if isinstance(value, str):
+        return f"{key}='{value}'" if value else f"{key}=''"
+    return f"{key}={json.dumps(value).replace(' ', '')}"
+
+
+def dvc_command(*arguments: str, environment: dict[str, str] | None = None) -> None:
+    """Run DVC and let it be seen. Raises UserError when it fails."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    environment = {**os.environ, **(environment or {})}
+    if subprocess.run(command, check=False, env=environment).returncode:
+        raise UserError(f"`dvc {' '.join(arguments)}` failed, see above; `dvc queue logs` has more")
+
+
+def check_source(source: str) -> None:
+    """Raise UserError when the pictures lie where a queued experiment's checkout has none."""
+    path = Path(source)
+    if path.is_absolute() or not path.exists() or path.with_name(f"{path.name}.dvc").exists():
+        return
+    raise UserError(
+        f"params.yaml [data.source]: queued experiments run in a checkout of their own, which has "
+        f"no {source}; `dvc add {source}`, or give an absolute path"
+    )
+
+
+def states() -> dict[str, str]:
+    """Return Queued, Running, Success or Failed of each experiment of the last commit, by name."""
+    rows = dvc.api.exp_show()
+    return {row["Experiment"]: row["State"] for row in rows if row["Experiment"]}
+
+
+def read(file: str, name: str) -> dict:
+    """Return a metrics file of an experiment. Raises UserError when that has not ended well."""
+    try:
+        return json.loads(dvc.api.read(file, rev=name))
+    except (DvcException, SCMError, FileNotFoundError):
+        raise UserError(f"experiment {name} has no result; see `dvc queue logs {name}`") from None

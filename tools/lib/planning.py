@@ -1,0 +1,129 @@
+"""What runs of the pipeline have in common, by dvc.yaml and the params of each."""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import yaml
+
+from stages.lib.errors import UserError
+
+
+class Stage(NamedTuple):
+    """A stage of dvc.yaml: the sections of params.yaml that decide it, its own and those above."""
+
+    name: str
+    sections: tuple[str, ...]
+
+
+class Run(NamedTuple):
+    """One configuration: its name, what it changes, and which stages it is the first to run.
+
+    `wave`: 0, or one more than that of the last of those whose stages it finds done.
+    """
+
+    name: str
+    changes: dict[str, object]
+    stages: tuple[str, ...]
+    wave: int
+
+
+def stages(until: str | None = None, path: Path = Path("dvc.yaml")) -> list[Stage]:
+    """Return the stages of dvc.yaml in its order, or those that `until` needs, and itself.
+
+    Raises UserError when there is no such stage.
+    """
+    given = yaml.safe_load(path.read_text())["stages"]
+    if until is not None and until not in given:
+        raise UserError(f"--until {until}: no such stage; there are {', '.join(given)}")
+    makers = {str(out): name for name, stage in given.items() for out in map(_path, _outs(stage))}
+    above: dict[str, set[str]] = {}
+    for name, stage in given.items():
+        direct = {
+            makers[place]
+            for dep in stage.get("deps", ())
+            for place in map(str, (PurePosixPath(dep), *PurePosixPath(dep).parents))
+            if place in makers
+        }
+        above[name] = direct.union({name}, *(above[each] for each in direct))
+    wanted = given if until is None else above[until]
+    return [
+        Stage(
+            name, tuple(sorted({s for each in above[name] for s in given[each].get("params", ())}))
+        )
+        for name in given
+        if name in wanted
+    ]
+
+
+def _outs(stage: dict) -> list:
+    return [*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())]
+
+
+def _path(out: str | dict) -> PurePosixPath:
+    return PurePosixPath(out if isinstance(out, str) else next(iter(out)))
+
+
+def plan(
+    configurations: Sequence[tuple[str, dict, dict]],
+    of: Sequence[Stage],
+    base: dict,
+    fresh: Collection[str],
+) -> list[Run]:
+    """Order configurations so that each stage is run once for all that share it.
+
+    `configurations`: of each its name, its changes, and all params with them. `fresh`: the stages
+    that have been run with the params `base` and need not be again. A configuration runs a stage
+    whose params nobody before it had; it comes a wave after those whose stages it takes over, so
+    that two at the same time never compute the same.
+    """
+    owner: dict[str, int] = {}  # of what is run, by _identity: the wave in which it is run
+    finished = {_identity(stage, base) for stage in of if stage.name in fresh}
+    runs = []
+    ordered = sorted(
+        range(len(configurations)),
+        key=lambda index: _first_seen(index, configurations, of),
+    )
+    for index in ordered:
+        name, changes, values = configurations[index]
+        needed = {stage.name: _identity(stage, values) for stage in of}
+        shared = [owner[each] for each in needed.values() if each in owner]
+        wave = max(shared, default=-1) + 1
+        new = {s: each for s, each in needed.items() if each not in owner and each not in finished}
+        owner |= dict.fromkeys(new.values(), wave)
+        runs.append(Run(name, changes, tuple(new), wave))
+    return sorted(runs, key=lambda run: run.wave)
+
+
+def _identity(stage: Stage, values: dict) -> str:
+    return json.dumps([stage.name, {each: values[each] for each in stage.sections}], sort_keys=True)
+
+
+def _first_seen(index: int, configurations: Sequence[tuple], of: Sequence[Stage]) -> list[int]:
+    """Return where each stage's params were first seen, so that equal ones sort side by side."""
+    places = []
+    for stage in of:
+        mine = _identity(stage, configurations[index][2])
+        same = (
+            number
+            for number, (*_, values) in enumerate(configurations)
+            if _identity(stage, values) == mine
+        )
+        places.append(next(same))
+    return places
+
+
+def seconds(runs: Sequence[Run], known: dict[str, float], jobs: int) -> float | None:
+    """Return how long the runs will take with so many at a time; None where a stage is unknown.
+
+    `known`: seconds of each stage. A wave takes as long as its longest run, and no less than all of
+    its runs one after the other, divided by `jobs`.
+    """
+    if any(stage not in known for run in runs for stage in run.stages):
+        return None
+    total = 0.0
+    for wave in {run.wave for run in runs}:
+        each = [sum(known[stage] for stage in run.stages) for run in runs if run.wave == wave]
+        total += max(max(each), sum(each) / jobs)
+    return total

@@ -1,0 +1,142 @@
+"""The scripts of ci/ as the workflows call them, and DVC's remotes, from clone to comment."""
+
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+import yaml
+
+from tests.conftest import set_params
+from tests.imports import ROOT
+from tests.small_run import leave, make
+from tests.test_pipeline import call
+
+WORKFLOWS = ROOT / ".github/workflows"
+
+
+def script(name: str, *arguments: str, cwd, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [ROOT / "ci" / name, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone of a repository whose main was run and pushed, to Git and to a DVC remote."""
+    for name in ("first", "origin", "remote"):
+        (tmp_path / name).mkdir()
+    first = make(tmp_path / "first")
+    call("dvc", "remote", "add", "--quiet", "--default", "there", "../remote", cwd=first)
+    call("git", "commit", "--quiet", "--all", "--message", "remote", cwd=first)
+    call("dvc", "push", "--quiet", cwd=first)
+    call("git", "init", "--quiet", "--bare", str(tmp_path / "origin"), cwd=tmp_path)
+    call("git", "push", "--quiet", str(tmp_path / "origin"), "main", cwd=first)
+    call("git", "clone", "--quiet", "--branch=main", "origin", "clone", cwd=tmp_path)
+    call("git", "config", "user.name", "test", cwd=tmp_path / "clone")
+    call("git", "config", "user.email", "test@example.com", cwd=tmp_path / "clone")
+    call("git", "switch", "--quiet", "--create", "change", cwd=tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def test_a_clone_pulls_what_was_pushed_and_runs_nothing(clone):
+    call("dvc", "pull", "--quiet", cwd=clone)
+    assert "Running stage" not in call("dvc", "repro", cwd=clone)
+    assert (clone / "data/predictions.csv").is_file()
+    assert call("git", "status", "--porcelain", cwd=clone) == ""
+
+
+def test_from_clone_to_comment(clone, tmp_path):
+    leave(clone, 30)
+    call("git", "commit", "--quiet", "--all", "--message", "worse", cwd=clone)
+    shutil.rmtree(clone / ".dvc/cache")
+    done = script("report", "main", cwd=clone)
+    assert done.returncode == 1, done.stderr
+    assert "fails: test accuracy of fine_tuned -12.5 points on 200 test pictures" in done.stdout
+    text = (clone / "report/report.md").read_text()
+    assert "# workspace against origin/main" in text
+    gh = tmp_path / "bin/gh"
+    gh.parent.mkdir()
+    gh.write_text('#!/bin/sh\necho "$@" > ../arguments\ncat "$7" > ../comment.md\n')
+    gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
+    path = f"{gh.parent}:{os.environ['PATH']}"
+    done = script("comment", "17", "https://example.com/run/1", cwd=clone, PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "arguments").read_text().startswith("pr comment 17 --edit-last --create-if")
+    comment = (tmp_path / "comment.md").read_text()
+    assert "**fails: test accuracy" in comment
+    assert "![" not in comment
+    assert comment.endswith("With pictures: https://example.com/run/1\n")
+
+
+def test_an_equal_branch_passes_without_a_dvc_remote(clone):
+    call("dvc", "remote", "remove", "there", cwd=clone)
+    done = script("report", "main", cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert "passes: test accuracy of fine_tuned +0.0 points" in done.stdout
+
+
+def test_a_remote_that_cannot_be_read_is_said_and_everything_runs(clone, tmp_path):
+    shutil.rmtree(tmp_path / "remote")
+    (tmp_path / "remote").write_text("no folder")
+    done = script("report", "main", cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert "Running stage 'evaluate'" in done.stdout
+
+
+@pytest.mark.parametrize("number", ["$(touch oh)", "1; rm", "", "-1"])
+def test_what_is_no_number_of_a_pull_request_is_refused(clone, number):
+    assert script("comment", number, cwd=clone).returncode == 1
+    assert not (clone / "oh").exists()
+
+
+def test_workflows_call_scripts_that_are_there_and_forks_get_no_secret():
+    for file in WORKFLOWS.glob("*.yml"):
+        workflow = yaml.safe_load(file.read_text())
+        triggers = workflow[True]  # YAML 1.1 reads `on` so
+        assert "pull_request_target" not in triggers
+        (job,) = workflow["jobs"].values()
+        if "pull_request" in triggers:
+            assert workflow["permissions"] == {"contents": "read"}
+            assert "secrets." not in file.read_text()
+        for step in job["steps"]:
+            for word in step.get("run", "").split():
+                if word.startswith(("ci/", ".ci/")):
+                    assert os.access(ROOT / word, os.X_OK), word
+            assert "${{" not in step.get("run", ""), "give it by env, as it may hold anything"
+    assert len(list(WORKFLOWS.glob("*.yml"))) == 3
+
+
+def test_experiments_are_shared(clone):
+    set_params(clone / "params.yaml", {"fine_tune": {"learning_rate": 0.01}})
+    call("dvc", "exp", "run", "--quiet", "--name=faster", cwd=clone)
+    call("dvc", "exp", "push", "--quiet", "origin", "faster", cwd=clone)
+    call("git", "clone", "--quiet", "--branch=main", "origin", "other", cwd=clone.parent)
+    other = clone.parent / "other"
+    call("dvc", "exp", "pull", "--quiet", "origin", "faster", cwd=other)
+    assert "faster" in call("dvc", "exp", "list", "--name-only", cwd=other)
+
+
+def test_a_conflict_in_dvc_lock_is_solved_by_running(clone):
+    """As CONTRIBUTING.md has it: take either side's lock file and metrics, then run."""
+    call("git", "switch", "--quiet", "main", cwd=clone)
+    for branch, key in (("one", "learning_rate"), ("two", "block_decay")):
+        call("git", "switch", "--quiet", "--create", branch, "main", cwd=clone)
+        set_params(clone / "params.yaml", {"fine_tune": {key: 0.25}})
+        leave(clone, 3 if branch == "one" else 9)
+        call("git", "commit", "--quiet", "--all", "--message", branch, cwd=clone)
+    merge = subprocess.run(["git", "merge", "one"], cwd=clone, capture_output=True, text=True)
+    assert "CONFLICT (content): Merge conflict in dvc.lock" in merge.stdout
+    call("git", "checkout", "--quiet", "--ours", "dvc.lock", "metrics", "given.csv", cwd=clone)
+    call("dvc", "repro", "--quiet", cwd=clone)
+    call("git", "commit", "--quiet", "--all", "--no-edit", cwd=clone)
+    lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["evaluate"]
+    settings = lock["params"]["params.yaml"]["fine_tune"]
+    assert (settings["learning_rate"], settings["block_decay"]) == (0.25, 0.25)
+    assert "Running stage" not in call("dvc", "repro", cwd=clone)
+    assert call("git", "status", "--porcelain", cwd=clone) == ""

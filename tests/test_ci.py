@@ -5,8 +5,10 @@ import shutil
 import stat
 import subprocess
 
+import boto3
 import pytest
 import yaml
+from moto.server import ThreadedMotoServer
 
 from tests.conftest import set_params
 from tests.imports import ROOT
@@ -49,6 +51,30 @@ def test_a_clone_pulls_what_was_pushed_and_runs_nothing(clone):
     assert "Running stage" not in call("dvc", "repro", cwd=clone)
     assert (clone / "data/predictions.csv").is_file()
     assert call("git", "status", "--porcelain", cwd=clone) == ""
+
+
+def test_an_s3_remote_holds_what_a_clone_needs(clone, tmp_path, monkeypatch):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    try:
+        where = f"http://{host}:{port}"
+        boto3.client("s3", endpoint_url=where).create_bucket(Bucket="thaw")
+        call("dvc", "pull", "--quiet", cwd=clone)
+        call("dvc", "remote", "add", "--default", "--quiet", "s3", "s3://thaw/cache", cwd=clone)
+        call("dvc", "remote", "modify", "s3", "endpointurl", where, cwd=clone)
+        call("dvc", "push", "--quiet", cwd=clone)
+        shutil.rmtree(tmp_path / "remote")
+        shutil.rmtree(clone / ".dvc/cache")
+        shutil.rmtree(clone / "data")
+        call("dvc", "pull", "--quiet", cwd=clone)
+        assert "Running stage" not in call("dvc", "repro", cwd=clone)
+        assert (clone / "data/predictions.csv").is_file()
+    finally:
+        server.stop()
 
 
 def test_from_clone_to_comment(clone, tmp_path):

@@ -2,7 +2,8 @@
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models, both logs
 Writes metrics/test.json: each model's scores, and the gain of fine-tuning
-       metrics/evaluate/: confusion.csv (actual, predicted), recall.csv by class
+       metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
+       reliability.csv; recall.csv by class of both
        metrics/figures/: learning_curves.png, confusion_matrix.png, pictures.png
        data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
 """
@@ -67,6 +68,8 @@ def main() -> None:
         confusion = scores.confusion(truth, guesses["fine_tuned"], names)
         files.write_csv(folder / "confusion.csv", confusion)
         files.write_csv(folder / "recall.csv", scores.recall_by_class(truth, guesses, names))
+        files.write_csv(folder / "roc.csv", scores.roc(truth, by_whole))
+        files.write_csv(folder / "reliability.csv", scores.reliability(truth, by_whole))
     files.write_csv(paths.PREDICTIONS, scores.predictions(rows, guesses, by_whole, names))
     shown = figures.first_of_each_class(truth, settings.pictures)
     pixels = np.stack([pictures.load(images[row], spec.size, decoding) for row in shown])

@@ -29,6 +29,11 @@ def test_scores_are_those_of_the_predictions(finished_run):
     confusion = pd.read_csv(finished_run / "metrics/evaluate/confusion.csv")
     pairs = sorted(zip(table["label"], table["fine_tuned"]))
     assert list(confusion.itertuples(index=False, name=None)) == pairs
+    reliability = pd.read_csv(finished_run / "metrics/evaluate/reliability.csv")
+    assert reliability["pictures"].sum() == len(confusion)
+    right = (reliability["accuracy"] * reliability["pictures"]).sum()
+    assert round(right) == (confusion["actual"] == confusion["predicted"]).sum()
+    assert len(pd.read_csv(finished_run / "metrics/evaluate/roc.csv")) == 101
     recall = pd.read_csv(finished_run / "metrics/evaluate/recall.csv")
     assert recall["class"].tolist() == CLASSES
     assert recall["pictures"].sum() == len(table)

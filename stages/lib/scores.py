@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.special import expit, softmax
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score, log_loss, recall_score, roc_auc_score
+from sklearn.metrics import f1_score, log_loss, recall_score, roc_auc_score, roc_curve
 
 from stages.lib.params import Section
 
@@ -105,6 +105,36 @@ def recall_by_class(
         recall = recall_score(truth, guess, labels=labels, average=None, zero_division=0)
         table[name] = recall.round(DIGITS)
     return pd.DataFrame(table)
+
+
+def roc(truth: np.ndarray, chances: np.ndarray) -> pd.DataFrame:
+    """Return the ROC curve: the mean over classes, each against the rest (Fawcett 2006).
+
+    Columns false_positive_rate, 0 to 1 in hundredths, and true_positive_rate.
+    """
+    grid = np.linspace(0, 1, 101)
+    curves = []
+    for label in range(chances.shape[1]):
+        false, true, _ = roc_curve(truth == label, chances[:, label])
+        curve = np.interp(grid, false, true)
+        curve[0] = 0.0
+        curves.append(curve)
+    table = {"false_positive_rate": grid.round(2), "true_positive_rate": np.mean(curves, axis=0)}
+    return pd.DataFrame(table).round(DIGITS)
+
+
+def reliability(truth: np.ndarray, chances: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """Return how often the model is right where it is so sure (Niculescu-Mizil and Caruana 2005).
+
+    A row for each of `bins` equal parts of 0..1 that the probability of the predicted class falls
+    into: its mean there as confidence, the share of right ones as accuracy, and pictures.
+    """
+    sure, right = chances.max(axis=1), chances.argmax(axis=1) == truth
+    part = np.minimum((sure * bins).astype(int), bins - 1)
+    table = pd.DataFrame({"confidence": sure, "accuracy": right, "pictures": 1})
+    grouped = table.groupby(part)
+    found = grouped[["confidence", "accuracy"]].mean().round(DIGITS)
+    return found.assign(pictures=grouped["pictures"].sum()).reset_index(drop=True)
 
 
 def confusion(truth: np.ndarray, guess: np.ndarray, classes: list[str]) -> pd.DataFrame:

@@ -66,3 +66,32 @@ def test_summary_names_both_models_and_the_gain():
     assert [line.split()[0] for line in lines] == ["head", "fine_tuned", "gain"]
     assert "test accuracy 0.7500 (0.3006 to 0.9544)" in lines[0]
     assert "+0.0000  (0 mended, 0 broken, p = 1)" in lines[2]
+
+
+def test_roc_by_hand_and_its_area_is_the_score():
+    truth = np.array([0, 0, 1, 1])
+    second = np.array([0.1, 0.6, 0.4, 0.9])
+    chances = np.stack([1 - second, second], axis=1)
+    curve = scores.roc(truth, chances)
+    assert len(curve) == 101
+    assert curve.iloc[0].tolist() == [0.0, 0.0]
+    assert curve.iloc[-1].tolist() == [1.0, 1.0]
+    rates = curve.set_index("false_positive_rate")["true_positive_rate"]
+    assert (rates[0.25], rates[0.75]) == (0.5, 1.0)  # 3 of 4 pairs are in order
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 500)
+    chances = scores.probabilities(random.normal(0, 1, (500, 3)) + 1.5 * np.eye(3)[truth])
+    curve = scores.roc(truth, chances)
+    area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+    assert area == pytest.approx(scores.score(truth, chances, 0.95)["roc_auc"], abs=0.01)
+    assert curve["true_positive_rate"].is_monotonic_increasing
+
+
+def test_reliability_by_hand():
+    truth = np.array([0, 1, 1, 0, 1])
+    first = np.array([0.95, 0.05, 0.92, 0.62, 0.0])  # the third is wrong, at 0.92
+    got = scores.reliability(truth, np.stack([first, 1 - first], axis=1))
+    assert got.to_dict("records") == [
+        {"confidence": 0.62, "accuracy": 1.0, "pictures": 1},
+        {"confidence": 0.955, "accuracy": 0.75, "pictures": 4},
+    ]

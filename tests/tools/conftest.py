@@ -1,19 +1,33 @@
 """A repository as a tool finds it that runs DVC experiments."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import draw_pictures, set_params
 from tests.test_pipeline import call, make_repository
 
 
+def make(folder: Path) -> Path:
+    """Return a committed project that was never run; its pictures lie elsewhere."""
+    repository = make_repository(folder / "repository")
+    draw_pictures(folder / "elsewhere")
+    set_params(repository / "params.yaml", {"data": {"source": str(folder / "elsewhere")}})
+    (repository / "pictures/README.md").touch()
+    call("git", "add", "--force", "pictures/README.md", cwd=repository)
+    call("git", "commit", "--quiet", "--all", "--message", "source", cwd=repository)
+    return repository
+
+
 @pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A committed project that was never run, as the current folder; its pictures lie elsewhere."""
-    folder = make_repository(tmp_path / "repository")
-    draw_pictures(tmp_path / "elsewhere")
-    set_params(folder / "params.yaml", {"data": {"source": str(tmp_path / "elsewhere")}})
-    (folder / "pictures/README.md").touch()
-    call("git", "add", "--force", "pictures/README.md", cwd=folder)
-    call("git", "commit", "--quiet", "--all", "--message", "source", cwd=folder)
+def repository(tmp_path, monkeypatch) -> Path:
+    """A committed project, as the current folder."""
+    folder = make(tmp_path)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory) -> Path:
+    """A committed project. Only to be read."""
+    return make(tmp_path_factory.mktemp("unchanged"))

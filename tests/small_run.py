@@ -9,7 +9,7 @@ from stages.lib import files, scores
 from tests.imports import ROOT
 from tests.test_pipeline import call
 
-CLASSES = ["cat", "dog"]
+CLASSES = ["NA", "dog"]  # pandas would take the first for nothing
 COUNT = 200  # test pictures
 STAGE = """
 stages:
@@ -21,7 +21,7 @@ stages:
 """
 
 
-def leave(folder: Path, wrong: int, first: int = 0) -> None:
+def leave(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None:
     """Leave what a run leaves that mistakes `wrong` test pictures, from the `first`-th on."""
     truth = np.arange(COUNT) % 2
     chances = np.eye(2)[truth] * 0.8 + 0.1
@@ -39,7 +39,7 @@ def leave(folder: Path, wrong: int, first: int = 0) -> None:
                 file = folder / f"metrics/{phase}/plots/metrics/{part}/{metric}.tsv"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(f"step\t{metric}\n0\t0.9\n1\t0.5\n2\t0.4\n")
-    rows = [f"{CLASSES[row % 2]}/{row // 2}.jpg,{CLASSES[row % 2]}" for row in range(COUNT)]
+    rows = [f"{CLASSES[row % 2]}/{row // 2}.{ending},{CLASSES[row % 2]}" for row in range(COUNT)]
     lines = [f"{row},{CLASSES[each]},{CLASSES[each]}" for row, each in zip(rows, guess)]
     (folder / "given.csv").write_text("\n".join(["path,label,head,fine_tuned", *lines]) + "\n")
     call("dvc", "repro", "--quiet", cwd=folder)

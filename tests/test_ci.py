@@ -86,18 +86,39 @@ def test_from_clone_to_comment(clone, tmp_path):
     assert "fails: test accuracy of fine_tuned -12.5 points on 200 test pictures" in done.stdout
     text = (clone / "report/report.md").read_text()
     assert "# workspace against origin/main" in text
-    gh = tmp_path / "bin/gh"
-    gh.parent.mkdir()
-    gh.write_text('#!/bin/sh\necho "$@" > ../arguments\ncat "$7" > ../comment.md\n')
-    gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
-    path = f"{gh.parent}:{os.environ['PATH']}"
-    done = script("comment", "17", "https://example.com/run/1", cwd=clone, PATH=path)
+    done = comment(clone)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "arguments").read_text().startswith("pr comment 17 --edit-last --create-if")
-    comment = (tmp_path / "comment.md").read_text()
-    assert "**fails: test accuracy" in comment
-    assert "![" not in comment
-    assert comment.endswith("With pictures: https://example.com/run/1\n")
+    said = (tmp_path / "comment.md").read_text()
+    assert "**fails: test accuracy" in said
+    assert "![" not in said
+    assert said.endswith("All of it: https://example.com/run/1\n")
+
+
+def comment(clone, **environment) -> subprocess.CompletedProcess:
+    """Comment on pull request 17, whose last commit is abc, by a gh that only notes it."""
+    gh = clone.parent / "bin/gh"
+    gh.parent.mkdir(exist_ok=True)
+    gh.write_text(
+        '#!/bin/sh\n[ "$1" = api ] && echo abc && exit\n'
+        'echo "$@" > ../arguments\ncat "$7" > ../comment.md\n'
+    )
+    gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
+    environment |= {"PATH": f"{gh.parent}:{os.environ['PATH']}", "GITHUB_REPOSITORY": "a/b"}
+    return script("comment", "17", "https://example.com/run/1", cwd=clone, **environment)
+
+
+def test_a_run_that_failed_takes_back_the_last_comment(clone, tmp_path):
+    assert comment(clone, HEAD_SHA="abc").returncode == 0
+    said = (tmp_path / "comment.md").read_text()
+    assert said.startswith("The run failed; there is no report.\n")
+
+
+def test_the_report_of_another_pull_request_is_refused(clone, tmp_path):
+    done = comment(clone, HEAD_SHA="def")
+    assert done.returncode == 1
+    assert "error: the report is not of the last commit of pull request 17" in done.stderr
+    assert not (tmp_path / "comment.md").exists()
 
 
 def test_an_equal_branch_passes_without_a_dvc_remote(clone):

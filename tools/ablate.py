@@ -7,7 +7,6 @@ own: it is the difference between the head and the fine-tuned network of the fir
 """
 
 import argparse
-import math
 
 import pandas as pd
 
@@ -63,8 +62,7 @@ def queue(chosen: dict[str, dict[str, object]]) -> None:
     if earlier:
         experiments.dvc_command("exp", "remove", *sorted(earlier))
     for name, off in chosen.items():
-        changes = [f"--set-param={experiments.override(*one)}" for one in off.items()]
-        experiments.dvc_command("exp", "run", "--queue", f"--name=ablate-{name}", *changes)
+        experiments.queue(f"ablate-{name}", off)
 
 
 def best(name: str, stage: str) -> dict[str, float]:
@@ -80,11 +78,7 @@ def results(names: list[str]) -> pd.DataFrame:
 
 
 def table(scores: pd.DataFrame, validation: int) -> str:
-    """Return what is printed: each ingredient's contribution, the largest first.
-
-    Two equally good networks on n pictures each differ by less than 1.96 * sqrt(2 p (1 - p) / n) in
-    95 of 100 cases (normal approximation of two binomial shares).
-    """
+    """Return what is printed: each ingredient's contribution, the largest first."""
     everything = scores.loc[EVERYTHING]
     without = scores.drop(EVERYTHING)
     shown = pd.DataFrame(
@@ -97,7 +91,7 @@ def table(scores: pd.DataFrame, validation: int) -> str:
     ).sort_values("contributes", ascending=False)
     shown["contributes"] = shown["contributes"].map("{:+.4f}".format)
     accuracy = everything["accuracy"]
-    chance = 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / validation)
+    chance = experiments.chance(accuracy, validation)
     return (
         f"everything: accuracy {accuracy:.4f}, loss {everything['loss']:.4f} on {validation} "
         f"validation pictures\n{shown.to_string(index=False)}\n"
@@ -121,8 +115,8 @@ def main() -> None:
     experiments.check_source(values["data"]["source"])
     queue(chosen)
     experiments.dvc_command("exp", "run", "--run-all", f"--jobs={options.jobs}")
-    classes = experiments.read("metrics/split.json", f"ablate-{EVERYTHING}")["classes"].values()
-    print(table(results(list(chosen)), sum(each["validation"] for each in classes)))
+    validation = experiments.validation_pictures(f"ablate-{EVERYTHING}")
+    print(table(results(list(chosen)), validation))
 
 
 if __name__ == "__main__":

@@ -40,11 +40,16 @@ def markdown(table: pd.DataFrame) -> str:
     return table.to_markdown(index=False, disable_numparse=True)
 
 
+def differing(before: Revision, after: Revision) -> list[str]:
+    """Return the params, section.key, that differ."""
+    old, new = before.params, after.params
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
 def what_changed(before: Revision, after: Revision) -> str:
     """Return tables of the params, the pictures of each class, and the code that differ."""
     old, new = before.params, after.params
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    parts = []
+    keys, parts = differing(before, after), []
     if keys:
         rows = [(f"`{key}`", old.get(key), new.get(key)) for key in keys]
         parts.append(markdown(pd.DataFrame(rows, columns=["param", before.name, after.name])))
@@ -52,7 +57,7 @@ def what_changed(before: Revision, after: Revision) -> str:
     if not first.equals(second):
         both = pd.concat({before.name: first.sum(), after.name: second.sum()}, axis=1)
         parts.append(markdown(both.rename_axis("pictures").fillna(0).astype(int).reset_index()))
-    code = revisions.changed_code(before.name)
+    code = revisions.changed_code(before.commit)
     if code:
         named = ", ".join(f"`{path}`" for path in code[:NAMED])
         parts.append(f"{len(code)} files of code: {named}" + ", …" * (len(code) > NAMED))
@@ -141,8 +146,8 @@ def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str
 
 def cost(before: Revision, after: Revision) -> str:
     """Return the seconds of each stage, as this machine last ran it, and what the change reran."""
-    known, old, new = timings.last(1), before.params, after.params
-    sections = {key.split(".")[0] for key in {**old, **new} if old.get(key) != new.get(key)}
+    known = timings.last(1)
+    sections = {key.split(".")[0] for key in differing(before, after)}
     rows = [
         (stage.name, "yes" if sections & set(stage.sections) else "", f"{known[stage.name]:.0f}")
         for stage in stages()

@@ -4,15 +4,14 @@
 way to say the same, in YAML: {until: STAGE, params: {section.key: [values]}}. Says first what would
 be run and how long that takes; then each combination becomes a DVC experiment, in an order in which
 no stage runs twice for what others share, and a table ranks them by their validation loss. Test
-pictures have no say, and their scores are not shown unless --reveal-test asks for them. Interrupted
-and started again, it goes on with what is missing.
+pictures have no say: nothing is tested unless --reveal-test asks for it. Interrupted and started
+again, it goes on with what is missing.
 """
 
 import argparse
 import hashlib
 import itertools
 import json
-import math
 import random
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from tools.lib import experiments, planning, queue
 from tools.params import check
 
 HEAD, FINE_TUNED = "train_head", "fine_tune"
+INCOMPARABLE = ("loss.", "head.penalty")  # what is part of the loss itself
+OTHER_PICTURES = ("data.", "split.")
 STARTS = 1.5  # seconds that DVC takes for a stage besides running it
 
 
@@ -39,10 +40,15 @@ def read_file(path: Path) -> tuple[str | None, list[dict[str, object]]]:
     return values.get("until"), [dict(zip(wanted, each)) for each in itertools.product(*lists)]
 
 
-def name_of(prefix: str, changes: dict[str, object], until: str | None) -> str:
-    """Return an experiment's name, which is the same for the same changes."""
-    text = json.dumps([changes, until], sort_keys=True)
-    return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+def name_of(prefix: str, commit: str, changes: dict[str, object], until: str) -> str:
+    """Return an experiment's name: the same for the same changes of the same commit."""
+    text = json.dumps([commit, changes, until], sort_keys=True)
+    return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def last_commit() -> str:
+    with Repo() as repo:
+        return repo.scm.get_rev()
 
 
 def fresh_stages() -> set[str]:
@@ -66,7 +72,11 @@ def fresh_stages() -> set[str]:
 
 
 def table(runs: list[planning.Run], stage: str, reveal: bool) -> pd.DataFrame:
-    """Return a row for each experiment with what `stage` scored, that of the lowest loss first."""
+    """Return a row for each experiment with what `stage` scored on validation, the best first.
+
+    That is the one of the lowest loss; where settings of the loss itself were tried, whose losses
+    say different things, the one of the highest accuracy.
+    """
     rows = []
     for each in runs:
         best = experiments.read(f"metrics/{stage}/metrics.json", each.name)["best"]
@@ -75,14 +85,16 @@ def table(runs: list[planning.Run], stage: str, reveal: bool) -> pd.DataFrame:
         if reveal:
             row["test"] = experiments.read("metrics/test.json", each.name)["fine_tuned"]["accuracy"]
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("loss", kind="stable")
+    found = pd.DataFrame(rows)
+    if any(key.startswith(INCOMPARABLE) for key in found.columns):
+        return found.sort_values("accuracy", ascending=False, kind="stable")
+    return found.sort_values("loss", kind="stable")
 
 
 def report(found: pd.DataFrame, validation: int) -> str:
     """Return what is printed; `validation` is the number of pictures that they are scored on."""
     best = found.iloc[0]
-    share = best["accuracy"]
-    chance = 1.96 * math.sqrt(2 * share * (1 - share) / validation)
+    chance = experiments.chance(best["accuracy"], validation)
     formats = {"accuracy": "{:.4f}".format, "loss": "{:.4f}".format, "test": "{:.4f}".format}
     return (
         f"{found.to_string(index=False, formatters=formats)}\n"
@@ -129,21 +141,24 @@ def main() -> None:
     finish(runs, names, options.reveal_test)
 
 
-def read_configurations(options: argparse.Namespace) -> tuple[str | None, list[tuple]]:
+def read_configurations(options: argparse.Namespace) -> tuple[str, list[tuple]]:
     """Return until, and of each configuration its name, its changes and all params with them."""
-    until, chosen = None, []
+    until = None
     if options.file:
         until, chosen = read_file(options.file)
     else:
         chosen = experiments.combinations(options.set_param)
-    until = options.until or until
+    until = options.until or until or ("evaluate" if options.reveal_test else FINE_TUNED)
+    for key in sorted({key for changes in chosen for key in changes}):
+        if key.startswith(OTHER_PICTURES) and len({str(each.get(key)) for each in chosen}) > 1:
+            raise UserError(f"-S {key}: with several values the scores would be of other pictures")
     if options.trials:
         chosen = random.Random(options.seed).sample(chosen, min(options.trials, len(chosen)))
-    base, configurations = params.read(), []
+    base, commit, configurations = params.read(), last_commit(), []
     for changes in chosen:
         values = experiments.changed(base, changes)
         check(values)
-        configurations.append((name_of(options.name, changes, until), changes, values))
+        configurations.append((name_of(options.name, commit, changes, until), changes, values))
     return until, configurations
 
 
@@ -152,8 +167,7 @@ def finish(runs: list[planning.Run], stages: set[str], reveal: bool) -> None:
     states = experiments.states()
     ended = [each for each in runs if states.get(each.name) == "Success"]
     if ended:
-        classes = experiments.read("metrics/split.json", ended[0].name)["classes"].values()
-        validation = sum(each["validation"] for each in classes)
+        validation = experiments.validation_pictures(ended[0].name)
         last = FINE_TUNED if FINE_TUNED in stages else HEAD
         print(report(table(ended, last, reveal), validation))
     failed = [each.name for each in runs if states.get(each.name) != "Success"]
@@ -164,18 +178,15 @@ def finish(runs: list[planning.Run], stages: set[str], reveal: bool) -> None:
         )
 
 
-def run_wave(runs: list[planning.Run], until: str | None, jobs: int) -> None:
-    """Queue what of these runs has not ended well, and run it."""
+def run_wave(runs: list[planning.Run], until: str, jobs: int) -> None:
+    """Queue what of these runs has not ended well and is not on its way, and run it."""
     known = experiments.states()
     missing = [each for each in runs if known.get(each.name) != "Success"]
-    queue.forget([each.name for each in missing if known.get(each.name) in ("Running", "Failed")])
+    queue.forget([each.name for each in missing if each.name in known])
+    known = experiments.states()
     for each in missing:
-        if known.get(each.name) != "Queued":
-            changes = [f"--set-param={experiments.override(*one)}" for one in each.changes.items()]
-            target = [until] if until else []
-            experiments.dvc_command(
-                "exp", "run", "--queue", "--quiet", f"--name={each.name}", *changes, *target
-            )
+        if each.name not in known:
+            experiments.queue(each.name, each.changes, until)
     if missing:
         queue.run([each.name for each in missing], min(jobs, len(missing)))
 
@@ -186,7 +197,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE")
     parser.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE,...")
-    parser.add_argument("--until", metavar="STAGE", help="run no stage that this one does not need")
+    parser.add_argument("--until", metavar="STAGE", help="the last stage to run; fine_tune")
     parser.add_argument("--trials", type=int, help="try so many of the combinations, at random")
     parser.add_argument("--seed", type=int, default=0, help="of --trials")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")

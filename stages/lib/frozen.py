@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stages.lib import engines, store
+from stages.lib import backbones, engines, store
 from stages.lib.backbones import Backbone
 from stages.lib.features import Extract
 from stages.lib.runtime import Runtime
@@ -55,15 +55,8 @@ def of_backbone(
     """
     if settings.engine == "tensorflow":
         return of_model(_pooled(spec, weights, settings.maps), made_with)
-    [key] = store.keys(
-        {
-            "converted": spec.name,
-            "size": spec.size,
-            "maps": settings.maps,
-            "weights": made_with["weights_sha256"],
-        },
-        [""],
-    )
+    of_network = backbones.fingerprint(spec) | {"weights_sha256": made_with["weights_sha256"]}
+    [key] = store.keys({"converted": of_network, "maps": settings.maps}, [""])
     with store.Store(runtime.store_file, runtime.store_gigabytes) as kept:
         converted = kept.get([key]).get(key)
         if converted is None:

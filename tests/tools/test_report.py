@@ -36,8 +36,8 @@ def called(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_a_regression_fails_and_shows_the_broken_pictures(repository, monkeypatch, capsys):
-    leave(repository, 30)
     set_params(repository / "params.yaml", {"fine_tune": {"learning_rate": 0.5}})
+    leave(repository, 30)
     code, said, text = called(monkeypatch, capsys)
     assert code == 1
     assert said.startswith("fails: test accuracy of fine_tuned -12.5 points on 200 test pictures ")
@@ -109,7 +109,7 @@ def test_pictures_that_are_not_here_are_named(repository, monkeypatch, capsys):
 def test_counts_of_pictures_that_changed_are_told(repository, monkeypatch, capsys):
     file = repository / "metrics/split.json"
     values = json.loads(file.read_text())
-    values["classes"]["cat"]["train"] = 333
+    values["classes"]["NA"]["train"] = 333
     file.write_text(json.dumps(values))
     assert re.search(r"\| train +\| 600 +\| 633 +\|", called(monkeypatch, capsys)[2])
 
@@ -141,6 +141,39 @@ def test_a_revision_without_a_run_is_one_line(repository, monkeypatch):
         UserError, match=r"--against HEAD: it has no metrics/test.json; run `dvc rep"
     ):
         report.main()
+
+
+def test_scores_of_other_params_are_refused(repository, monkeypatch):
+    set_params(repository / "params.yaml", {"fine_tune": {"learning_rate": 0.5}})
+    monkeypatch.setattr("sys.argv", ["report"])
+    with pytest.raises(UserError, match=r"workspace: evaluate was run with another section fine_t"):
+        report.main()
+    call("git", "commit", "--quiet", "--all", "--message", "not run", cwd=repository)
+    monkeypatch.setattr("sys.argv", ["report", "--against", "HEAD"])
+    leave(repository, 5)
+    with pytest.raises(UserError, match=r"HEAD: evaluate was run .*; run `dvc repro` there"):
+        report.main()
+
+
+def test_predictions_of_another_run_do_not_count(repository, monkeypatch, capsys):
+    leave(repository, 30)
+    before = (repository / "data/predictions.csv").read_text().splitlines()
+    (repository / "data/predictions.csv").unlink()
+    (repository / "data/predictions.csv").write_text("\n".join(before[:50]))
+    _, said, text = called(monkeypatch, capsys)
+    assert "(Fisher)" in said
+    assert "The predictions of workspace are out of reach" in text
+
+
+def test_test_sets_that_do_not_overlap_are_compared_as_a_whole(repository, monkeypatch, capsys):
+    leave(repository, 30, ending="png")
+    _, said, _ = called(monkeypatch, capsys)
+    assert "on 200 and 200 test pictures: p = " in said
+
+
+def test_against_an_experiment(repository, monkeypatch, capsys):
+    call("dvc", "exp", "save", "--name=same", cwd=repository)
+    assert called(monkeypatch, capsys, "--against", "same")[0] == 0
 
 
 def test_a_budget_that_does_not_fit_is_one_line(repository, monkeypatch):

@@ -10,7 +10,7 @@ from stages.lib.errors import UserError
 from tests.conftest import draw_pictures, set_params
 from tests.test_pipeline import call
 from tools import sweep
-from tools.lib import experiments
+from tools.lib import experiments, planning
 
 THREE = ("-S", "head.dropout=0.1,0.2,0.3", "--until", "train_head", "-j", "2")
 GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_head", "-j", "2")
@@ -93,7 +93,7 @@ def test_a_killed_worker_costs_its_own_run_only(called, repository):
 def test_dry_plans_and_runs_nothing(called, repository, tmp_path):
     said = called("-S", "head.dropout=0.1,0.5", "-S", "head.hidden=[],[8]", "--dry")
     assert "sweep-" in said
-    assert "head.dropout=0.1, head.hidden=[8]: train_head, fine_tune, evaluate, export" in said
+    assert "head.dropout=0.1, head.hidden=[8]: train_head, fine_tune\n" in said
     assert "4 of 4 runs to do: download 1x" in said
     assert "no earlier run tells how long" in said
     file = tmp_path / "heads.yaml"
@@ -126,6 +126,10 @@ def test_dry_plans_and_runs_nothing(called, repository, tmp_path):
             ["-S", "head.dropout=0.1", "--until=train_head", "--reveal-test"],
             "train_head tests noth",
         ),
+        (
+            ["-S", "split.seed=1,2"],
+            "-S split.seed: with several values the scores would be of other",
+        ),
         ([], "give -S KEY=VALUE,... or a file, and not both"),
         (["-S", "head.dropout=0.1", "-j", "0"], "--jobs and --trials should be at least 1"),
         (["nowhere.yaml"], "nowhere.yaml is missing"),
@@ -138,6 +142,41 @@ def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, message):
     with pytest.raises(UserError, match=re.escape(message)) as raised:
         sweep.main()
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.source", "Tom's pets\\"),
+        ("data.sha256", None),
+        ("head.hidden", [64, 32]),
+        ("head.batch_normalization", True),
+        ("train_head.learning_rate", 1e-05),
+        ("loss.class_weights", {"blue sky": 1.5, "red": 2}),
+        ("head.hidden", ["a b", "c,d"]),
+        ("augmentation.flip", ""),
+    ],
+)
+def test_what_is_queued_is_what_was_planned(key, value):
+    assert experiments.combinations([experiments.override(key, value)]) == [{key: value}]
+
+
+def test_pulled_experiments_count_as_done(monkeypatch):
+    rows = [{"Experiment": None, "State": None}, {"Experiment": "a", "State": None}]
+    monkeypatch.setattr("dvc.api.exp_show", lambda: [*rows, {"Experiment": "b", "State": "Failed"}])
+    assert experiments.states() == {"a": "Success", "b": "Failed"}
+
+
+def test_losses_that_say_different_things_are_not_ranked(monkeypatch):
+    best = {"a": (0.9, 0.1), "b": (0.95, 0.4)}
+    scored = {
+        name: {"best": {"accuracy": accuracy, "loss": loss, "epoch": 3}}
+        for name, (accuracy, loss) in best.items()
+    }
+    monkeypatch.setattr(experiments, "read", lambda file, name: scored[name])
+    for key, first in (("loss.label_smoothing", "b"), ("head.dropout", "a")):
+        runs = [planning.Run(name, {key: 0.1}, (), 0) for name in best]
+        assert sweep.table(runs, "train_head", reveal=False)["experiment"].iloc[0] == first
 
 
 def test_uncommitted_changes_are_refused(called, repository):

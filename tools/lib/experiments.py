@@ -1,6 +1,7 @@
 """DVC experiments as the tools use them: what may be changed, queued, run and read back."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -53,9 +54,22 @@ def changed(values: dict, changes: dict[str, object]) -> dict:
 
 def override(key: str, value: object) -> str:
     """Return a change as `dvc exp run -S` reads it."""
+    return f"{key}={_quoted(value)}"
+
+
+def _quoted(value: object) -> str:
     if isinstance(value, str):
-        return f"{key}='{value}'" if value else f"{key}=''"
-    return f"{key}={json.dumps(value).replace(' ', '')}"
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, dict):
+        pairs = (f"{_escaped(str(key))}:{_quoted(each)}" for key, each in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_quoted, value)) + "]"
+    return json.dumps(value)
+
+
+def _escaped(key: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\()[]{}:=, \t" else letter for letter in key)
 
 
 def dvc_command(*arguments: str, environment: dict[str, str] | None = None) -> None:
@@ -79,8 +93,28 @@ def check_source(source: str) -> None:
 
 def states() -> dict[str, str]:
     """Return Queued, Running, Success or Failed of each experiment of the last commit, by name."""
-    rows = dvc.api.exp_show()
-    return {row["Experiment"]: row["State"] for row in rows if row["Experiment"]}
+    rows = dvc.api.exp_show()  # it knows no state of those that were pulled, and so have ended
+    return {row["Experiment"]: row["State"] or "Success" for row in rows if row["Experiment"]}
+
+
+def queue(name: str, changes: dict[str, object], until: str | None = None) -> None:
+    """Queue an experiment. Raises UserError when DVC refuses it."""
+    chosen = [f"--set-param={override(*each)}" for each in changes.items()]
+    target = [until] if until else []
+    dvc_command("exp", "run", "--queue", "--quiet", f"--name={name}", *chosen, *target)
+
+
+def validation_pictures(name: str) -> int:
+    """Return how many pictures an experiment was scored on before the test."""
+    return sum(each["validation"] for each in read("metrics/split.json", name)["classes"].values())
+
+
+def chance(accuracy: float, pictures: int) -> float:
+    """Return how far apart two equally good networks' accuracies are in 5 of 100 cases, at least.
+
+    Normal approximation of the difference of two binomial shares.
+    """
+    return 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / pictures)
 
 
 def read(file: str, name: str) -> dict:

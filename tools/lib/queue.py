@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psutil
 from dvc.repo import Repo
 from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 from tqdm import tqdm
@@ -33,19 +34,13 @@ def states(queue: LocalCeleryQueue) -> dict[str, str]:
 def forget(names: Collection[str]) -> None:
     """Take experiments out of the queue that have failed, or whose worker died.
 
-    Raises UserError when one is being run.
+    What is waiting, or being run by a worker that lives, stays.
     """
     with opened() as queue:
+        if not any(queue.worker_status().values()):
+            _give_up(queue, names)
         found = states(queue)
-        running = [name for name in names if found.get(name) == "Running"]
-        if running and any(queue.worker_status().values()):
-            raise UserError(
-                f"{running[0]} is being run by another process; wait for it, or say "
-                "`dvc queue stop --kill`"
-            )
-        if running:
-            queue.kill(running, force=True)
-        left = [name for name in names if name in found]
+        left = [name for name in names if found.get(name) == "Failed"]
         if left:
             queue.remove(left)
 
@@ -60,30 +55,71 @@ def run(names: Collection[str], jobs: int) -> None:
         try:
             _run(queue, set(names), jobs)
         except KeyboardInterrupt:
+            running = [name for name, state in states(queue).items() if state == "Running"]
+            stages = _stages(queue, running)
             dvc_command("queue", "stop", "--kill", "--quiet")
+            _kill(stages)
             raise
+        if not set(states(queue).values()) & {"Queued", "Running"}:  # of others
+            _stop_workers(queue)
 
 
 def _run(queue: LocalCeleryQueue, names: set[str], jobs: int) -> None:
-    idle = 0
+    idle = ended = 0
     start_workers(queue, jobs)
     with tqdm(total=len(names), desc="sweep", unit=" runs", disable=None) as progress:
-        while True:
+        while ended < 2:  # looks, as one that is just taken from the queue may be seen nowhere
+            time.sleep(PAUSE)
             found = states(queue)
             waiting = {name for name in names if found.get(name) in ("Queued", "Running")}
             progress.update(len(names) - len(waiting) - progress.n)
             if not waiting:
-                return
-            time.sleep(PAUSE)
-            workers = queue.worker_status()
-            idle = 0 if any(workers.values()) else idle + 1
-            if idle < GONE_AFTER:
+                ended += 1
                 continue
-            lost = sorted(name for name in waiting if found[name] == "Running")
-            if lost:
-                queue.kill(lost, force=True)
-            start_workers(queue, jobs)
-            idle = 0
+            ended = 0
+            idle = 0 if any(queue.worker_status().values()) else idle + 1
+            if idle == GONE_AFTER:
+                _give_up(queue, waiting)
+                start_workers(queue, jobs)
+                idle = 0
+
+
+def _give_up(queue: LocalCeleryQueue, names: Collection[str]) -> None:
+    """Let what is running without a worker count as failed, and kill what is left of it."""
+    for _ in range(GONE_AFTER):
+        found = states(queue)
+        running = [name for name in names if found.get(name) == "Running"]
+        if not running:
+            return
+        stages = _stages(queue, running)
+        queue.kill(running, force=True)  # DVC marks as failed only what it finds dead
+        _kill(stages)
+        time.sleep(PAUSE)
+
+
+def _stages(queue: LocalCeleryQueue, names: Collection[str]) -> list[psutil.Process]:
+    """Return the processes that these experiments have started, which DVC does not kill."""
+    found = []
+    for entry in queue.iter_active():
+        if entry.name in names:
+            with suppress(KeyError, psutil.NoSuchProcess):
+                process = psutil.Process(queue.proc[entry.stash_rev].pid)
+                found += process.children(recursive=True)
+    return found
+
+
+def _kill(processes: Collection[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _stop_workers(queue: LocalCeleryQueue) -> None:
+    """Stop workers that have nothing to do, so that the next ones get the cores that they want."""
+    dvc_command("queue", "stop", "--quiet")
+    deadline = time.monotonic() + STARTED_WITHIN
+    while queue.worker_status() and time.monotonic() < deadline:
+        time.sleep(PAUSE / 4)
 
 
 def start_workers(queue: LocalCeleryQueue, count: int) -> None:

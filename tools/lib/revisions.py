@@ -1,21 +1,26 @@
 """What a run left, in the workspace or at another revision of this repository."""
 
+import hashlib
+import io
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem
-from dvc.exceptions import DvcException
-from dvc.scm import SCMError
+from dvc.repo import Repo
+from dvc.scm import SCMError, resolve_rev
 
-from stages.lib import params, paths, training
+from stages.lib import files, params, paths, training
 from stages.lib.errors import UserError
 
 # What is small and kept in Git; predictions are DVC's, and may be out of reach.
+LOCK = Path("dvc.lock")
 IN_GIT = (
     paths.PARAMS,
+    LOCK,
     paths.TEST,
     paths.SPLIT_REPORT,
     paths.EVALUATION / "confusion.csv",
@@ -24,10 +29,15 @@ IN_GIT = (
 
 
 class Revision(NamedTuple):
-    """The files of a run below `folder`, at the same places as in the project."""
+    """The files of a run below `folder`, at the same places as in the project.
+
+    `commit`: its SHA, None for the workspace. `lock`: what dvc.lock says of each stage's last run.
+    """
 
     name: str
+    commit: str | None
     folder: Path
+    lock: dict[str, dict]
 
     @property
     def params(self) -> dict[str, object]:
@@ -47,7 +57,7 @@ class Revision(NamedTuple):
     @property
     def confusion(self) -> pd.DataFrame:
         """Of each test picture, actual and predicted (by the fine-tuned network), as text."""
-        return pd.read_csv(self.folder / paths.EVALUATION / "confusion.csv", dtype=str)
+        return read_table(self.folder / paths.EVALUATION / "confusion.csv")
 
     @property
     def logs(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -58,47 +68,92 @@ class Revision(NamedTuple):
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """Of each test picture, path, label, head and fine_tuned, as text; None out of reach."""
+        """Of each test picture, path, label, head and fine_tuned, as text; None out of reach.
+
+        Those of another run, which lie where these should, do not count.
+        """
         file = self.folder / paths.PREDICTIONS
-        return pd.read_csv(file, dtype=str) if file.is_file() else None
+        if not file.is_file() or _md5(file) != self.lock_digest(paths.PREDICTIONS):
+            return None
+        return read_table(file)
+
+    def lock_digest(self, path: Path) -> str | None:
+        """Return the MD5 digest that dvc.lock has of an output, None for none."""
+        for stage in self.lock.values():
+            for out in stage.get("outs", ()):
+                if out["path"] == path.as_posix():
+                    return out["md5"]
+        return None
 
 
 def workspace() -> Revision:
-    """Return the workspace. Raises UserError when nothing was run in it."""
+    """Return the workspace. Raises UserError when nothing was run in it, or not what it has now."""
     for path in IN_GIT:
         if not path.exists():
             raise UserError(f"{path} is missing; `dvc repro` makes it")
-    return Revision("workspace", Path())
+    found = Revision("workspace", None, Path(), params.read(LOCK)["stages"])
+    _check(found, "run `dvc repro`")
+    return found
 
 
 def at(name: str, folder: Path) -> Revision:
     """Copy what a branch, tag, commit or experiment has into `folder`.
 
     The predictions come from DVC's cache or a remote, if they are there. Raises UserError when
-    there is no such revision, or when nothing was run in it.
+    there is no such revision, or when nothing was run in it, or something else than it has.
     """
     try:
-        files = DVCFileSystem(rev=name)
-        for path in IN_GIT:
-            _copy(files, path, folder)
+        with Repo() as repo:
+            commit = resolve_rev(repo.scm, name)
     except SCMError:
         raise UserError(
             f"--against {name}: no such branch, tag, commit or experiment; `git fetch` may bring it"
         ) from None
-    except FileNotFoundError:
-        raise UserError(
-            f"--against {name}: it has no {path}; run `dvc repro` there and commit what it changes"
-        ) from None
+    for path in IN_GIT:
+        command = ["git", "archive", "--format=tar", commit, path.as_posix()]
+        done = subprocess.run(command, capture_output=True)
+        if done.returncode:
+            raise UserError(
+                f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
+                "changes"
+            )
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+    found = Revision(name, commit, folder, params.read(folder / LOCK)["stages"])
+    _check(found, "run `dvc repro` there and commit what it changes")
     try:
-        _copy(files, paths.PREDICTIONS, folder)
-    except (DvcException, OSError):  # not in the cache, and no remote has it or can be reached
-        (folder / paths.PREDICTIONS).unlink(missing_ok=True)
-    return Revision(name, folder)
+        (folder / paths.PREDICTIONS).parent.mkdir(parents=True, exist_ok=True)
+        target = str(folder / paths.PREDICTIONS)
+        DVCFileSystem(rev=commit).get(paths.PREDICTIONS.as_posix(), target)
+    except Exception:  # whatever a remote's library raises that is not installed or not let in
+        files.remove(folder / paths.PREDICTIONS)
+    return found
 
 
-def _copy(files: DVCFileSystem, path: Path, folder: Path) -> None:
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    files.get(path.as_posix(), str(folder / path), recursive=files.isdir(path.as_posix()))
+def _check(found: Revision, mend: str) -> None:
+    """Raise UserError when the scores are of other params or another run than is recorded."""
+    values = params.read(found.folder / paths.PARAMS)
+    for stage, said in found.lock.items():
+        for section, ran in said.get("params", {}).get(paths.PARAMS.name, {}).items():
+            if values.get(section) != ran:
+                raise UserError(
+                    f"{found.name}: {stage} was run with another section {section} than "
+                    f"{paths.PARAMS} has; {mend}"
+                )
+    digest = found.lock_digest(paths.TEST)
+    if digest not in (None, _md5(found.folder / paths.TEST)):
+        raise UserError(f"{found.name}: {paths.TEST} is not that of the last run; {mend}")
+
+
+def _md5(file: Path) -> str:
+    """Return the digest that DVC has of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "md5").hexdigest()
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Return a CSV table as text; a class may be called NA."""
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 def flat(values: dict, above: str = "") -> dict[str, object]:
@@ -112,7 +167,7 @@ def flat(values: dict, above: str = "") -> dict[str, object]:
     return found
 
 
-def changed_code(name: str) -> list[str]:
-    """Return the files of the pipeline that differ between a revision and the workspace."""
-    command = ["git", "diff", "--name-only", name, "--", "stages", "dvc.yaml", "requirements.txt"]
+def changed_code(commit: str) -> list[str]:
+    """Return the files of the pipeline that differ between a commit and the workspace."""
+    command = ["git", "diff", "--name-only", commit, "--", "stages", "dvc.yaml", "requirements.txt"]
     return subprocess.check_output(command, text=True).splitlines()

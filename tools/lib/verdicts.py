@@ -11,6 +11,7 @@ from stages.lib import scores
 from stages.lib.params import Section
 from tools.lib.revisions import Revision
 
+OVERLAP = 0.9  # of the larger test set that both must have, to be compared picture by picture
 PASSES, CHANCE, FAILS = "passes", "passes, within chance", "fails"
 
 
@@ -49,23 +50,23 @@ def paired(before: Revision, after: Revision, model: str) -> pd.DataFrame | None
 def compare(before: Revision, after: Revision, model: str) -> Comparison:
     """Compare test accuracies, by McNemar's exact test on the pictures that both models saw.
 
-    Where the predictions are out of reach, or there are no such pictures, by Fisher's exact test on
-    both test sets as a whole (Fisher 1922), which sees less.
+    Where the predictions are out of reach, or the test sets have much that the other has not, by
+    Fisher's exact test on both as a whole (Fisher 1922), which sees less.
     """
+    sizes = [len(each.confusion) for each in (before, after)]
     both = paired(before, after, model)
-    if both is not None and len(both):
+    if both is not None and len(both) >= OVERLAP * max(sizes):
         gain = scores.gain(*(both[name].to_numpy() for name in ("label", "before", "after")))
         counts = f"{gain['mended']} mended, {gain['broken']} broken"
         text = (
             f"on {len(both)} test pictures of both: {counts}, p = {gain['p_value']:.2g} (McNemar)"
         )
         return Comparison(gain["accuracy"], gain["p_value"], text)
-    sizes = [len(each.confusion) for each in (before, after)]
     shares = [each.test[model]["accuracy"] for each in (before, after)]
     hits = np.round(np.multiply(sizes, shares)).astype(int)
     p_value = float(fisher_exact([hits, np.subtract(sizes, hits)]).pvalue)
     text = f"on {sizes[0]} and {sizes[1]} test pictures: p = {p_value:.2g} (Fisher)"
-    return Comparison(shares[1] - shares[0], p_value, text)
+    return Comparison(round(shares[1] - shares[0], scores.DIGITS), p_value, text)
 
 
 def judge(found: Comparison, budget: Budget) -> tuple[str, str]:

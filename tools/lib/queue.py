@@ -15,7 +15,7 @@ from tools.lib.experiments import dvc_command
 
 PAUSE = 1.0  # seconds between two looks at the queue
 GONE_AFTER = 15  # looks without any worker at work, until what it did counts as lost
-STARTED_WITHIN = 15  # seconds
+STARTED_WITHIN = 10  # seconds
 # On a GPU each process takes all of its memory otherwise.
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
@@ -80,7 +80,8 @@ def _run(queue: LocalCeleryQueue, names: set[str], jobs: int) -> None:
             idle = 0 if any(queue.worker_status().values()) else idle + 1
             if idle == GONE_AFTER:
                 _give_up(queue, waiting)
-                start_workers(queue, jobs)
+                if "Queued" in states(queue).values():
+                    start_workers(queue, jobs)
                 idle = 0
 
 
@@ -116,6 +117,8 @@ def _kill(processes: Collection[psutil.Process]) -> None:
 
 def _stop_workers(queue: LocalCeleryQueue) -> None:
     """Stop workers that have nothing to do, so that the next ones get the cores that they want."""
+    if not queue.worker_status():
+        return
     dvc_command("queue", "stop", "--quiet")
     deadline = time.monotonic() + STARTED_WITHIN
     while queue.worker_status() and time.monotonic() < deadline:
@@ -128,11 +131,14 @@ def start_workers(queue: LocalCeleryQueue, count: int) -> None:
     Raises UserError when none does.
     """
     for number in range(1, count + 1):
-        with _on_cores(number - 1, count):
-            dvc_command("queue", "start", f"--jobs={number}", "--quiet", environment=SHARED_GPU)
-        deadline = time.monotonic() + STARTED_WITHIN
-        while not _has(queue, number) and time.monotonic() < deadline:
-            time.sleep(PAUSE / 4)
+        for _ in range(3):  # one may find an order to stop that its dead predecessor left unread
+            with _on_cores(number - 1, count):
+                dvc_command("queue", "start", f"--jobs={number}", "--quiet", environment=SHARED_GPU)
+            deadline = time.monotonic() + STARTED_WITHIN
+            while not _has(queue, number) and time.monotonic() < deadline:
+                time.sleep(PAUSE / 4)
+            if _has(queue, number):
+                break
     if not queue.worker_status():
         raise UserError("DVC's workers do not start; .dvc/tmp/exps/celery has their logs")
 

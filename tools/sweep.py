@@ -26,7 +26,7 @@ from tools.params import check
 HEAD, FINE_TUNED = "train_head", "fine_tune"
 INCOMPARABLE = ("loss.", "head.penalty")  # what is part of the loss itself
 OTHER_PICTURES = ("data.", "split.")
-STARTS = 1.5  # seconds that DVC takes for a stage besides running it
+START = 8.0  # seconds that DVC takes for an experiment besides running its stages
 
 
 def read_file(path: Path) -> tuple[str | None, list[dict[str, object]]]:
@@ -98,7 +98,7 @@ def report(found: pd.DataFrame, validation: int) -> str:
     formats = {"accuracy": "{:.4f}".format, "loss": "{:.4f}".format, "test": "{:.4f}".format}
     return (
         f"{found.to_string(index=False, formatters=formats)}\n"
-        f"{len(found)} configurations tried on {validation} validation pictures; the best of many "
+        f"{len(found)} configurations tried on {validation} validation pictures;\nthe best of many "
         f"flatters itself, and differences in accuracy under {chance:.4f} may well be chance\n"
         f"`dvc exp apply {best['experiment']}` takes the first into the workspace"
     )
@@ -115,8 +115,7 @@ def announce(runs: list[planning.Run], states: dict[str, str], jobs: int) -> Non
         sort=False
     )
     stages = ", ".join(f"{stage} {count}x" for stage, count in counts.items())
-    known = {stage: value + STARTS for stage, value in timings.last().items()}
-    seconds = planning.seconds(missing, known, jobs)
+    seconds = planning.seconds(missing, timings.last(), jobs, START)
     takes = "no earlier run tells how long" if seconds is None else f"{seconds / 60:.1f} minutes"
     print(f"{len(missing)} of {len(runs)} runs to do: {stages or 'no stage'}; {takes}", flush=True)
 

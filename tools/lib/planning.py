@@ -114,16 +114,19 @@ def _first_seen(index: int, configurations: Sequence[tuple], of: Sequence[Stage]
     return places
 
 
-def seconds(runs: Sequence[Run], known: dict[str, float], jobs: int) -> float | None:
+def seconds(
+    runs: Sequence[Run], known: dict[str, float], jobs: int, start: float = 0.0
+) -> float | None:
     """Return how long the runs will take with so many at a time; None where a stage is unknown.
 
-    `known`: seconds of each stage. A wave takes as long as its longest run, and no less than all of
-    its runs one after the other, divided by `jobs`.
+    `known`: seconds of each stage; `start`: of a run besides its stages. A wave takes as long as its
+    longest run, and no less than all of its runs one after the other, divided by `jobs`.
     """
     if any(stage not in known for run in runs for stage in run.stages):
         return None
     total = 0.0
     for wave in {run.wave for run in runs}:
-        each = [sum(known[stage] for stage in run.stages) for run in runs if run.wave == wave]
+        of_it = [run for run in runs if run.wave == wave]
+        each = [start + sum(known[stage] for stage in run.stages) for run in of_it]
         total += max(max(each), sum(each) / jobs)
     return total

@@ -80,6 +80,7 @@ def test_seconds_by_wave_and_by_jobs():
     known = {"extract": 10.0, "train_head": 2.0}
     assert planning.seconds(runs, known, 1) == 18.0
     assert planning.seconds(runs, known, 2) == 15.0
+    assert planning.seconds(runs, known, 2, start=4.0) == 25.0
     assert planning.seconds(runs, known, 8) == 14.0
     assert planning.seconds(runs, {"extract": 10.0}, 1) is None
     assert planning.seconds([], {}, 1) == 0.0

@@ -119,8 +119,8 @@ def seconds(
 ) -> float | None:
     """Return how long the runs will take with so many at a time; None where a stage is unknown.
 
-    `known`: seconds of each stage; `start`: of a run besides its stages. A wave takes as long as its
-    longest run, and no less than all of its runs one after the other, divided by `jobs`.
+    `known`: seconds of each stage; `start`: of a run besides its stages. A wave takes as long as
+    its longest run, and no less than all of its runs one after the other, divided by `jobs`.
     """
     if any(stage not in known for run in runs for stage in run.stages):
         return None

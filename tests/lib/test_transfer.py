@@ -198,7 +198,7 @@ def test_a_file_of_an_object_store(bucket, tmp_path):
     ("url", "message"),
     [
         ("memory://none.zip", "memory://none.zip: .*none.zip; check the address and your rights"),
-        ("s3://bucket/x.zip", r"addresses of s3:// cannot be read here .* `pip install dvc\[s3\]`"),
+        ("gs://bucket/x.zip", r"addresses of gs:// cannot be read here .* `pip install dvc\[gs\]`"),
         ("memory://pets/none/", "check the address and your rights to it"),
         ("nosuch://x", r"\[data.source\]: addresses of nosuch:// cannot be read here"),
     ],

@@ -1,10 +1,8 @@
 """What a run left, in the workspace or at another revision of this repository."""
 
 import hashlib
-import io
 import json
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,20 +103,21 @@ def at(name: str, folder: Path) -> Revision:
     try:
         with Repo() as repo:
             commit = resolve_rev(repo.scm, name)
+            in_git = repo.scm.get_fs(commit)
     except SCMError:
         raise UserError(
             f"--against {name}: no such branch, tag, commit or experiment; `git fetch` may bring it"
         ) from None
     for path in IN_GIT:
-        command = ["git", "archive", "--format=tar", commit, path.as_posix()]
-        done = subprocess.run(command, capture_output=True)
-        if done.returncode:
+        copied = in_git.find(path.as_posix())
+        if not copied:
             raise UserError(
                 f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
                 "changes"
             )
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(folder, filter="data")
+        for file in copied:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(in_git.cat_file(file))
     found = Revision(name, commit, folder, params.read(folder / LOCK)["stages"])
     _check(found, "run `dvc repro` there and commit what it changes")
     try:

@@ -27,7 +27,7 @@ test: .venv/test ## the test suite
 	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 slow: .venv/test ## the tests that take minutes: every network, built and run
-	@pytest -m slow --numprocesses auto --maxprocesses 4
+	@pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/test ## format and lint, without changing a file
 	@ruff format --check .

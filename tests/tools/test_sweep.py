@@ -1,7 +1,7 @@
 import re
 import signal
 import threading
-import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -59,32 +59,28 @@ def test_two_backbones_and_four_rates_are_extracted_twice(called, repository):
     ]
 
 
-@pytest.mark.slow
-def test_a_killed_worker_costs_its_own_run_only(called, repository):
-    killed = threading.Event()
-
-    def kill() -> None:
-        while not killed.is_set():
-            time.sleep(0.1)
-            for process in psutil.process_iter(["cmdline"]):
-                command = " ".join(process.info["cmdline"] or ())
-                if "train_head" not in command or "stages" not in command:
+def kill_a_worker(repository, killed: threading.Event) -> None:
+    """Kill the first worker there that trains a head, and all that it has started."""
+    while not killed.wait(0.1):
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):  # it may end while it is looked at
+                if "stages.train_head" not in process.cmdline():
                     continue
-                workers = [
-                    each for each in process.parents() if "queue-worker" in str(each.cmdline())
-                ]
+                above = process.parents()
+                workers = [each for each in above if "queue-worker" in each.cmdline()]
                 if workers and workers[0].cwd().startswith(str(repository)):
                     for each in (workers[0], *workers[0].children(recursive=True)):
                         each.send_signal(signal.SIGKILL)
                     killed.set()
-                    return
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_own_run_only(called, repository):
+    killed = threading.Event()
+    threading.Thread(target=kill_a_worker, args=(repository, killed), daemon=True).start()
     with pytest.raises(UserError, match=r"1 of 3 runs failed: sweep-\w+; see `dvc queue logs"):
         called(*THREE)
     assert killed.is_set()
-    killer.join()
     assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 2
     assert "1 of 3 runs to do: " in called(*THREE)
     assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 3

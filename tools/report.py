@@ -159,16 +159,15 @@ def cost(before: Revision, after: Revision) -> str:
     return markdown(pd.DataFrame(rows, columns=columns))
 
 
-def compose(before: Revision, after: Revision, budget: verdicts.Budget, folder: Path) -> str:
+def compose(before: Revision, after: Revision, model: str, verdict: str, folder: Path) -> str:
     """Draw the report's pictures into `folder`; return its Markdown, the verdict first."""
-    _, verdict = verdicts.judge(verdicts.compare(before, after, budget.model), budget)
     return "\n\n".join(
         [
             f"# {after.name} against {before.name}",
             f"**{verdict}**",
             f"## What changed\n\n{what_changed(before, after)}",
             f"## Scores\n\n{scores(before, after)}",
-            f"## Pictures\n\n{sheets(before, after, budget.model, folder)}",
+            f"## Pictures\n\n{sheets(before, after, model, folder)}",
             f"## Learning and confusion\n\n{curves_and_confusion(before, after, folder)}",
             f"## Cost\n\n{cost(before, after)}\n",
         ]
@@ -205,7 +204,7 @@ def main() -> None:
         folder.mkdir()
         before, after = revisions.at(options.against, Path(scratch)), revisions.workspace()
         verdict, why = verdicts.judge(verdicts.compare(before, after, budget.model), budget)
-        text = compose(before, after, budget, folder)
+        text = compose(before, after, budget.model, why, folder)
         (folder / f"{FILE}.md").write_text(text)
         (folder / f"{FILE}.html").write_text(html(text, folder))
     print(f"{why}\n{options.out / FILE}.md, .html")

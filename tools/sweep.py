@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -66,9 +67,7 @@ def fresh_stages() -> set[str]:
                 "experiments start from one commit"
             )
         stale = {name.split(":")[-1] for name in repo.status()}
-    order = planning.stages()
-    names = [stage.name for stage in order]
-    return {name for name in names if not stale & set(s.name for s in planning.stages(name))}
+    return {stage.name for stage in planning.stages() if not stale & stage.needs}
 
 
 def table(runs: list[planning.Run], stage: str, reveal: bool) -> pd.DataFrame:
@@ -111,9 +110,7 @@ def announce(runs: list[planning.Run], states: dict[str, str], jobs: int) -> Non
         state = " (done)" if states.get(each.name) == "Success" else ""
         print(f"{each.name}  {changes}: {', '.join(each.stages) or 'nothing new'}{state}")
     missing = [each for each in runs if states.get(each.name) != "Success"]
-    counts = pd.Series([stage for each in missing for stage in each.stages]).value_counts(
-        sort=False
-    )
+    counts = Counter(stage for each in missing for stage in each.stages)
     stages = ", ".join(f"{stage} {count}x" for stage, count in counts.items())
     seconds = planning.seconds(missing, timings.last(), jobs, START)
     takes = "no earlier run tells how long" if seconds is None else f"{seconds / 60:.1f} minutes"

@@ -11,10 +11,14 @@ from stages.lib.errors import UserError
 
 
 class Stage(NamedTuple):
-    """A stage of dvc.yaml: the sections of params.yaml that decide it, its own and those above."""
+    """A stage of dvc.yaml, with the sections of params.yaml that decide it.
+
+    `needs`: the stages that come before it, directly or not, and itself; the sections are of all.
+    """
 
     name: str
     sections: tuple[str, ...]
+    needs: frozenset[str]
 
 
 class Run(NamedTuple):
@@ -47,14 +51,12 @@ def stages(until: str | None = None, path: Path = Path("dvc.yaml")) -> list[Stag
             if place in makers
         }
         above[name] = direct.union({name}, *(above[each] for each in direct))
-    wanted = given if until is None else above[until]
-    return [
-        Stage(
-            name, tuple(sorted({s for each in above[name] for s in given[each].get("params", ())}))
-        )
-        for name in given
-        if name in wanted
-    ]
+    wanted = [name for name in given if until is None or name in above[until]]
+    found = []
+    for name in wanted:
+        sections = {each for stage in above[name] for each in given[stage].get("params", ())}
+        found.append(Stage(name, tuple(sorted(sections)), frozenset(above[name])))
+    return found
 
 
 def _outs(stage: dict) -> list:
@@ -80,14 +82,17 @@ def plan(
     """
     owner: dict[str, int] = {}  # of what is run, by _identity: the wave in which it is run
     finished = {_identity(stage, base) for stage in of if stage.name in fresh}
+    needs = [
+        {stage.name: _identity(stage, values) for stage in of} for *_, values in configurations
+    ]
+    first: dict[str, int] = {}  # who has it, so that equal ones sort side by side
+    for number, needed in enumerate(needs):
+        for each in needed.values():
+            first.setdefault(each, number)
     runs = []
-    ordered = sorted(
-        range(len(configurations)),
-        key=lambda index: _first_seen(index, configurations, of),
-    )
-    for index in ordered:
-        name, changes, values = configurations[index]
-        needed = {stage.name: _identity(stage, values) for stage in of}
+    for index in sorted(range(len(needs)), key=lambda row: [first[e] for e in needs[row].values()]):
+        name, changes, _ = configurations[index]
+        needed = needs[index]
         shared = [owner[each] for each in needed.values() if each in owner]
         wave = max(shared, default=-1) + 1
         new = {s: each for s, each in needed.items() if each not in owner and each not in finished}
@@ -98,20 +103,6 @@ def plan(
 
 def _identity(stage: Stage, values: dict) -> str:
     return json.dumps([stage.name, {each: values[each] for each in stage.sections}], sort_keys=True)
-
-
-def _first_seen(index: int, configurations: Sequence[tuple], of: Sequence[Stage]) -> list[int]:
-    """Return where each stage's params were first seen, so that equal ones sort side by side."""
-    places = []
-    for stage in of:
-        mine = _identity(stage, configurations[index][2])
-        same = (
-            number
-            for number, (*_, values) in enumerate(configurations)
-            if _identity(stage, values) == mine
-        )
-        places.append(next(same))
-    return places
 
 
 def seconds(

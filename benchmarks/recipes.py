@@ -40,10 +40,10 @@ def measure(name: str, source: Path) -> dict[str, float]:
         seconds = repro(name, source, folder)
         metrics = folder / "metrics"
         split = json.loads((metrics / "split.json").read_text())["classes"].values()
-        best = json.loads((metrics / "fine_tune/metrics.json").read_text())["best"]
+        best = json.loads((metrics / "fine_tune/metrics.json").read_text())["fine_tune"]
         test = json.loads((metrics / "test.json").read_text())
     counts = {part: sum(each[part] for each in split) for part in ("validation", "test")}
-    hits = round(best["accuracy"] * counts["validation"])
+    hits = round(best["val_accuracy"] * counts["validation"])
     hits += round(test["fine_tuned"]["accuracy"] * counts["test"])
     interval = binomtest(hits, sum(counts.values())).proportion_ci(0.95, "wilson")
     return {

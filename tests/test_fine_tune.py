@@ -33,7 +33,7 @@ def test_it_trains_what_was_asked_for_and_no_normalisation(after_run, unfreeze, 
     changes = {"unfreeze": unfreeze, "learning_rate": 0.0003, "patience": 9, "epochs": 4} | more
     set_params(after_run / "params.yaml", {"fine_tune": changes})
     run_stage("fine_tune")
-    best = json.loads((after_run / "metrics/fine_tune/metrics.json").read_text())["best"]
+    best = json.loads((after_run / "metrics/fine_tune/metrics.json").read_text())["fine_tune"]
     names = [layer.name for layer in building.build(BACKBONE).layers]
     allowed = names if unfreeze == "all" else names[-11:]
     changed = changed_layers(after_run)

@@ -133,31 +133,41 @@ def fit(
 
     Best is the lowest validation loss; the weights at the start take part as epoch 0, so that
     training never makes a model worse on validation. Writes a DVCLive log into the folder `log`,
-    with the number of trainable parameters, and returns the best epoch's validation scores: epoch,
-    loss, accuracy. `paces` are those of the trainable weights, in their order.
+    and returns the best epoch's validation scores: epoch, loss, accuracy. The log's metrics.json
+    has these below the folder's name, so that `dvc exp show` has short names for them. `paces` are
+    those of the trainable weights, in their order.
     """
     prepare(model, train, settings, loss, paces)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)
-    with files.replacing(log) as folder, _live(folder) as live:
-        live.log_metric("trainable_parameters", trainable, plot=False)
-        start = model.evaluate(validation, verbose=0, return_dict=True)
-        best = Best(live, settings)
-        best.set_model(model)
-        best.on_epoch_end(-1, {f"val_{name}": value for name, value in start.items()})
-        model.fit(
-            train,
-            validation_data=validation,
-            epochs=settings.epochs,
-            callbacks=[best, *optimizing.callbacks(settings, settings.patience)],
-            class_weight=class_weights,
-            shuffle=False,  # the data set does it
-            verbose=0,
-        )
+    with files.replacing(log) as folder:
+        with _live(folder) as live:
+            start = model.evaluate(validation, verbose=0, return_dict=True)
+            best = Best(live, settings)
+            best.set_model(model)
+            best.on_epoch_end(-1, {f"val_{name}": value for name, value in start.items()})
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=settings.epochs,
+                callbacks=[best, *optimizing.callbacks(settings, settings.patience)],
+                class_weight=class_weights,
+                shuffle=False,  # the data set does it
+                verbose=0,
+            )
         model.set_weights(best.weights)
-        for name, value in best.scores.items():
-            live.log_metric(f"best/{name}", value, plot=False)
+        files.write_json(folder / "metrics.json", {log.name: summary(best.scores, trainable)})
     return best.scores
+
+
+def summary(best: dict[str, float], trainable: int) -> dict[str, float]:
+    """Return what is kept in Git of a training: the best epoch's scores on validation."""
+    return {
+        "val_accuracy": best["accuracy"],
+        "val_loss": best["loss"],
+        "epoch": best["epoch"],
+        "trainable_parameters": trainable,
+    }
 
 
 def prepare(
@@ -204,7 +214,6 @@ class Best(keras.callbacks.Callback):
         for name, value in sorted(logs.items()):
             part = "validation" if name.startswith("val_") else "train"
             self.live.log_metric(f"{part}/{name.removeprefix('val_')}", value)
-        self.live.make_summary()
         line = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
         print(f"epoch {epoch + 1}/{self.epochs}  {line}", flush=True)
         if not self.scores or logs["val_loss"] < self.scores["loss"]:

@@ -41,6 +41,7 @@ format: .venv/test ## put every file into the one format
 
 lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements.in,requirements.txt)
+	@$(call compile,requirements-search.in,requirements-search.txt,--constraints requirements.txt)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,--constraints requirements.txt)
 
 clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay

@@ -1,9 +1,10 @@
 """Switch off one ingredient at a time and see what each contributes: `python -m tools.ablate`.
 
-Queues one DVC experiment with everything that params.yaml has, and one for each ingredient without
-it, named ablate-...; runs the queue (with all else that waits in it) and prints how each scores on
-validation. The test pictures have no say here. What fine-tuning contributes needs no run of its
-own: it is the difference between the head and the fine-tuned network of the first.
+Runs one DVC experiment with everything that params.yaml has, and one without each ingredient, as
+tools.sweep does: what they share is run once, and what was run before of the same commit is not run
+again. Prints how each scores on validation. The test pictures have no say here. What fine-tuning
+contributes needs no run of its own: it is the difference between the head and the fine-tuned
+network of the first.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import pandas as pd
 
 from stages.lib import params
 from stages.lib.errors import run
-from tools.lib import experiments
+from tools.lib import experiments, planning, ranking, runs
 
 # What switches each ingredient off; it is on when any of these keys has another value.
 INGREDIENTS = {
@@ -56,24 +57,13 @@ def _at(values: dict, key: str) -> object:
     return values
 
 
-def queue(chosen: dict[str, dict[str, object]]) -> None:
-    """Queue an experiment for each of the names, in place of an earlier one of that name."""
-    earlier = experiments.states().keys() & {f"ablate-{name}" for name in chosen}
-    if earlier:
-        experiments.dvc_command("exp", "remove", *sorted(earlier))
-    for name, off in chosen.items():
-        experiments.queue(f"ablate-{name}", off)
+def results(names: dict[str, str]) -> pd.DataFrame:
+    """Return accuracy and loss on validation without each ingredient, and without fine-tuning.
 
-
-def best(name: str, stage: str) -> dict[str, float]:
-    """Return the best epoch's scores of a stage in the experiment without `name`."""
-    return experiments.read(f"metrics/{stage}/metrics.json", f"ablate-{name}")["best"]
-
-
-def results(names: list[str]) -> pd.DataFrame:
-    """Return accuracy and loss on validation of each experiment, and without fine-tuning."""
-    scores = {name: best(name, "fine_tune") for name in names}
-    scores[FINE_TUNING] = best(EVERYTHING, "train_head")
+    `names`: of each ingredient's experiment.
+    """
+    scores = {name: experiments.best(each, ranking.FINE_TUNED) for name, each in names.items()}
+    scores[FINE_TUNING] = experiments.best(names[EVERYTHING], ranking.HEAD)
     return pd.DataFrame(scores).T[["accuracy", "loss"]]
 
 
@@ -108,15 +98,21 @@ def main() -> None:
     options = parser.parse_args()
     values = params.read()
     chosen = {EVERYTHING: {}} | ingredients(values)
-    for name, off in chosen.items():
-        print(f"{name}: {', '.join(f'{key}={value}' for key, value in off.items()) or 'as it is'}")
+    until = ranking.FINE_TUNED
+    wanted = [
+        configuration
+        for name, off in chosen.items()
+        for configuration in runs.configurations(f"ablate-{name}", [off], until)
+    ]
+    planned = planning.plan(wanted, planning.stages(until), values, runs.fresh_stages())
+    runs.announce(planned, experiments.states(), options.jobs)
     if options.dry:
         return
     experiments.check_source(values["data"]["source"])
-    queue(chosen)
-    experiments.dvc_command("exp", "run", "--run-all", f"--jobs={options.jobs}")
-    validation = experiments.validation_pictures(f"ablate-{EVERYTHING}")
-    print(table(results(list(chosen)), validation))
+    runs.run(planned, until, options.jobs)
+    names = {name: experiment for name, (experiment, _, _) in zip(chosen, wanted)}
+    runs.check_all_ended(list(names.values()))
+    print(table(results(names), experiments.validation_pictures(names[EVERYTHING])))
 
 
 if __name__ == "__main__":

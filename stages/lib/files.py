@@ -17,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The name keeps its ending (Keras looks at it). When the block raises, `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
+    partial = partial_of(path)
     remove(partial)
     try:
         yield partial
@@ -26,6 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         remove(partial)
+
+
+def partial_of(path: Path) -> Path:
+    """Return where a file or folder is until it is complete."""
+    return path.with_name(f"partial-{path.name}")
 
 
 @contextmanager

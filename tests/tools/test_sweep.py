@@ -10,9 +10,8 @@ from stages.lib.errors import UserError
 from tests.conftest import draw_pictures, set_params
 from tests.test_pipeline import call
 from tools import sweep
-from tools.lib import experiments, planning
+from tools.lib import experiments, ranking
 
-THREE = ("-S", "head.dropout=0.1,0.2,0.3", "--until", "train_head", "-j", "2")
 GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_head", "-j", "2")
 
 
@@ -28,40 +27,15 @@ def called(repository, monkeypatch, capfd):
     return call_it
 
 
-@pytest.mark.slow
-def test_two_backbones_and_four_rates_are_extracted_twice(called, repository):
-    said = called("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
-    assert "8 of 8 runs to do: download 1x, split 1x, backbone 2x, extract 2x, views 2x, " in said
-    names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
-    assert len(names) == 8
-    logs = [call("dvc", "queue", "logs", name, cwd=repository) for name in names]
-    assert sum("Running stage 'extract'" in log for log in logs) == 2
-    assert sum("Running stage 'train_head'" in log for log in logs) == 8
-    assert not any("'fine_tune'" in log for log in logs)
-    lines = said.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.split()[:1] == ["experiment"])
-    assert lines[start].split() == [
-        "experiment", "backbone.name", "train_head.learning_rate", "accuracy", "loss", "epoch",
-    ]  # fmt: skip
-    rows = [line.split() for line in lines[start + 1 : start + 9]]
-    assert {row[0] for row in rows} == set(names)
-    assert len({tuple(row[1:3]) for row in rows}) == 8
-    losses = [float(row[4]) for row in rows]
-    assert losses == sorted(losses)
-    for row in rows:
-        best = experiments.read("metrics/train_head/metrics.json", row[0])["best"]
-        assert float(row[4]) == pytest.approx(best["loss"], abs=6e-5)
-    assert "8 configurations tried on " in said
-    again = called("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
-    assert "0 of 8 runs to do: no stage; 0.0 minutes" in again
-    assert lines[start : start + 9] == [
-        line for line in again.splitlines() if line in lines[start : start + 9]
-    ]
-
-
 def kill_a_worker(repository, killed: threading.Event) -> None:
-    """Kill the first worker there that trains a head, and all that it has started."""
+    """Kill a worker there that trains a head, and all that it has started.
+
+    Not before two experiments are done, which others find their features by.
+    """
     while not killed.wait(0.1):
+        done = call("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=repository)
+        if len([ref for ref in done.split() if "sweep-" in ref]) < 2:
+            continue
         for process in psutil.process_iter():
             with suppress(psutil.Error):  # it may end while it is looked at
                 if "stages.train_head" not in process.cmdline():
@@ -72,18 +46,53 @@ def kill_a_worker(repository, killed: threading.Event) -> None:
                     for each in (workers[0], *workers[0].children(recursive=True)):
                         each.send_signal(signal.SIGKILL)
                     killed.set()
+                    break
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_its_own_run_only(called, repository):
+def test_two_backbones_and_four_rates_with_a_worker_killed(called, repository):
+    """Each backbone's features are extracted once, and the kill costs the worker's own run only."""
     killed = threading.Event()
     threading.Thread(target=kill_a_worker, args=(repository, killed), daemon=True).start()
-    with pytest.raises(UserError, match=r"1 of 3 runs failed: sweep-\w+; see `dvc queue logs"):
-        called(*THREE)
+    wanted = ("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
+    planned = called(*wanted, "--dry")
+    assert (
+        "8 of 8 runs to do: download 1x, split 1x, backbone 2x, extract 2x, views 2x, " in planned
+    )
+    with pytest.raises(UserError, match=r"1 of 8 runs failed: sweep-\w+; see `dvc queue logs"):
+        called(*wanted)
     assert killed.is_set()
-    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 2
-    assert "1 of 3 runs to do: " in called(*THREE)
-    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 3
+    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 7
+    said = called(*wanted)
+    assert "1 of 8 runs to do: train_head 1x; " in said
+    names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
+    assert len(names) == 8
+    logs = [call("dvc", "queue", "logs", name, cwd=repository) for name in names]
+    assert sum("Running stage 'extract'" in log for log in logs) == 2
+    assert sum("Running stage 'train_head'" in log for log in logs) == 8
+    assert not any("'fine_tune'" in log for log in logs)
+    check_table(said, names)
+    assert "8 configurations tried on " in said
+    again = called(*wanted)
+    assert "0 of 8 runs to do: no stage; 0.0 minutes" in again
+    assert again[again.rindex("    experiment") :] == said[said.rindex("    experiment") :]
+
+
+def check_table(said: str, names: list[str]) -> None:
+    """Hold the eight rows that were printed against what the experiments have."""
+    lines = said.splitlines()
+    start = max(number for number, line in enumerate(lines) if line.split()[:1] == ["experiment"])
+    assert lines[start].split() == [
+        "experiment", "backbone.name", "train_head.learning_rate", "accuracy", "loss", "epoch",
+    ]  # fmt: skip
+    rows = [line.split() for line in lines[start + 1 : start + 9]]
+    assert {row[0] for row in rows} == set(names)
+    assert len({tuple(row[1:3]) for row in rows}) == 8
+    losses = [float(row[4]) for row in rows]
+    assert losses == sorted(losses)
+    for row in rows:
+        best = experiments.best(row[0], "train_head")
+        assert float(row[4]) == pytest.approx(best["loss"], abs=6e-5)
 
 
 def test_dry_plans_and_runs_nothing(called, repository, tmp_path):
@@ -164,15 +173,15 @@ def test_pulled_experiments_count_as_done(monkeypatch):
 
 
 def test_losses_that_say_different_things_are_not_ranked(monkeypatch):
-    best = {"a": (0.9, 0.1), "b": (0.95, 0.4)}
     scored = {
-        name: {"best": {"accuracy": accuracy, "loss": loss, "epoch": 3}}
-        for name, (accuracy, loss) in best.items()
+        name: {"train_head": {"val_accuracy": accuracy, "val_loss": loss, "epoch": 3}}
+        for name, accuracy, loss in (("a", 0.9, 0.1), ("b", 0.95, 0.4))
     }
     monkeypatch.setattr(experiments, "read", lambda file, name: scored[name])
     for key, first in (("loss.label_smoothing", "b"), ("head.dropout", "a")):
-        runs = [planning.Run(name, {key: 0.1}, (), 0) for name in best]
-        assert sweep.table(runs, "train_head", reveal=False)["experiment"].iloc[0] == first
+        changes = {name: {key: 0.1} for name in scored}
+        found = ranking.table(changes, "train_head", reveal=False)
+        assert found["experiment"].iloc[0] == first
 
 
 def test_uncommitted_changes_are_refused(called, repository):

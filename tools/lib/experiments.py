@@ -109,6 +109,15 @@ def validation_pictures(name: str) -> int:
     return sum(each["validation"] for each in read("metrics/split.json", name)["classes"].values())
 
 
+def best(name: str, stage: str) -> dict[str, float]:
+    """Return accuracy and loss on validation of an experiment's best epoch, and that epoch.
+
+    `stage`: train_head or fine_tune. Raises UserError when the experiment has not ended well.
+    """
+    found = read(f"metrics/{stage}/metrics.json", name)[stage]
+    return {"accuracy": found["val_accuracy"], "loss": found["val_loss"], "epoch": found["epoch"]}
+
+
 def chance(accuracy: float, pictures: int) -> float:
     """Return how far apart two equally good networks' accuracies are in 5 of 100 cases, at least.
 

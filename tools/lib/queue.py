@@ -2,11 +2,14 @@
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.repo.experiments.executor.base import ExecutorInfo
 from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 from tqdm import tqdm
 
@@ -45,15 +48,20 @@ def forget(names: Collection[str]) -> None:
             queue.remove(left)
 
 
-def run(names: Collection[str], jobs: int) -> None:
+def run(
+    names: Collection[str],
+    jobs: int,
+    look: Callable[[LocalCeleryQueue], None] | None = None,
+) -> None:
     """Run what is queued, so many at a time, until these experiments have ended.
 
-    What a worker was at that died counts as failed once no other is at work any more; should
-    experiments be waiting then, workers are started again. Ctrl-C stops them, with what they run.
+    `look` is called with the queue every second. What a worker was at that died counts as failed
+    once no other is at work any more; should experiments be waiting then, workers are started
+    again. Ctrl-C stops them, with what they run.
     """
     with opened() as queue:
         try:
-            _run(queue, set(names), jobs)
+            _run(queue, set(names), jobs, look)
         except KeyboardInterrupt:
             running = [name for name, state in states(queue).items() if state == "Running"]
             stages = _stages(queue, running)
@@ -64,12 +72,14 @@ def run(names: Collection[str], jobs: int) -> None:
             _stop_workers(queue)
 
 
-def _run(queue: LocalCeleryQueue, names: set[str], jobs: int) -> None:
+def _run(queue: LocalCeleryQueue, names: set[str], jobs: int, look: Callable | None) -> None:
     idle = ended = 0
     start_workers(queue, jobs)
     with tqdm(total=len(names), desc="sweep", unit=" runs", disable=None) as progress:
         while ended < 2:  # looks, as one that is just taken from the queue may be seen nowhere
             time.sleep(PAUSE)
+            if look:
+                look(queue)
             found = states(queue)
             waiting = {name for name in names if found.get(name) in ("Queued", "Running")}
             progress.update(len(names) - len(waiting) - progress.n)
@@ -85,6 +95,24 @@ def _run(queue: LocalCeleryQueue, names: set[str], jobs: int) -> None:
                 idle = 0
 
 
+def checkout(queue: LocalCeleryQueue, name: str) -> Path | None:
+    """Return the folder in which an experiment is being run; None when it is not."""
+    for entry in queue.iter_active():
+        if entry.name == name:
+            with suppress(OSError, DvcException):  # it has not begun, or has just ended
+                about = ExecutorInfo.load_json(queue.get_infofile_path(entry.stash_rev))
+                return Path(about.root_dir) / (about.wdir or "")
+    return None
+
+
+def stop(queue: LocalCeleryQueue, name: str) -> None:
+    """Stop a running experiment with all that it has started; it counts as failed then."""
+    stages = _stages(queue, [name])
+    with suppress(DvcException):  # it has just ended by itself
+        queue.kill([name], force=True)
+    _kill(stages)
+
+
 def _give_up(queue: LocalCeleryQueue, names: Collection[str]) -> None:
     """Let what is running without a worker count as failed, and kill what is left of it."""
     for _ in range(GONE_AFTER):
@@ -92,9 +120,8 @@ def _give_up(queue: LocalCeleryQueue, names: Collection[str]) -> None:
         running = [name for name in names if found.get(name) == "Running"]
         if not running:
             return
-        stages = _stages(queue, running)
-        queue.kill(running, force=True)  # DVC marks as failed only what it finds dead
-        _kill(stages)
+        for name in running:  # DVC marks as failed only what it finds dead
+            stop(queue, name)
         time.sleep(PAUSE)
 
 

@@ -1,0 +1,53 @@
+import re
+
+import optuna
+import pytest
+
+from stages.lib.errors import UserError
+from tools.lib import spaces
+
+FOUR = [
+    "train_head.learning_rate=tag(log,interval(0.0001,0.01))",
+    "train_head.epochs=int(interval(3,9))",
+    "head.hidden=choice([],[64],[64,32])",
+    "head.dropout=range(0,0.7,0.3)",
+    "train_head.batch_size=7",
+]
+
+
+def test_what_is_drawn_lies_in_the_space():
+    space = spaces.parse(FOUR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    drawn = [space.changes(study.ask(space.drawn).params) for _ in range(41)]
+    rates = [each["train_head.learning_rate"] for each in drawn]
+    assert 0.0001 <= min(rates) < max(rates) <= 0.01
+    assert sum(rate < 0.001 for rate in rates) > 10  # by its logarithm: about half of them
+    assert {each["train_head.epochs"] for each in drawn} == set(range(3, 10))
+    assert {str(each["head.hidden"]) for each in drawn} == {"[]", "[64]", "[64, 32]"}
+    assert {each["head.dropout"] for each in drawn} == {0.0, 0.3, 0.6}
+    assert {each["train_head.batch_size"] for each in drawn} == {7}
+
+
+def test_the_ends_have_each_choice_and_both_ends():
+    ends = spaces.parse(FOUR).ends()
+    assert [each["head.hidden"] for each in ends] == [[], [64], [64, 32]]
+    assert {each["train_head.learning_rate"] for each in ends} == {0.0001, 0.01}
+    assert {each["train_head.epochs"] for each in ends} == {3, 9}
+    assert {each["head.dropout"] for each in ends} == {0, 0.6}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("head.dropout", "-S: "),
+        ("head.dropout=0.2", "nothing to choose from"),
+        ("head.dropout=interval(0,", "-S: "),
+        ("head.dropout=interval(0.5,0.1)", "-S: "),
+        ("train_head.learning_rate=tag(log,interval(0,1))", "-S: "),
+        ("head.dropout=glob(*)", "write choice(), range() or interval()"),
+    ],
+)
+def test_mistakes_are_one_line(override, message):
+    with pytest.raises(UserError, match=re.escape(message)) as raised:
+        spaces.parse([override])
+    assert "\n" not in str(raised.value)

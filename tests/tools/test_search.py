@@ -1,0 +1,155 @@
+import re
+import sys
+
+import optuna
+import pytest
+
+from stages.lib.errors import UserError
+from tests.test_pipeline import call
+from tools import search
+from tools.lib import experiments, queue, runs
+
+RATE = "train_head.learning_rate=tag(log,interval(0.0001,0.01))"
+HIDDEN = "head.hidden=choice([],[8])"
+SMALL = ("-S", RATE, "-S", HIDDEN, "--until", "train_head")
+
+
+@pytest.fixture
+def called(repository, monkeypatch, capfd):
+    """Run the tool in the repository and return what it printed."""
+
+    def call_it(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["search", *arguments])
+        search.main()
+        return capfd.readouterr().out
+
+    return call_it
+
+
+@pytest.fixture
+def ran(monkeypatch) -> dict[str, float]:
+    """Let runs end at once, with a loss that the rate decides; return it by experiment."""
+    losses: dict[str, float] = {}
+
+    def run(planned, until, jobs, look=None):
+        for each in planned:
+            losses[each.name] = abs(each.changes["train_head.learning_rate"] - 0.003)
+
+    def best(name, stage):
+        return {"accuracy": 1 - losses[name], "loss": losses[name], "epoch": 3}
+
+    monkeypatch.setattr(runs, "run", run)
+    monkeypatch.setattr(runs, "ended", lambda names: [name for name in names if name in losses])
+    monkeypatch.setattr(experiments, "best", best)
+    monkeypatch.setattr(experiments, "validation_pictures", lambda name: 301)
+    return losses
+
+
+def test_later_trials_learn_from_earlier_ones(called, ran):
+    said = called(*SMALL, "--trials", "25", "-j", "2")
+    assert len(ran) == 25
+    of = list(ran.values())
+    assert sum(of[15:]) < sum(of[:10])
+    best = min(ran, key=ran.get)
+    assert f"`dvc exp apply {best}` takes the first into the workspace" in said
+    assert "0 of 25 trials were stopped, being worse than the median" in said
+    called(*SMALL, "--trials", "25", "-j", "2")
+    assert len(ran) == 25
+    called(*SMALL, "--trials", "27", "-j", "2")
+    assert len(ran) == 27
+
+
+def test_no_trial_begins_after_the_time_is_up(called, ran):
+    assert "0 of 0 trials were stopped" in called(*SMALL, "--minutes", "0")
+    assert ran == {}
+
+
+def test_an_interrupted_trial_is_tried_again_with_the_same_values(called, ran, monkeypatch):
+    whole = runs.run
+    seen = []
+
+    def interrupted(planned, until, jobs, look=None):
+        seen.extend(each.name for each in planned)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        called(*SMALL, "--trials", "3", "-j", "2")
+    monkeypatch.setattr(runs, "run", whole)
+    called(*SMALL, "--trials", "3", "-j", "2")
+    assert len(seen) == 2
+    assert list(ran)[:2] == seen
+    assert len(ran) == 3
+
+
+def test_a_failed_trial_ends_the_search_and_is_named(called, ran, monkeypatch):
+    monkeypatch.setattr(runs, "ended", lambda names: [])
+    with pytest.raises(UserError, match=r"search-\w+ failed; see `dvc queue logs search-\w+`"):
+        called(*SMALL, "--trials", "5")
+    assert len(ran) == 1
+
+
+def test_what_is_behind_the_median_is_stopped(tmp_path, monkeypatch):
+    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1))
+    earlier = study.ask()
+    for epoch in range(5):
+        earlier.report(0.5, epoch)
+    study.tell(earlier, 0.5)
+    trials = {name: study.ask() for name in ("good", "bad", "waiting")}
+    for name, losses in {"good": (0.9, 0.4, 0.3), "bad": (0.9, 0.8, 0.7)}.items():
+        log = tmp_path / name / "metrics/partial-train_head/plots/metrics/validation/loss.tsv"
+        log.parent.mkdir(parents=True)
+        rows = [f"{epoch}\t{loss}" for epoch, loss in enumerate(losses)]
+        log.write_text("\n".join(["step\tloss", *rows]) + "\n3\t0.00")  # half a line
+    places = {"good": tmp_path / "good", "bad": tmp_path / "bad", "waiting": None}
+    stopped_by_dvc = []
+    monkeypatch.setattr(queue, "checkout", lambda opened, name: places[name])
+    monkeypatch.setattr(queue, "stop", lambda opened, name: stopped_by_dvc.append(name))
+    look, stopped = search.watcher(trials, "train_head", "loss")
+    look(None)
+    look(None)
+    assert stopped == {"bad"}
+    assert stopped_by_dvc == ["bad"]
+    values = study.trials[trials["good"].number].intermediate_values
+    assert values == {0: 0.9, 1: 0.4, 2: 0.3}
+
+
+@pytest.mark.slow
+def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, repository, monkeypatch):
+    """The second runs for an hour if nobody stops it."""
+    monkeypatch.setattr(
+        optuna.pruners, "MedianPruner", lambda: optuna.pruners.ThresholdPruner(upper=50.0)
+    )
+    rates = "train_head.learning_rate=choice(0.01,1e30)"
+    common = ("-S", rates, "--until", "train_head", "--trials", "2", "--sampler", "random")
+    # with this seed the first trial draws one and the second the other
+    said = called(*common, "-S", "train_head.epochs=9999", "-S", "train_head.patience=20")
+    assert "trials were stopped" in said
+    names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
+    assert len(names) == 1
+    assert call("dvc", "queue", "status", cwd=repository).count("Failed") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-S", "head.dropuot=interval(0,0.5)"], "[head.dropuot]: unknown key; did you mean"),
+        (["-S", "head.dropout=interval(0,3)"], "[head.dropout]: 3.0 does not fit"),
+        (["-S", "split.seed=interval(1,9)"], "the scores would be of other pictures"),
+        (["-S", "head.dropout=interval(0,0.5)", "--until", "split"], "nothing is scored by then"),
+        (["-S", "head.dropout=interval(0,0.5)", "--trials", "0"], "should be at least 1"),
+    ],
+)
+def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, message):
+    monkeypatch.chdir(unchanged)
+    monkeypatch.setattr("sys.argv", ["search", *arguments])
+    with pytest.raises(UserError, match=re.escape(message)) as raised:
+        search.main()
+    assert "\n" not in str(raised.value)
+
+
+def test_without_optuna_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "tools.search")
+    with pytest.raises(SystemExit, match=r"needs optuna; `pip install -r requirements-search.txt`"):
+        __import__("tools.search")

@@ -1,0 +1,60 @@
+"""Which of many experiments is the best on validation; test pictures have no say."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from stages.lib.errors import UserError
+from tools.lib import experiments, planning
+
+HEAD, FINE_TUNED = "train_head", "fine_tune"
+INCOMPARABLE = ("loss.", "head.penalty")  # what is part of the loss itself
+
+
+def scored(stages: Sequence[planning.Stage], until: str) -> str:
+    """Return whose scores rank: of fine_tune, or of train_head where the runs end before it.
+
+    Raises UserError when they end before that.
+    """
+    names = {stage.name for stage in stages}
+    if HEAD not in names:
+        raise UserError(f"--until {until}: nothing is scored by then; take {HEAD} or a later one")
+    return FINE_TUNED if FINE_TUNED in names else HEAD
+
+
+def metric(keys: Iterable[str]) -> str:
+    """Return what to rank by: loss, or accuracy where settings of the loss itself differ.
+
+    The losses say different things then.
+    """
+    return "accuracy" if any(key.startswith(INCOMPARABLE) for key in keys) else "loss"
+
+
+def table(changes: dict[str, dict[str, object]], stage: str, reveal: bool) -> pd.DataFrame:
+    """Return a row for each experiment with what `stage` scored on validation, the best first.
+
+    `changes`: of each experiment by its name. `reveal`: has the test accuracy as well.
+    """
+    rows = []
+    for name, changed in changes.items():
+        row = {"experiment": name, **changed, **experiments.best(name, stage)}
+        if reveal:
+            row["test"] = experiments.read("metrics/test.json", name)["fine_tuned"]["accuracy"]
+        rows.append(row)
+    found = pd.DataFrame(rows)
+    by = metric(found.columns)
+    return found.sort_values(by, ascending=by == "loss", kind="stable")
+
+
+def report(found: pd.DataFrame) -> str:
+    """Return what is printed of a table."""
+    best = found.iloc[0]
+    validation = experiments.validation_pictures(best["experiment"])
+    chance = experiments.chance(best["accuracy"], validation)
+    formats = {"accuracy": "{:.4f}".format, "loss": "{:.4f}".format, "test": "{:.4f}".format}
+    return (
+        f"{found.to_string(index=False, formatters=formats)}\n"
+        f"{len(found)} configurations tried on {validation} validation pictures;\nthe best of many "
+        f"flatters itself, and differences in accuracy under {chance:.4f} may well be chance\n"
+        f"`dvc exp apply {best['experiment']}` takes the first into the workspace"
+    )

@@ -1,0 +1,178 @@
+"""Look for good settings: `python -m tools.search -S 'head.dropout=interval(0,0.5)' -S
+'train_head.learning_rate=tag(log,interval(0.0001,0.01))' --until train_head --trials 20`.
+
+Each next trial is drawn from what the earlier ones have scored on validation (tree-structured
+Parzen estimator, Bergstra et al. 2011), or at random; Optuna does that. Each is a DVC experiment.
+One that at some epoch is worse than the median of the others is stopped there, unless --no-pruning.
+The same command goes on where it was interrupted, and ends with so many trials or minutes. Test
+pictures have no say. Needs `pip install -r requirements-search.txt`.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.lib import files, params, paths
+from stages.lib.errors import UserError, run
+from tools.lib import experiments, planning, queue, ranking, runs
+
+try:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import Trial, TrialState
+
+    from tools.lib import spaces
+except ModuleNotFoundError as error:
+    raise SystemExit(
+        f"error: tools.search needs {error.name}; `pip install -r requirements-search.txt`"
+    ) from None
+
+STUDIES = Path(".dvc/tmp/search")  # beside DVC's queue; Git ignores it
+LOGS = {"train_head": paths.HEAD_LOG, "fine_tune": paths.FINE_TUNE_LOG}
+SAMPLERS = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+
+
+def open_study(name: str, metric: str, options: argparse.Namespace) -> optuna.Study:
+    """Return the study with that name, a new one if there is none.
+
+    What was interrupted is to be tried again, and what is left unread of it counts as failed.
+    """
+    STUDIES.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruner = optuna.pruners.NopPruner() if options.no_pruning else optuna.pruners.MedianPruner()
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(STUDIES / f"{name}.log"))),
+        study_name=name,
+        pruner=pruner,
+        direction="minimize" if metric == "loss" else "maximize",
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(states=[TrialState.RUNNING]):
+        study.enqueue_trial(trial.params)
+        study.tell(trial.number, state=TrialState.FAIL)
+    # A sampler begins anew with each start, and should not draw again what it has drawn.
+    study.sampler = SAMPLERS[options.sampler](seed=options.seed + len(study.trials))
+    return study
+
+
+def tried(study: optuna.Study) -> int:
+    """Return how many trials have ended by themselves or for being behind."""
+    return len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
+
+
+def watcher(trials: dict[str, Trial], stage: str, metric: str) -> tuple[Callable, set[str]]:
+    """Return what looks at the queue and stops trials that are behind, and who was stopped.
+
+    `trials`: by their experiments' names. What is compared is `metric` on validation, which `stage`
+    logs after each epoch.
+    """
+    stopped: set[str] = set()
+    reported = dict.fromkeys(trials, 0)
+    log = files.partial_of(LOGS[stage]) / f"plots/metrics/validation/{metric}.tsv"
+
+    def look(opened: queue.LocalCeleryQueue) -> None:
+        for name, trial in trials.items():
+            folder = None if name in stopped else queue.checkout(opened, name)
+            if folder is None or not (folder / log).is_file():
+                continue
+            whole_lines = (folder / log).read_text().rpartition("\n")[0].splitlines()[1:]
+            for line in whole_lines[reported[name] :]:
+                epoch, value = line.split("\t")
+                trial.report(float(value), int(epoch))
+                reported[name] += 1
+            if trial.should_prune():
+                queue.stop(opened, name)
+                stopped.add(name)
+
+    return look, stopped
+
+
+def main() -> None:
+    options = arguments()
+    space = spaces.parse(options.set_param)
+    for key in space.drawn:
+        runs.check_same_pictures(key)
+    stages = planning.stages(options.until)
+    stage, metric = ranking.scored(stages, options.until), ranking.metric(space.drawn)
+    for _, _, values in runs.configurations(options.name, space.ends(), options.until):
+        experiments.check_source(values["data"]["source"])
+    fresh = runs.fresh_stages()
+    of_it = {"space": sorted(options.set_param)}
+    name = runs.name_of(options.name, runs.last_commit(), of_it, options.until)
+    study = open_study(name, metric, options)
+    deadline = time.monotonic() + 60 * options.minutes
+    failed: list[str] = []
+    while tried(study) < options.trials and time.monotonic() < deadline and not failed:
+        count = min(options.jobs, options.trials - tried(study))
+        failed = run_batch(study, space, count, (stages, stage, metric, fresh), options)
+    print(report(study, space, stage))
+    if failed:
+        raise UserError(
+            f"{', '.join(failed)} failed; see `dvc queue logs {failed[0]}`, and run this again to "
+            "go on"
+        )
+
+
+def run_batch(study, space, count: int, about: tuple, options: argparse.Namespace) -> list[str]:
+    """Draw `count` trials, run them and tell the study; return the experiments that failed."""
+    stages, stage, metric, fresh = about
+    asked = [study.ask(space.drawn) for _ in range(count)]
+    earlier = [space.changes(trial.params) for trial in study.get_trials() if trial.params]
+    every = runs.configurations(options.name, earlier, options.until)
+    planned = {each.name: each for each in planning.plan(every, stages, params.read(), fresh)}
+    trials = {}
+    for trial in asked:
+        changes = space.changes(trial.params)
+        [(name, _, _)] = runs.configurations(options.name, [changes], options.until)
+        trial.set_user_attr("experiment", name)
+        trials[name] = trial
+    chosen = [planned[name] for name in trials]
+    runs.announce(chosen, experiments.states(), options.jobs)
+    look, stopped = watcher(trials, stage, metric)
+    runs.run(chosen, options.until, options.jobs, look)
+    well = runs.ended(trials)
+    for trial in asked:
+        name = trial.user_attrs["experiment"]
+        if name in well:
+            study.tell(trial, experiments.best(name, stage)[metric])
+        else:
+            state = TrialState.PRUNED if name in stopped else TrialState.FAIL
+            study.tell(trial, state=state)
+    queue.forget(sorted(stopped - set(well)))
+    return [name for name in trials if name not in well and name not in stopped]
+
+
+def report(study: optuna.Study, space: "spaces.Space", stage: str) -> str:
+    """Return the table of all trials that ran to their end, and how many were stopped."""
+    whole = study.get_trials(states=[TrialState.COMPLETE])
+    stopped = len(study.get_trials(states=[TrialState.PRUNED]))
+    lines = [f"{stopped} of {tried(study)} trials were stopped, being worse than the median"]
+    if whole:
+        changes = {each.user_attrs["experiment"]: space.changes(each.params) for each in whole}
+        lines.insert(0, ranking.report(ranking.table(changes, stage, reveal=False)))
+    return "\n".join(lines)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-S", "--set-param", action="append", required=True, metavar="KEY=SPACE")
+    parser.add_argument("--until", metavar="STAGE", default=ranking.FINE_TUNED)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin none after that")
+    parser.add_argument("--sampler", choices=SAMPLERS, default="tpe")
+    parser.add_argument("--no-pruning", action="store_true", help="let each trial run to its end")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    parser.add_argument("--name", default="search", help="what the experiments' names begin with")
+    options = parser.parse_args()
+    if options.jobs < 1 or options.trials < 1:
+        raise UserError("--jobs and --trials should be at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    run(main)

@@ -24,6 +24,9 @@ from optuna.distributions import (
 from stages.lib.errors import UserError
 
 
+DIGITS = 4
+
+
 class Space(NamedTuple):
     """Of each param "section.key" how its value is drawn, and the values of those that stay."""
 
@@ -32,10 +35,7 @@ class Space(NamedTuple):
 
     def changes(self, suggested: dict[str, object]) -> dict[str, object]:
         """Return the changes {"section.key": value} that Optuna's values stand for."""
-        return self.fixed | {
-            key: json.loads(value) if isinstance(value, str) else value
-            for key, value in suggested.items()
-        }
+        return self.fixed | {key: _value(drawn) for key, drawn in suggested.items()}
 
     def ends(self) -> list[dict[str, object]]:
         """Return changes that together have each choice, and both ends of each interval."""
@@ -67,6 +67,13 @@ def parse(overrides: Sequence[str]) -> Space:
             "-S: nothing to choose from; write for example head.dropout=interval(0,0.5)"
         )
     return Space(drawn, fixed)
+
+
+def _value(drawn: object) -> object:
+    """Return what is tried: of numbers the first digits, as more can neither be read nor matter."""
+    if isinstance(drawn, str):
+        return json.loads(drawn)
+    return float(f"{drawn:.{DIGITS}g}") if isinstance(drawn, float) else drawn
 
 
 def _distribution(key: str, sweep: object) -> BaseDistribution:

@@ -22,6 +22,7 @@ def test_what_is_drawn_lies_in_the_space():
     rates = [each["train_head.learning_rate"] for each in drawn]
     assert 0.0001 <= min(rates) < max(rates) <= 0.01
     assert sum(rate < 0.001 for rate in rates) > 10  # by its logarithm: about half of them
+    assert all(len(f"{rate:.9g}".strip("0.").split("e")[0]) <= 5 for rate in rates)  # 1.234e-05
     assert {each["train_head.epochs"] for each in drawn} == set(range(3, 10))
     assert {str(each["head.hidden"]) for each in drawn} == {"[]", "[64]", "[64, 32]"}
     assert {each["head.dropout"] for each in drawn} == {0.0, 0.3, 0.6}

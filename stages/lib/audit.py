@@ -1,8 +1,6 @@
 """Look at every picture by its content: what it is, and whether it can be used."""
 
 import hashlib
-import os
-import stat
 import threading
 import warnings
 from collections.abc import Callable
@@ -12,26 +10,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from stages.lib import files
 from stages.lib.duplicates import fingerprint
 from stages.lib.errors import UserError
 from stages.lib.layout import Found
-from stages.lib.pictures import Pictures, open_file, orientation, strips, to_rgb
+from stages.lib.pictures import Pictures, orientation, strips, to_rgb
+from stages.lib.usable import BadPicture, check_kind, opened
 
-UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
 FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the picture
-MOVING = ("WEBP", "AVIF")  # of these a moving one is bad
 LARGE = 16_000_000  # pixels
 one_large_picture = threading.Lock()
 NAMED = 3  # bad pictures in an error message
-HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12 brands
-
-
-class BadPicture(Exception):
-    """Why a file cannot be used, in a few words."""
 
 
 class Facts(NamedTuple):
@@ -165,39 +157,22 @@ def inspect(path: Path, root: Path, settings: Pictures, min_side: int, max_pixel
     has a side under `min_side` or more than `max_pixels` (both in pixels, seen before decoding).
     Raises OSError when it cannot be read, and UserError when there is too little memory for it.
     """
-    _check_file(path, root)
-    try:
-        with open_file(path) as picture, _turn(picture):
-            _check_header(picture, min_side, max_pixels)
-            more = picture.format in FIRST_FRAME and getattr(picture, "is_animated", False)
-            if picture.format == "PNG":
-                _verify(path)
-            rgb = to_rgb(picture, settings)
-            return Facts(
-                sha256=files.sha256(path),
-                pixel_sha256=_pixel_sha256(rgb),
-                phash=fingerprint(rgb),
-                format=picture.format,
-                mode=picture.mode,
-                width=rgb.width,
-                height=rgb.height,
-                orientation=orientation(picture),
-                more_frames="yes" if more else "",
-            )
-    except BadPicture:
-        raise
-    except UnidentifiedImageError:
-        raise BadPicture(_what_else(path)) from None
-    except MemoryError:
-        raise UserError(
-            f"{path}: too little memory to decode it; lower data.max_megapixels in params.yaml, or "
-            "free some"
-        ) from None
-    except Exception as error:  # decoders raise all kinds; whichever it is, this is no picture
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's fault or a missing permission, not the picture's
-        said = " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__
-        raise BadPicture(f"damaged: {said}") from None
+    _check_link(path, root)
+    check_kind(path)
+    with opened(path, min_side, max_pixels) as picture, _turn(picture):
+        more = picture.format in FIRST_FRAME and getattr(picture, "is_animated", False)
+        rgb = to_rgb(picture, settings)
+        return Facts(
+            sha256=files.sha256(path),
+            pixel_sha256=_pixel_sha256(rgb),
+            phash=fingerprint(rgb),
+            format=picture.format,
+            mode=picture.mode,
+            width=rgb.width,
+            height=rgb.height,
+            orientation=orientation(picture),
+            more_frames="yes" if more else "",
+        )
 
 
 def _turn(picture: Image.Image) -> AbstractContextManager:
@@ -206,7 +181,7 @@ def _turn(picture: Image.Image) -> AbstractContextManager:
     return one_large_picture if width * height > LARGE else nullcontext()
 
 
-def _check_file(path: Path, root: Path) -> None:
+def _check_link(path: Path, root: Path) -> None:
     if path.is_symlink():
         try:
             target = path.resolve(strict=True)
@@ -214,50 +189,6 @@ def _check_file(path: Path, root: Path) -> None:
             raise BadPicture("a link that leads nowhere") from None
         if not target.is_relative_to(root.resolve()):
             raise BadPicture("a link that leads out of the source; put the file itself there")
-    kind = os.stat(path)
-    if stat.S_ISDIR(kind.st_mode):
-        raise BadPicture("a link to a folder; put the files themselves there")
-    if not stat.S_ISREG(kind.st_mode):
-        raise BadPicture("a device, pipe or socket, not a file")
-    if kind.st_size == 0:
-        raise BadPicture("empty file")
-
-
-def _check_header(picture: Image.Image, min_side: int, max_pixels: int) -> None:
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise BadPicture(
-            f"{width} x {height} pixels are more than data.max_megapixels ({max_pixels / 1e6:g}) "
-            "allows"
-        )
-    if min(width, height) < min_side:
-        raise BadPicture(f"{width} x {height} pixels: a side is under data.min_side ({min_side})")
-    if picture.format in MOVING and getattr(picture, "is_animated", False):
-        raise BadPicture(f"a moving {picture.format}; save the frame that is meant")
-    if picture.mode in UNKNOWN_RANGE:
-        raise BadPicture(
-            f"values of mode {picture.mode} have no known range; save it with 8 or 16 bits"
-        )
-
-
-def _verify(path: Path) -> None:
-    """Compare a PNG's checksums, which decoding leaves out. Raises what Pillow raises."""
-    with open_file(path) as picture:
-        picture.verify()
-
-
-def _what_else(path: Path) -> str:
-    """Say what a file is that Pillow does not know."""
-    with open(path, "rb") as file:
-        head = file.read(512)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, not a picture; fetch it again"
-    if text.startswith((b"<svg", b"<?xml")):
-        return "SVG or another XML file; save it as PNG"
-    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
-        return "HEIC, which Pillow cannot read; save it as JPEG or PNG"
-    return "no known picture format"
 
 
 def _pixel_sha256(picture: Image.Image) -> str:

@@ -53,7 +53,7 @@ def find(folder: Path) -> tuple[list[Found], int]:
     else:
         classes = [(each, "") for each in folders]
     _check_names({each.name for each, _ in classes})
-    found = [Found(path, kind.name, given) for kind, given in classes for path in _files(kind)]
+    found = [Found(path, kind.name, given) for kind, given in classes for path in _of_class(kind)]
     for each in found:
         _check_readable(each.path)
     return sorted(found), len(_entries(folder)) - len(found)
@@ -62,8 +62,8 @@ def find(folder: Path) -> tuple[list[Found], int]:
 def _entries(folder: Path) -> list[Path]:
     """List all files below a folder, and all links, without entering those."""
     below = []
-    for root, names, files in os.walk(folder, onerror=_stop):
-        below += [Path(root, name) for name in files]
+    for root, names, others in os.walk(folder, onerror=_stop):
+        below += [Path(root, name) for name in others]
         below += [Path(root, name) for name in names if os.path.islink(os.path.join(root, name))]
     return below
 
@@ -90,15 +90,20 @@ def _wraps(folder: Path) -> bool:
     return bool(_folders(folder)) and not any(kind.startswith("image/") for kind in kinds)
 
 
-def _files(folder: Path) -> list[Path]:
-    files = []
-    for path in _entries(folder):
-        inside = path.relative_to(folder)
-        if not any(_is_clutter(Path(part)) for part in inside.parts):
-            files.append(path)
-    if not files:
+def files(folder: Path) -> list[Path]:
+    """List the files below a folder, and links, but for hidden files and what systems leave."""
+    return [
+        path
+        for path in _entries(folder)
+        if not any(_is_clutter(Path(part)) for part in path.relative_to(folder).parts)
+    ]
+
+
+def _of_class(folder: Path) -> list[Path]:
+    inside = files(folder)
+    if not inside:
         raise UserError(f"{SOURCE}: class folder {folder.name!r} is empty; fill it or leave it out")
-    return files
+    return inside
 
 
 def _is_clutter(path: Path) -> bool:

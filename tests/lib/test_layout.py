@@ -102,3 +102,11 @@ def test_a_layout_that_cannot_be_meant_is_refused(tmp_path, files, message):
     touch(tmp_path, *files)
     with pytest.raises(UserError, match=message):
         layout.find(tmp_path)
+
+
+def test_all_files_below_a_folder_but_clutter(tmp_path):
+    touch(tmp_path, ".hidden/folder/1.png", ".hidden/folder/.x/2.png", ".hidden/folder/deep/3")
+    touch(tmp_path, ".hidden/folder/Thumbs.db", ".hidden/folder/notes.txt")
+    found = layout.files(tmp_path / ".hidden/folder")
+    inside = sorted(path.relative_to(tmp_path / ".hidden/folder").as_posix() for path in found)
+    assert inside == ["1.png", "deep/3", "notes.txt"]

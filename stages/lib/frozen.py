@@ -53,21 +53,35 @@ def of_backbone(
     `weights`: its file; `made_with`: has the file's digest. Raises UserError when the weights are
     not this network's, or the engine is not installed.
     """
-    if settings.engine == "tensorflow":
-        return of_model(_pooled(spec, weights, settings.maps), made_with)
     of_network = backbones.fingerprint(spec) | {"weights_sha256": made_with["weights_sha256"]}
-    [key] = store.keys({"converted": of_network, "maps": settings.maps}, [""])
+    made_of = {"converted": of_network, "maps": settings.maps}
+    make = functools.partial(_pooled, spec, weights, settings.maps)
+    return converted_once(make, made_of, made_with, runtime)
+
+
+def converted_once(
+    make: Callable[[], "keras.Model"], made_of: dict, made_with: dict, runtime: Runtime
+) -> Network:
+    """Return the model with named outputs that `make` makes, which needs TensorFlow.
+
+    OpenVINO's form of it is kept in the feature store, and `make` only called where it lacks it.
+    `made_of`: all that the model depends on besides the software, as JSON can hold it; `made_with`
+    as in `Network`.
+    """
+    if made_with["engine"] == "tensorflow":
+        return of_model(make(), made_with)
+    [key] = store.keys(made_of, [""])
     with store.Store(runtime.store_file, runtime.store_gigabytes) as kept:
         converted = kept.get([key]).get(key)
         if converted is None:
-            converted = engines.convert(_pooled(spec, weights, settings.maps))
+            converted = engines.convert(make())
             kept.put([(key, converted)])
     model = engines.read(converted)
     return Network(
-        spec.size,
+        model.inputs[0].partial_shape[1].get_length(),
         engines.shapes(model),
         made_with,
-        functools.cache(lambda: engines.compiled(model, settings.precision)),
+        functools.cache(lambda: engines.compiled(model, made_with["precision"])),
     )
 
 

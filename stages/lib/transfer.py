@@ -47,10 +47,10 @@ def download(url: str, path: Path, sha256: str | None = None, size: int | None =
     path.parent.mkdir(parents=True, exist_ok=True)
     if not (sha256 and path.is_file() and files.sha256(path) == sha256):
         try:
-            with _session() as session:
+            with new_session() as session:
                 _receive_all(session, url, path, size)
         except requests.RequestException as error:
-            raise UserError(f"{url}: {_cause(error)}; check the address and the network") from None
+            raise UserError(f"{url}: {cause(error)}; check the address and the network") from None
     found = files.sha256(path)
     if sha256 and found != sha256:
         files.remove(path)
@@ -61,12 +61,13 @@ def download(url: str, path: Path, sha256: str | None = None, size: int | None =
     return found
 
 
-def _session() -> requests.Session:
+def new_session(again: int = 5) -> requests.Session:
+    """Return a session that tries up to `again` times more what may pass, and wants files as is."""
     session = requests.Session()
     session.max_redirects = REDIRECTS
     session.headers["Accept-Encoding"] = "identity"  # so that lengths and ranges are the file's
     retry = Retry(
-        total=5, connect=2, backoff_factor=PAUSE / 2, status_forcelist=PASSING,
+        total=again, connect=min(again, 2), backoff_factor=PAUSE / 2, status_forcelist=PASSING,
         raise_on_status=False, retry_after_max=60,
     )  # fmt: skip
     for scheme in ("http://", "https://"):
@@ -179,7 +180,7 @@ def _length(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _cause(error: requests.RequestException) -> str:
+def cause(error: requests.RequestException) -> str:
     """Say in a few words what requests and urllib3 say in many."""
     if isinstance(error, requests.HTTPError):
         return f"the server answers {error.response.status_code} {error.response.reason}"

@@ -1,10 +1,11 @@
 """Name pictures with a whole pretrained network, as a baseline before any training:
 `python -m tools.imagenet PICTURE... [--name EfficientNetLite2]`.
 
-Prints the likeliest of ImageNet's 1000 classes for each picture, or each in a folder, with their
-probabilities. EfficientNetLite0, 1 and 2 have their weights from packages; Keras downloads the
-others'. Pictures are seen at the network's own size, and decoded as params.yaml's section pictures
-says. A file that is no picture is named, and the exit code is then 1.
+Prints the likeliest of ImageNet's 1000 classes for each picture, or each in a folder or of a
+pattern ('photos/*.jpg'), with their probabilities. EfficientNetLite0, 1 and 2 have their weights
+from packages; Keras downloads the others'. Pictures are seen at the network's own size, and decoded
+as params.yaml's section pictures says. A file that is no picture is named, and the exit code is
+then 1.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from scipy.special import softmax
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import building, efficientnet_lite, networks, params, pictures
 from stages.lib.errors import UserError, run
+from tools.lib import finding
 
 BATCH = 32
 
@@ -53,19 +55,6 @@ def build(name: str):
         ) from None
 
 
-def files(places: list[Path]) -> list[Path]:
-    """Return the given files, and all files in the given folders, sorted."""
-    found = []
-    for place in places:
-        if not place.exists():
-            raise UserError(f"no such file or folder: {place}")
-        inside = sorted(each for each in place.rglob("*") if each.is_file())
-        found += inside if place.is_dir() else [place]
-    if not found:
-        raise UserError(f"no files in {', '.join(map(str, places))}")
-    return found
-
-
 def describe(chances: np.ndarray, top: int) -> str:
     """Say the `top` likeliest of 1000 probabilities: "281 tabby 61.2%, ..."."""
     best = np.argsort(-chances)[:top]
@@ -80,13 +69,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE")
     parser.add_argument("--name", default="EfficientNetLite0", choices=sorted(networks.NETWORKS))
     parser.add_argument("--top", type=int, default=3, choices=range(1, 1001), metavar="1..1000")
     options = parser.parse_args()
     decoding = params.load(pictures.Pictures, "pictures")
     size = networks.NETWORKS[options.name].size
-    found, bad = files(options.pictures), 0
+    found, bad = [Path(file) for file in finding.files(options.pictures)], 0
     model = build(options.name)
     for part in pictures.slices(len(found), BATCH):
         pixels = {}

@@ -73,7 +73,7 @@ def _stop(error: OSError) -> None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not _is_clutter(path))
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not is_clutter(path))
     for path in folders:
         _check_readable(path)
         if path.is_symlink():
@@ -95,7 +95,7 @@ def files(folder: Path) -> list[Path]:
     return [
         path
         for path in _entries(folder)
-        if not any(_is_clutter(Path(part)) for part in path.relative_to(folder).parts)
+        if not any(is_clutter(Path(part)) for part in path.relative_to(folder).parts)
     ]
 
 
@@ -106,7 +106,7 @@ def _of_class(folder: Path) -> list[Path]:
     return inside
 
 
-def _is_clutter(path: Path) -> bool:
+def is_clutter(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in CLUTTER
 
 

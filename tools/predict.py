@@ -1,0 +1,154 @@
+"""Say which class pictures are of: `python -m tools.predict PATH...`.
+
+A PATH is a file, a folder (all files below it), a pattern in quotes ('photos/**/*.jpg'), an address
+(https://...), or - for a list of paths on standard input, one a line. Prints a row for each: its
+likeliest class with the probability, or why it cannot be used; then the exit code is 1, and all
+others are answered all the same.
+
+--model says which classifier: fine_tuned (what the last run exported), head (the one before
+fine-tuning), the path of an exported folder or a .keras file with labels.json beside it, or a Git
+branch, tag, commit or DVC experiment, whose export comes from DVC's cache or a remote. Pictures are
+decoded as params.yaml says in `pictures`, and refused as it says in `data`, as when training.
+"""
+
+import argparse
+import csv
+import functools
+import io
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.lib import params
+from stages.lib.errors import UserError, run
+from stages.lib.runtime import Runtime
+from stages.lib.sources import Data
+from tools.lib import answering, finding, predicting
+from tools.lib.answering import Answer
+
+FEW = 10  # pictures that need no progress bar
+DIGITS = 6  # of a probability, where a program reads it
+COLUMNS = ("class", "probability")
+WIDEST = 60  # characters of a path that others are aligned with
+
+
+def likeliest(answer: Answer, labels: list[str], top: int) -> list[tuple[str, float]]:
+    """Return the `top` likeliest classes, each with its probability; [] for a bad picture."""
+    if answer.probabilities is None:
+        return []
+    best = np.argsort(-answer.probabilities, kind="stable")[:top]
+    return [(labels[each], round(float(answer.probabilities[each]), DIGITS)) for each in best]
+
+
+def as_table(
+    answers: Iterable[Answer], labels: list[str], top: int, places: list[str]
+) -> Iterator[str]:
+    """Yield aligned lines; `places` are what the answers will be of."""
+    first = max(map(len, ["path", *(each for each in places if len(each) <= WIDEST)]))
+    width = max(map(len, ["class", *map(_plain, labels)]))
+    yield f"{'path':<{first}}" + f"  {'class':<{width}}  probability" * top + "\n"
+    for answer in answers:
+        cells = [f"{_plain(answer.place):<{first}}"]
+        for label, probability in likeliest(answer, labels, top):
+            cells += [f"{_plain(label):<{width}}", f"{probability:11.4f}"]
+        if answer.reason:
+            cells.append(f"error: {_plain(answer.reason)}")
+        yield "  ".join(cells) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Show what would move the terminal's cursor, or cannot be printed, as a question mark."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def as_csv(
+    answers: Iterable[Answer], labels: list[str], top: int, places: list[str]
+) -> Iterator[str]:
+    """Yield a row for each answer: path, class, probability, class_2, probability_2, ..., error."""
+    ranks = ["", *(f"_{rank}" for rank in range(2, top + 1))]
+    yield _row(["path", *(f"{name}{rank}" for rank in ranks for name in COLUMNS), "error"])
+    for answer in answers:
+        cells = [cell for pair in likeliest(answer, labels, top) for cell in pair]
+        yield _row([answer.place, *(cells or [""] * (2 * top)), answer.reason or ""])
+
+
+def _row(cells: list) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def as_json(
+    answers: Iterable[Answer], labels: list[str], top: int, places: list[str]
+) -> Iterator[str]:
+    """Yield a list of objects with path and predictions (class, probability), or path and error."""
+    yield "[\n"
+    line = ""
+    for answer in answers:
+        found = {"path": answer.place}
+        if answer.reason:
+            found["error"] = answer.reason
+        else:
+            best = likeliest(answer, labels, top)
+            found["predictions"] = [dict(zip(COLUMNS, each)) for each in best]
+        if line:
+            yield f"{line},\n"
+        line = f"  {json.dumps(found, ensure_ascii=False)}"
+    yield f"{line}\n]\n"
+
+
+FORMATS: dict[str, Callable[..., Iterator[str]]] = {
+    "table": as_table,
+    "json": as_json,
+    "csv": as_csv,
+}
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of classes, 1 or more")
+    return int(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH")
+    parser.add_argument("--model", default="fine_tuned", metavar="head|fine_tuned|PATH|EXP")
+    parser.add_argument("--top", type=_positive, default=1, metavar="K")
+    parser.add_argument("--format", default="table", choices=FORMATS)
+    options = parser.parse_args()
+    data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
+    for stream in (sys.stdin, sys.stdout):  # a path may be of any bytes
+        stream.reconfigure(errors="surrogateescape")
+    warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
+    places = finding.pictures(options.paths, sys.stdin)
+    predictor = predicting.load(options.model)
+    bad = 0
+
+    def counted() -> Iterator[Answer]:
+        nonlocal bad
+        hidden = None if len(places) > FEW else True  # None: shown on a terminal only
+        found = answering.answers(predictor, places, data, runtime)
+        bar = tqdm(found, "predict", len(places), unit=" pictures", disable=hidden)
+        for answer in bar:
+            bad += answer.reason is not None
+            yield answer
+
+    top = min(options.top, len(predictor.labels))
+    # On a terminal the progress bar has to make way for each line.
+    write = functools.partial(tqdm.write, end="") if sys.stdout.isatty() else sys.stdout.write
+    for line in FORMATS[options.format](counted(), predictor.labels, top, places):
+        write(line)
+    sys.stdout.flush()
+    if bad:
+        raise UserError(f"{bad} of {len(places)} pictures cannot be used; mend or remove them")
+
+
+if __name__ == "__main__":
+    run(main)

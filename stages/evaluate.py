@@ -1,10 +1,9 @@
 """Score the head and the fine-tuned network on the test pictures.
 
-Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models, both logs
+Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
 Writes metrics/test.json: each model's scores, and the gain of fine-tuning
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
        reliability.csv; recall.csv by class of both
-       metrics/figures/: learning_curves.png, confusion_matrix.png, pictures.png
        data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
 """
 
@@ -15,7 +14,6 @@ from stages.lib import (
     backbones,
     classifier,
     features,
-    figures,
     files,
     fingerprints,
     heads,
@@ -24,7 +22,6 @@ from stages.lib import (
     paths,
     pictures,
     scores,
-    training,
     weights,
 )
 from stages.lib.determinism import make_deterministic
@@ -71,20 +68,7 @@ def main() -> None:
         files.write_csv(folder / "roc.csv", scores.roc(truth, by_whole))
         files.write_csv(folder / "reliability.csv", scores.reliability(truth, by_whole))
     files.write_csv(paths.PREDICTIONS, scores.predictions(rows, guesses, by_whole, names))
-    shown = figures.first_of_each_class(truth, settings.pictures)
-    pixels = np.stack([pictures.load(images[row], spec.size, decoding) for row in shown])
-    draw(truth, guesses["fine_tuned"], names, shown, pixels)
     print(scores.summary(table))
-
-
-def draw(truth, guess, names, shown, pixels) -> None:
-    """Draw the three figures; `pixels` are the pictures of the rows `shown`."""
-    curves = [training.read_log(log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)]
-    with files.replacing(paths.FIGURES) as folder:
-        figures.save(figures.learning_curves(*curves), folder / "learning_curves.png")
-        figures.save(figures.confusion_matrix(truth, guess, names), folder / "confusion_matrix.png")
-        sheet = figures.sheet(pixels, truth[shown], guess[shown], names)
-        figures.save(sheet, folder / "pictures.png")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ STAGES = (
     "train_head",
     "fine_tune",
     "evaluate",
+    "figures",
     "export",
 )
 # three classes, odd counts; colours that a small network tells apart
@@ -41,7 +42,7 @@ TINY = {
     "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.01},
     "augmentation": {"flip": "horizontal"},
     "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11},
-    "evaluate": {"pictures": 5},
+    "figures": {"pictures": 5},
     "runtime": {"batch_size": 8, "store": None},
 }
 
@@ -114,7 +115,7 @@ def project(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory) -> Path:
-    """A project after all nine stages, run in order. Only to be read."""
+    """A project after all ten stages, run in order. Only to be read."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -16,6 +16,7 @@ from stages.lib import (
     pictures,
     runtime,
     scores,
+    sheets,
     sources,
     splitting,
     training,
@@ -34,6 +35,7 @@ SCHEMAS = {
     "train_head": training.Training,
     "fine_tune": fine_tuning.FineTune,
     "evaluate": scores.Evaluate,
+    "figures": sheets.Figures,
     "export": exporting.Export,
     "runtime": runtime.Runtime,
 }

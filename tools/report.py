@@ -19,7 +19,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 import stages.lib.quiet
-from stages.lib import figures, files, params, paths, pictures, timings
+from stages.lib import curves, figures, files, params, paths, pictures, sheets, timings
 from stages.lib.errors import UserError, run
 from tools.lib import revisions, verdicts
 from tools.lib.planning import stages
@@ -83,7 +83,7 @@ def scores(before: Revision, after: Revision) -> str:
     return markdown(pd.DataFrame(rows, columns=["test", before.name, after.name, "change"]))
 
 
-def sheets(before: Revision, after: Revision, model: str, folder: Path) -> str:
+def changed_pictures(before: Revision, after: Revision, model: str, folder: Path) -> str:
     """Draw the pictures that are mended and broken; return what shows or explains them."""
     both = verdicts.paired(before, after, model)
     if both is None:
@@ -121,7 +121,7 @@ def draw_sheet(rows: pd.DataFrame, wrong: pd.Series, file: Path) -> None:
     pixels = np.stack([pictures.load(paths.RAW / path, SIDE, decoding) for path in rows["path"]])
     names = sorted({*rows["label"], *wrong})
     truth, guess = ([names.index(each) for each in column] for column in (rows["label"], wrong))
-    figures.save(figures.sheet(pixels, truth, guess, names), file)
+    figures.save(sheets.predictions(pixels, truth, guess, names), file)
 
 
 def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str:
@@ -133,9 +133,9 @@ def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str
             np.array([names.index(value) for value in table[column]])
             for column in ("actual", "predicted")
         )
-        figures.save(figures.learning_curves(*each.logs), folder / f"curves{number}.png")
+        figures.save(curves.learning_curves(*each.logs), folder / f"curves{number}.png")
         figures.save(
-            figures.confusion_matrix(truth, guess, names), folder / f"confusion{number}.png"
+            curves.confusion_matrix(truth, guess, names), folder / f"confusion{number}.png"
         )
         parts.append(
             f"### {each.name}\n\n![learning curves](curves{number}.png)\n\n"
@@ -167,7 +167,7 @@ def compose(before: Revision, after: Revision, model: str, verdict: str, folder:
             f"**{verdict}**",
             f"## What changed\n\n{what_changed(before, after)}",
             f"## Scores\n\n{scores(before, after)}",
-            f"## Pictures\n\n{sheets(before, after, model, folder)}",
+            f"## Pictures\n\n{changed_pictures(before, after, model, folder)}",
             f"## Learning and confusion\n\n{curves_and_confusion(before, after, folder)}",
             f"## Cost\n\n{cost(before, after)}\n",
         ]

@@ -67,6 +67,15 @@ def varies(settings: Augmentation) -> bool:
     return bool(chain(settings, 0))
 
 
+def variations(picture: np.ndarray, count: int, settings: Augmentation) -> np.ndarray:
+    """Return `count` variations of a picture uint8 (h, w, 3), alike; none where nothing varies."""
+    chosen = chain(settings, 0)
+    pixels = np.repeat(picture[None], count if chosen else 0, axis=0).astype("float32")
+    for layer in chosen:
+        pixels = layer(pixels, training=True)
+    return np.clip(np.round(pixels), 0, 255).astype("uint8")
+
+
 def in_front(model: keras.Model, settings: Augmentation, seed: int) -> keras.Model:
     """Return the network that trains: `model` behind the layers that vary training pictures.
 

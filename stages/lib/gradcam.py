@@ -71,7 +71,7 @@ def _opened(model: keras.Model, outermost: bool = False) -> keras.Model | None:
     A last Softmax is left out of the `outermost`: the gradient of a probability near 1 is nearly 0.
     """
     if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs[0])
+        model = keras.Model(model.inputs[0], model.outputs[0])
     maps = []
 
     def call(layer, *inputs, **options):
@@ -90,7 +90,7 @@ def _opened(model: keras.Model, outermost: bool = False) -> keras.Model | None:
 
     # Calls the same layers once more; a nested model's tensors cannot be had otherwise.
     again = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
-    return keras.Model(again.inputs, [maps[-1], again.outputs[0]]) if maps else None
+    return keras.Model(again.inputs[0], [maps[-1], again.outputs[0]]) if maps else None
 
 
 def _has_places(output) -> bool:

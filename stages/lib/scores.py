@@ -1,5 +1,6 @@
 """Score predictions on the test set, with the uncertainty that comes from its size."""
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy.special import expit, softmax
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, log_loss, recall_score, roc_auc_score, roc_curve
 
+from stages.lib import manifest
+from stages.lib.errors import UserError
 from stages.lib.params import Section
 
 DIGITS = 4  # of every score that is written
@@ -19,7 +22,6 @@ class Evaluate(Section):
     """How test results are reported."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    pictures: Annotated[int, Field(ge=1, le=200)]
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -137,6 +139,15 @@ def reliability(truth: np.ndarray, chances: np.ndarray, bins: int = 10) -> pd.Da
     return found.assign(pictures=grouped["pictures"].sum()).reset_index(drop=True)
 
 
+def calibration_error(table: pd.DataFrame) -> float:
+    """Return the expected calibration error of what `reliability` gave (Guo and others 2017).
+
+    That is the mean difference, over the pictures, of each part's confidence and accuracy, 0 to 1.
+    """
+    difference = (table["accuracy"] - table["confidence"]).abs()
+    return float(np.average(difference, weights=table["pictures"]))
+
+
 def confusion(truth: np.ndarray, guess: np.ndarray, classes: list[str]) -> pd.DataFrame:
     """Return actual and predicted class by picture, sorted, as DVC's confusion plot reads it."""
     names = np.array(classes, dtype=object)
@@ -153,3 +164,18 @@ def predictions(
         table[name] = np.array(classes, dtype=object)[guess]
     columns = [f"p({name})" for name in classes]
     return table.join(pd.DataFrame(chances.round(PROBABILITY_DIGITS), columns=columns))
+
+
+def read_predictions(path: Path, rows: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    """Return the probabilities float64 (n, k) that `predictions` gave of these `rows`.
+
+    Raises UserError when the file is missing or of other pictures or classes.
+    """
+    table = manifest.read(path)
+    columns = [f"p({name})" for name in classes]
+    if (
+        table["path"].tolist() != rows["path"].tolist()
+        or [*table.columns[-len(columns) :]] != columns
+    ):
+        raise UserError(f"{path} is not of this split; run `dvc repro evaluate`")
+    return table[columns].to_numpy("float64")

@@ -96,3 +96,13 @@ def test_by_seed_a_picture_varies_alike_in_any_batch():
     assert not np.array_equal(vary(pixels, seeds[:, 1]).numpy(), all_six)
     with pytest.raises(UserError, match="views would be copies"):
         augmenting.by_seed(settings())
+
+
+def test_variations_of_one_picture_differ_and_repeat():
+    picture = PIXELS[0].astype("uint8")
+    varied = augmenting.variations(picture, 7, settings(brightness=0.3, contrast=0.2))
+    assert (varied.shape, varied.dtype) == ((7, 16, 16, 3), np.dtype("uint8"))
+    assert len({each.tobytes() for each in varied} | {picture.tobytes()}) == 8
+    again = augmenting.variations(picture, 7, settings(brightness=0.3, contrast=0.2))
+    assert (varied == again).all()
+    assert augmenting.variations(picture, 7, settings()).shape == (0, 16, 16, 3)

@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from stages.lib import scores
+from stages.lib import files, scores
+from stages.lib.errors import UserError
 
 THREE = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 9.0], [1.0, 0.0, 0.0]])
 
@@ -95,3 +97,26 @@ def test_reliability_by_hand():
         {"confidence": 0.62, "accuracy": 1.0, "pictures": 1},
         {"confidence": 0.955, "accuracy": 0.75, "pictures": 4},
     ]
+
+
+def test_calibration_error_by_hand():
+    table = pd.DataFrame({"confidence": [0.55, 0.9], "accuracy": [0.75, 0.8], "pictures": [4, 12]})
+    assert scores.calibration_error(table) == pytest.approx((4 * 0.2 + 12 * 0.1) / 16)
+    assert scores.calibration_error(table.assign(accuracy=table["confidence"])) == 0
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path):
+    classes = ["NA", "a, b", "p(x)"]
+    rows = pd.DataFrame({"path": ["NA/1.jpg", "p(x)/ü.jpg"], "label": ["NA", "p(x)"]})
+    chances = scores.probabilities(THREE[:2])
+    guesses = {name: chances.argmax(axis=1) for name in ("head", "fine_tuned")}
+    file = tmp_path / "predictions.csv"
+    files.write_csv(file, scores.predictions(rows, guesses, chances, classes))
+    found = scores.read_predictions(file, rows, classes)
+    assert found == pytest.approx(chances, abs=1e-6)
+    assert found.dtype == "float64"
+    for others, names in ((rows[::-1], classes), (rows[:1], classes), (rows, classes[:2])):
+        with pytest.raises(UserError, match="not of this split; run `dvc repro evaluate`"):
+            scores.read_predictions(file, others, names)
+    with pytest.raises(UserError, match="missing"):
+        scores.read_predictions(tmp_path / "none.csv", rows, classes)

@@ -1,0 +1,75 @@
+"""A map of the bottleneck features on a plane: pictures that the network finds alike lie close."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from stages.lib.figures import COLOURS, MARKERS, shorten
+
+KEPT = 50  # principal components, of which the plane is made
+PERPLEXITY = 30  # about how many neighbours count
+FEWEST = 8  # rows: of fewer there are no neighbourhoods to keep
+CLASSES = 20  # at most, in colour
+NAME = 24  # letters of a class name
+
+
+def positions(features: np.ndarray) -> np.ndarray:
+    """Return places on a plane, float64 (n, 2), of features float32 (n, d).
+
+    The first principal components, and from them t-SNE (van der Maaten and Hinton 2008), always
+    the same for the same features. Distances within a neighbourhood count, those between do not.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    count, width = features.shape
+    centred = features.astype("float64") - features.mean(axis=0, dtype="float64")
+    if not centred.any():  # nothing tells them apart
+        return np.zeros((count, 2))
+    reduced = PCA(min(KEPT, count, width), svd_solver="full").fit_transform(centred)
+    if reduced.shape[1] < 2:
+        reduced = np.hstack([reduced, np.zeros((count, 1))])
+    if count < FEWEST:
+        return reduced[:, :2]
+    start = 1e-4 * reduced[:, :2] / reduced[:, 0].std()
+    near = min(PERPLEXITY, (count - 1) / 3)
+    with threadpool_limits(1):  # on a busy machine its threads wait for one another, for long
+        plane = TSNE(perplexity=near, init=start, random_state=0).fit_transform(reduced)
+    return plane.astype("float64")
+
+
+def draw(
+    places: np.ndarray,
+    truth: np.ndarray,
+    mistaken: np.ndarray,
+    classes: Sequence[str],
+    pictures: int,
+) -> Figure:
+    """Draw a point (n, 2) for each of n test pictures, coloured by class, mistakes in a ring.
+
+    Of more than CLASSES classes the first are coloured, all others grey. `mistaken`: bool (n,);
+    `pictures`: how many test pictures there are.
+    """
+    figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
+    rest = truth >= CLASSES
+    if rest.any():
+        named = f"{len(classes) - CLASSES} more classes"
+        axis.scatter(*places[rest].T, s=12, color="#bbbbbb", label=named)
+    for label, name in enumerate(classes[:CLASSES]):
+        axis.scatter(
+            *places[truth == label].T, s=26, color=COLOURS[label % len(COLOURS)],
+            marker=MARKERS[label // len(COLOURS) % len(MARKERS)],
+            edgecolor="#444444", linewidth=0.4, label=shorten(name, NAME),
+        )  # fmt: skip
+    if mistaken.any():
+        axis.scatter(
+            *places[mistaken].T, s=110, facecolor="none", edgecolor="black", label="mistaken"
+        )
+    of = f"{len(places)} of " if len(places) < pictures else ""
+    title = f"Frozen features of {of}{pictures} test pictures on a plane (t-SNE): alike lie close"
+    axis.set(xticks=[], yticks=[], title=title)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False)
+    return figure

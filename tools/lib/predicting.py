@@ -63,7 +63,8 @@ class Predictor(NamedTuple):
 
     name: for messages. labels: the classes, in the order of the probabilities. size: the side of
     the pictures in pixels; decoding: how a file becomes pixels. probabilities: of pixels, float32
-    (n, classes).
+    (n, classes). network: makes its Keras model, from float32 pixels to the same; it raises
+    UserError where only the answers of another revision's model are there.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Predictor(NamedTuple):
     size: int
     decoding: pictures.Pictures
     probabilities: Probabilities
+    network: Callable[[], "keras.Model"]
 
 
 def load(model: str = "fine_tuned") -> Predictor:
@@ -93,7 +95,15 @@ def load(model: str = "fine_tuned") -> Predictor:
     with tempfile.TemporaryDirectory() as scratch:
         folder = revisions.bring(model, [paths.PARAMS, paths.EXPORT], Path(scratch))
         mend = "run `dvc repro` there and commit what it changes"
-        return _exported(model, folder / paths.EXPORT, mend, folder / paths.PARAMS)
+        brought = _exported(model, folder / paths.EXPORT, mend, folder / paths.PARAMS)
+    return brought._replace(network=functools.partial(_gone, model))
+
+
+def _gone(model: str) -> None:
+    raise UserError(
+        f"--model {model}: only a model of the workspace or of a file can be looked into; check "
+        "this one out"
+    )
 
 
 def _exported(name: str, place: Path, mend: str, settings: Path = paths.PARAMS) -> Predictor:
@@ -183,4 +193,4 @@ def _ready(
             f"--model {name}: the network's output is {network.shapes[OUTPUT]} and there are "
             f"{len(labels)} labels; export it again, so that they belong together"
         )
-    return Predictor(name, labels, network.size, decoding, Probabilities(network.ready()))
+    return Predictor(name, labels, network.size, decoding, Probabilities(network.ready()), make)

@@ -158,3 +158,23 @@ def test_what_is_no_classifier_of_pictures_is_refused(exported):
 def test_a_name_that_is_nothing_is_one_line(exported):
     with pytest.raises(UserError, match=r"^--model nonsense: neither head, fine_tuned, a path"):
         predicting.load("nonsense")
+
+
+def test_its_network_can_be_looked_into(exported):
+    predictor = predicting.load()
+    got = predictor.network()(PIXELS.astype("float32"))[predicting.OUTPUT]
+    assert np.asarray(got) == pytest.approx(predictor.probabilities(PIXELS), abs=1e-5)
+
+
+def test_of_another_revision_there_are_answers_and_no_network(exported, monkeypatch):
+    def bring(revision, wanted, scratch):
+        assert (revision, wanted) == ("other", [paths.PARAMS, paths.EXPORT])
+        shutil.copy(paths.PARAMS, scratch)
+        export(scratch / paths.EXPORT, seed=1)
+        return scratch
+
+    monkeypatch.setattr("tools.lib.revisions.bring", bring)
+    predictor = predicting.load("other")
+    assert predictor.probabilities(PIXELS).shape == (17, 3)
+    with pytest.raises(UserError, match=r"^--model other: only .*; check this one out$"):
+        predictor.network()

@@ -1,0 +1,61 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.lib import files, paths
+from stages.lib.errors import UserError
+from tests.conftest import set_params
+from tools.lib import neighbours
+
+
+def test_a_training_picture_is_nearest_to_itself(after_run):
+    training = neighbours.load()
+    rows = pd.read_csv(paths.SPLIT)
+    train = rows[rows["split"] == "train"]
+    assert training.directions.shape == (len(train), 1280)
+    assert training.directions.dtype == np.float32
+    image = training.images[-1]
+    found = neighbours.nearest(training, image, 3)
+    assert len(found) == 3
+    assert found[0].path == image == paths.RAW / train["path"].iloc[-1]
+    assert found[0].label == train["label"].iloc[-1]
+    assert found[0].similarity == pytest.approx(1, abs=1e-4)
+    similar = [each.similarity for each in found]
+    assert similar == sorted(similar, reverse=True)
+    assert similar[1] < 0.9999
+
+
+def test_only_training_pictures_are_near_and_mostly_of_the_class(after_run):
+    training = neighbours.load()
+    rows = pd.read_csv(paths.SPLIT)
+    test = rows[rows["split"] == "test"]
+    found = [
+        each for path in test["path"] for each in neighbours.nearest(training, paths.RAW / path, 1)
+    ]
+    assert {each.path.relative_to(paths.RAW).as_posix() for each in found} <= set(
+        rows.loc[rows["split"] == "train", "path"]
+    )
+    assert np.mean([each.label for each in found] == test["label"]) > 0.8
+
+
+def test_what_is_missing_is_named_with_the_command_that_brings_it(after_run):
+    files.remove(paths.FEATURES)
+    files.remove(paths.RAW)
+    with pytest.raises(UserError) as refused:
+        neighbours.load()
+    assert str(refused.value) == (
+        "data/raw, data/features missing; run `dvc pull data/raw data/features`"
+    )
+
+
+def test_features_of_another_size_are_refused(after_run):
+    set_params(after_run / "params.yaml", {"backbone": {"image_size": 64}})
+    with pytest.raises(UserError, match="data/features was made with image_size 32 and not 64"):
+        neighbours.load()
+
+
+def test_directions_have_length_one_and_zeros_stay():
+    values = np.array([[3, 4], [0, 0], [0, -7]], "float32")
+    found = neighbours.directions(values)
+    assert found == pytest.approx(np.array([[0.6, 0.8], [0, 0], [0, -1]]))
+    assert found.dtype == np.float32

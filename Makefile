@@ -12,7 +12,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run test slow lint check format lock clean
+.PHONY: help run serve test slow lint check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,6 +22,9 @@ run: .venv/run ## the whole pipeline; prints the test scores and where the pictu
 	@dvc repro
 	@dvc plots show --out dvc_plots >/dev/null
 	@python -m tools.summary
+
+serve: .venv/serve ## a page on this machine that answers pictures
+	@python -m tools.serve
 
 test: .venv/test ## the test suite
 	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -42,10 +45,12 @@ format: .venv/test ## put every file into the one format
 lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements.in,requirements.txt)
 	@$(call compile,requirements-search.in,requirements-search.txt,--constraints requirements.txt)
-	@$(call compile,requirements-dev.in,requirements-dev.txt,--constraints requirements.txt)
+	@$(call compile,requirements-serve.in,requirements-serve.txt,--constraints requirements.txt)
+	@$(call compile,requirements-dev.in,requirements-dev.txt,--constraints requirements.txt \
+		--constraints requirements-search.txt --constraints requirements-serve.txt)
 
 clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay
-	rm -rf .venv .pytest_cache .ruff_cache dvc_plots data/partial-* models/partial-* metrics/partial-*
+	rm -rf .venv .pytest_cache .ruff_cache dvc_plots screenshots data/partial-* models/partial-* metrics/partial-*
 	find stages tools tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/python:
@@ -56,6 +61,11 @@ clean: ## remove .venv and what tools left behind; pictures, models and DVC's ca
 
 .venv/run: requirements.txt | .venv/python
 	@echo "installing $< into .venv (2.9 GB; a few minutes the first time)"
+	@$(install) $<
+	@touch $@
+
+.venv/serve: requirements-serve.txt | .venv/run
+	@echo "installing $< into .venv"
 	@$(install) $<
 	@touch $@
 

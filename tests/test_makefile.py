@@ -21,7 +21,7 @@ def make(tmp_path):
     """Return a function that runs make in a folder of its own and returns the calls it made."""
     project = tmp_path / "with space"
     (project / "bin").mkdir(parents=True)
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements-serve.txt"):
         shutil.copy(ROOT / name, project)
 
     def run(target: str, *programs: str) -> list[str]:
@@ -49,6 +49,14 @@ def test_pip_where_there_is_no_uv_and_nothing_twice(make):
     assert all(call.startswith("python -m pip install") for call in calls[1:])
     assert all("--require-hashes" in call for call in calls[1:])
     assert make(".venv/test") == []
+
+
+def test_the_page_s_requirements_are_installed_when_it_is_asked_for(make):
+    calls = make("serve", "python3", "uv")
+    installed = [call.split()[-1] for call in calls if "pip install" in call]
+    assert installed == ["requirements.txt", "requirements-serve.txt"]
+    assert calls[-1] == "python -m tools.serve"
+    assert make("serve") == ["python -m tools.serve"]
 
 
 def test_uv_where_it_is_installed_and_into_this_venv_only(make):

@@ -1,0 +1,155 @@
+"""The page and its JSON endpoint as a web application; `tools/page/` holds the page itself.
+
+GET  /          the page
+POST /predict   multipart field `file` -> {"label": ..., "probabilities": {class: ...}}
+POST /look      the same with what the page shows besides
+GET  /run       the run: its model, limits, model card and figures
+Errors are {"error": ...} with 413 for a body that is too large, 422 for what is no usable picture,
+and 400 for a request without one.
+"""
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from markdown_it import MarkdownIt
+from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from stages.lib import paths
+from tools.lib.page_answers import Answers, Refused, TooLarge
+
+PAGE = Path(__file__).parents[1] / "page"
+CARD = paths.EXPORT / "MODEL_CARD.md"
+FIGURES = (paths.FIGURES, paths.SPLIT_FIGURES)  # in the order shown
+AROUND = 4096  # bytes of a multipart body beside the file
+HEADERS = {
+    # nothing from elsewhere, so that the page works without a network and tells nobody
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # another run may have written other figures
+}
+router = APIRouter()
+
+
+def build(answers: Answers, missing: list[str], hosts: list[str]) -> FastAPI:
+    """Return the application.
+
+    missing: sentences about what the page cannot show; hosts: the names by which it may be called,
+    which keeps other sites' pages from reaching it by a name of theirs, or ["*"].
+    """
+    # no documentation pages: theirs load scripts from elsewhere
+    app = FastAPI(title="thaw", docs_url=None, redoc_url=None)
+    app.state.answers, app.state.missing = answers, missing
+    # for bodies that do not say how large they are; `_guard` is for the others
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=answers.largest + AROUND)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    app.middleware("http")(_guard)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _no_file)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _failed)
+    app.include_router(router)
+    app.mount("/static", StaticFiles(directory=PAGE))
+    return app
+
+
+@router.get("/", include_in_schema=False)
+def page() -> FileResponse:
+    return FileResponse(PAGE / "index.html")
+
+
+@router.post("/predict")
+def predict(request: Request, file: UploadFile) -> dict:
+    """The likeliest class of a picture, and the probability of each."""
+    return request.app.state.answers.predict(file.file.read())
+
+
+@router.post("/look", include_in_schema=False)
+def look(request: Request, file: UploadFile) -> dict:
+    return request.app.state.answers.look(file.file.read())
+
+
+@router.get("/run", include_in_schema=False)
+def run(request: Request) -> dict:
+    answers = request.app.state.answers
+    return {
+        "model": answers.predictor.name,
+        "classes": len(answers.predictor.labels),
+        "size": answers.predictor.size,
+        "megabytes": answers.largest / 1e6,
+        "megapixels": answers.data.max_megapixels,
+        "missing": request.app.state.missing,
+        "card": card(),
+        "figures": [{"title": _title(name), "source": f"figures/{name}"} for name in figures()],
+    }
+
+
+@router.get("/figures/{name:path}", include_in_schema=False)
+def figure(name: str) -> FileResponse:
+    if name not in figures():
+        raise HTTPException(404, "no such figure")
+    return FileResponse(figures()[name])
+
+
+def figures() -> dict[str, Path]:
+    """Return the run's figures that are there, by their names for the page."""
+    found = [file for folder in FIGURES for file in sorted(folder.rglob("*.png"))]
+    return {file.relative_to("metrics").as_posix(): file for file in found}
+
+
+def card() -> str:
+    """Return the model card as HTML; the HTML in it, as in a class's name, is shown as text."""
+    if not CARD.is_file():
+        text = f"`{CARD}` is missing; `dvc repro export` writes it, `dvc pull` brings it."
+    else:
+        text = CARD.read_text(encoding="utf-8")
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    for token in tokens:
+        token.attrs.pop("style", None)  # of a column's alignment, which HEADERS forbid
+    return markdown.renderer.render(tokens, markdown.options, {})
+
+
+def _title(name: str) -> str:
+    return Path(name).stem.replace("_", " ").capitalize()
+
+
+async def _guard(request: Request, call):
+    """Refuse a body that says itself that it is too large, in our words; add HEADERS to all."""
+    size = int(request.headers.get("content-length", 0))
+    too_large = size > request.app.state.answers.largest + AROUND
+    response = _too_large(request) if too_large else await call(request)
+    response.headers.update(HEADERS)
+    return response
+
+
+def _too_large(request: Request) -> JSONResponse:
+    limit = request.app.state.answers.largest / 1e6
+    return _error(413, f"the file is larger than {limit:g} MB")
+
+
+def _error(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"error": text}, status)
+
+
+def _refused(request: Request, error: Refused) -> JSONResponse:
+    return _error(413 if isinstance(error, TooLarge) else 422, str(error))
+
+
+def _no_file(request: Request, error: RequestValidationError) -> JSONResponse:
+    return _error(400, "send one picture as the multipart field `file`")
+
+
+def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+    if error.status_code == 413:
+        return _too_large(request)
+    return _error(error.status_code, error.detail)
+
+
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    return _error(500, "the server failed at this; its terminal says why")

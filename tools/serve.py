@@ -1,0 +1,134 @@
+"""A page that answers pictures: `make serve`, or `python -m tools.serve`.
+
+Shows for each picture the classes, where the network looks and the nearest training pictures, and
+on a second tab the model card and the figures of the run. It also answers programs:
+
+    curl --form file=@cat.jpg http://127.0.0.1:8000/predict
+
+Listens on this machine only, unless --host says otherwise. Ctrl-C ends it.
+"""
+
+import argparse
+import errno
+import functools
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from stages.lib import params, sources
+from stages.lib.errors import UserError, run
+from tools.lib import neighbours, predicting
+from tools.lib.page_answers import Answers
+
+LOOPBACK = ["127.0.0.1", "localhost", "::1"]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises UserError when that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(f"port {port} is taken; choose another with --port") from None
+        raise UserError(
+            f"cannot listen on {host}, port {port} ({error.strerror}); choose others with --host "
+            "and --port"
+        ) from None
+
+
+def positive(text: str) -> float:
+    if not 0 < float(text) < float("inf"):
+        raise ValueError
+    return float(text)
+
+
+def port(text: str) -> int:
+    if not 0 <= int(text) <= 65535:
+        raise ValueError
+    return int(text)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", default="fine_tuned", help="head, fine_tuned, a path or an experiment"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="where to listen; 0.0.0.0 is everywhere"
+    )
+    parser.add_argument("--port", type=port, default=8000, help="0 takes any that is free")
+    parser.add_argument(
+        "--max-megabytes", type=positive, default=20.0, help="the largest file that is taken"
+    )
+    return parser.parse_args()
+
+
+def with_heat(predictor: predicting.Predictor) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return what lays the heat of a class over pixels uint8 (1, size, size, 3).
+
+    Raises UserError when this network has no Keras model here, or none with maps.
+    """
+    model = predictor.network()
+    from stages.lib import gradcam  # after `quiet`, which the line above imports before Keras
+
+    def overlay(pixels: np.ndarray, chosen: int) -> np.ndarray:
+        heat = gradcam.heatmaps(model, pixels.astype("float32"), np.array([chosen]))
+        return gradcam.overlay(pixels, heat)
+
+    try:
+        overlay(np.zeros((1, predictor.size, predictor.size, 3), "uint8"), 0)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return overlay
+
+
+def answers(options: argparse.Namespace) -> tuple[Answers, list[str]]:
+    """Load all that the page can show; return it, and what is missing, in a sentence each."""
+    data = params.load(sources.Data, "data")
+    predictor, missing = predicting.load(options.model), []
+    overlay = nearest = None
+    try:
+        overlay = with_heat(predictor)
+    except UserError as error:
+        missing.append(f"Where the network looks is not shown: {error}.")
+    try:
+        nearest = functools.partial(neighbours.nearest, neighbours.load())
+    except UserError as error:
+        missing.append(f"The nearest training pictures are not shown: {error}.")
+    largest = int(options.max_megabytes * 1e6)
+    return Answers(predictor, data, largest, overlay, nearest), missing
+
+
+def main() -> None:
+    options = arguments()
+    try:
+        import uvicorn
+
+        from tools.lib import web
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the page needs {error.name}: install requirements-serve.txt, or say `make serve`"
+        ) from None
+    listening = listen(options.host, options.port)
+    print("loading the classifier ...", flush=True)
+    loaded, missing = answers(options)
+    local = options.host in LOOPBACK
+    app = web.build(loaded, missing, LOOPBACK if local else ["*"])
+    for sentence in missing:
+        print(sentence)
+    if not local:
+        print("whoever reaches this machine can use the page")
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"http://{host}:{listening.getsockname()[1]} is ready; Ctrl-C ends it", flush=True)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    with suppress(KeyboardInterrupt):  # uvicorn has ended well by then, and tells of it
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -22,13 +22,13 @@ def test_no_registry_and_no_place_of_one_machine_is_named():
     assert grep(PLACES) == ""
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-search"])
+@pytest.mark.parametrize("name", sorted(each.stem for each in ROOT.glob("requirements*.in")))
 def test_every_requirement_is_pinned_with_hashes(name):
     text = (ROOT / f"{name}.txt").read_text()
     pins = re.findall(
         r"^([a-z0-9._-]+)==\S+(?: ;.*)? \\\n    --hash=sha256:[0-9a-f]{64}", text, re.M
     )
-    assert len(pins) == len(re.findall(r"^[a-z]", text, re.M)) > 10
+    assert len(pins) == len(re.findall(r"^[a-z]", text, re.M)) > 5
     wanted = re.findall(r"^([a-z][a-z0-9.-]*)", (ROOT / f"{name}.in").read_text(), re.M)
     assert {each.replace(".", "-") for each in wanted} <= set(pins)
 
@@ -37,8 +37,8 @@ def test_the_development_requirements_repeat_the_same_pins():
     def pins(name):
         return set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / name).read_text(), re.M))
 
-    for name in ("requirements.txt", "requirements-search.txt"):
-        assert pins(name) <= pins("requirements-dev.txt")
+    for each in ROOT.glob("requirements*.txt"):
+        assert pins(each.name) <= pins("requirements-dev.txt")
 
 
 def test_no_large_file_is_in_git():

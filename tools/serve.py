@@ -74,7 +74,7 @@ def with_heat(predictor: predicting.Predictor) -> Callable[[np.ndarray, int], np
     Raises UserError when this network has no Keras model here, or none with maps.
     """
     model = predictor.network()
-    from stages.lib import gradcam  # after `quiet`, which the line above imports before Keras
+    from stages.lib import gradcam  # after `quiet`
 
     def overlay(pixels: np.ndarray, chosen: int) -> np.ndarray:
         heat = gradcam.heatmaps(model, pixels.astype("float32"), np.array([chosen]))
@@ -89,6 +89,8 @@ def with_heat(predictor: predicting.Predictor) -> Callable[[np.ndarray, int], np
 
 def answers(options: argparse.Namespace) -> tuple[Answers, list[str]]:
     """Load all that the page can show; return it, and what is missing, in a sentence each."""
+    import stages.lib.quiet  # noqa: F401  here, as --help and a taken port need not wait for it
+
     data = params.load(sources.Data, "data")
     predictor, missing = predicting.load(options.model), []
     overlay = nearest = None

@@ -64,6 +64,16 @@ def test_without_a_model_there_is_no_page(project, monkeypatch):
         called(monkeypatch, "--port", 0)
 
 
+@pytest.mark.slow
+def test_a_model_that_is_nothing_is_one_line(project):
+    command = [sys.executable, "-m", "tools.serve", "--port", "0", "--model", "nothing"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --model nothing: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_it_is_this_machine_s_alone_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr("sys.argv", ["serve"])
     options = serve.arguments()

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from stages.lib import files, paths
 from stages.lib.errors import UserError
+from tests import browser
+from tests.browser import SCREENSHOTS, chromium
 from tests.imports import ROOT
-from tests.tools import browser
 from tools import serve
 
-SCREENSHOTS = ROOT / "screenshots"  # which CI keeps
 PICTURE = Path("pictures/green/3.jpg")
 LOADED = 60_000  # milliseconds at most until a picture is answered, the first on a busy machine
 
@@ -122,17 +122,6 @@ def running(*options: str) -> Iterator[tuple[str, subprocess.Popen]]:
             yield said.split()[0], process
         finally:
             process.kill()
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    path = browser.find()
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path)
-        try:
-            yield started
-        finally:
-            started.close()
 
 
 def upload(page: Page, *chosen: Path) -> None:

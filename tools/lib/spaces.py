@@ -23,7 +23,6 @@ from optuna.distributions import (
 
 from stages.lib.errors import UserError
 
-
 DIGITS = 4
 
 

@@ -90,10 +90,10 @@ def load(model: str = "fine_tuned") -> Predictor:
         return _exported("fine_tuned", paths.EXPORT, MEND)
     if Path(model).exists():
         return _exported(model, Path(model), "name a folder that has both, as models/export does")
-    from tools.lib import revisions  # with DVC, which takes a second to import
+    from tools.lib import exports  # with DVC, which takes a second to import
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = revisions.bring(model, [paths.PARAMS, paths.EXPORT], Path(scratch))
+        folder = exports.bring(model, Path(scratch))
         mend = "run `dvc repro` there and commit what it changes"
         brought = _exported(model, folder / paths.EXPORT, mend, folder / paths.PARAMS)
     return brought._replace(network=functools.partial(_gone, model))

@@ -3,14 +3,11 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem
-from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import SCMError, resolve_rev
 
@@ -130,37 +127,6 @@ def at(name: str, folder: Path) -> Revision:
     except Exception:  # whatever a remote's library raises that is not installed or not let in
         files.remove(folder / paths.PREDICTIONS)
     return found
-
-
-def bring(name: str, outs: Sequence[Path], folder: Path) -> Path:
-    """Copy what a branch, tag, commit or experiment has at `outs` into `folder`, and return it.
-
-    What is DVC's goes through its cache, so that a remote is asked for it once. Raises UserError
-    when there is no such revision, or it has no such file, or that is out of reach.
-    """
-    places = [out.as_posix() for out in outs]
-    try:
-        with Repo() as repo:
-            commit = resolve_rev(repo.scm, name)
-            with suppress(Exception):  # no remote, a locked repository: they may be in the cache
-                repo.fetch(places, revs=[commit], workspace=False)
-    except (SCMError, NotDvcRepoError):
-        raise UserError(
-            f"--model {name}: neither head, fine_tuned, a path that is there, nor a branch, tag, "
-            "commit or experiment of this repository"
-        ) from None
-    there = DVCFileSystem(rev=commit)
-    for out in outs:
-        if not there.exists(out.as_posix()):
-            raise UserError(f"--model {name}: it has no {out}; name a revision that exported one")
-        try:
-            there.get(out.as_posix(), str(folder / out), recursive=True)
-        except Exception:  # whatever a remote's library raises
-            raise UserError(
-                f"--model {name}: its {out} is neither in DVC's cache nor on a remote; `dvc push` "
-                "where it was made, or `dvc exp push origin NAME` for an experiment"
-            ) from None
-    return folder
 
 
 def _check(found: Revision, mend: str) -> None:

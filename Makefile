@@ -12,7 +12,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run serve test slow lint check format lock clean
+.PHONY: help run report serve test slow lint check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,6 +22,9 @@ run: .venv/run ## the whole pipeline; prints the test scores and where the pictu
 	@dvc repro
 	@dvc plots show --out dvc_plots >/dev/null
 	@python -m tools.summary
+
+report: .venv/run ## the last run on one page, with all its figures; opens it in the browser
+	@python -m tools.run_page
 
 serve: .venv/serve ## a page on this machine that answers pictures
 	@python -m tools.serve
@@ -50,7 +53,8 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 		--constraints requirements-search.txt --constraints requirements-serve.txt)
 
 clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay
-	rm -rf .venv .pytest_cache .ruff_cache dvc_plots screenshots data/partial-* models/partial-* metrics/partial-*
+	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html screenshots \
+		data/partial-* models/partial-* metrics/partial-*
 	find stages tools tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/python:

@@ -8,20 +8,17 @@ are enough; with the predictions of both revisions (`dvc pull`, or a DVC remote)
 """
 
 import argparse
-import base64
-import re
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from markdown_it import MarkdownIt
 
 import stages.lib.quiet
 from stages.lib import curves, figures, files, params, paths, pictures, sheets, timings
 from stages.lib.errors import UserError, run
-from tools.lib import revisions, verdicts
+from tools.lib import pages, revisions, verdicts
 from tools.lib.planning import stages
 from tools.lib.revisions import Revision
 
@@ -29,15 +26,6 @@ FILE, BUDGET = "report", Path("report.yaml")
 SHOWN = 16  # pictures on a sheet
 SIDE = 96  # pixels of each
 NAMED = 8  # files
-STYLE = (
-    "body{max-width:60em;margin:2em auto;padding:0 1em;font:16px/1.5 sans-serif}"
-    "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}"
-    "img{max-width:100%}code{background:#f3f3f3}"
-)
-
-
-def markdown(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False, disable_numparse=True)
 
 
 def differing(before: Revision, after: Revision) -> list[str]:
@@ -52,11 +40,11 @@ def what_changed(before: Revision, after: Revision) -> str:
     keys, parts = differing(before, after), []
     if keys:
         rows = [(f"`{key}`", old.get(key), new.get(key)) for key in keys]
-        parts.append(markdown(pd.DataFrame(rows, columns=["param", before.name, after.name])))
+        parts.append(pages.table(pd.DataFrame(rows, columns=["param", before.name, after.name])))
     first, second = before.counts, after.counts
     if not first.equals(second):
         both = pd.concat({before.name: first.sum(), after.name: second.sum()}, axis=1)
-        parts.append(markdown(both.rename_axis("pictures").fillna(0).astype(int).reset_index()))
+        parts.append(pages.table(both.rename_axis("pictures").fillna(0).astype(int).reset_index()))
     code = revisions.changed_code(before.commit)
     if code:
         named = ", ".join(f"`{path}`" for path in code[:NAMED])
@@ -80,7 +68,7 @@ def scores(before: Revision, after: Revision) -> str:
                 for each in (old, new)
             ]
             rows.append((f"{model} {metric}", *shown, f"{new[metric] - old[metric]:+.4f}"))
-    return markdown(pd.DataFrame(rows, columns=["test", before.name, after.name, "change"]))
+    return pages.table(pd.DataFrame(rows, columns=["test", before.name, after.name, "change"]))
 
 
 def changed_pictures(before: Revision, after: Revision, model: str, folder: Path) -> str:
@@ -156,7 +144,7 @@ def cost(before: Revision, after: Revision) -> str:
     if not rows:
         return "No stage was run on this machine."
     columns = ["stage", "rerun by the params above", "seconds of its last run here"]
-    return markdown(pd.DataFrame(rows, columns=columns))
+    return pages.table(pd.DataFrame(rows, columns=columns))
 
 
 def compose(before: Revision, after: Revision, model: str, verdict: str, folder: Path) -> str:
@@ -171,22 +159,6 @@ def compose(before: Revision, after: Revision, model: str, verdict: str, folder:
             f"## Learning and confusion\n\n{curves_and_confusion(before, after, folder)}",
             f"## Cost\n\n{cost(before, after)}\n",
         ]
-    )
-
-
-def html(text: str, folder: Path) -> str:
-    """Return the report as one page that holds its pictures."""
-
-    def held(found: re.Match) -> str:
-        data = base64.b64encode((folder / found[1]).read_bytes()).decode()
-        return f'src="data:image/png;base64,{data}"'
-
-    body = MarkdownIt().enable("table").render(text)
-    body = re.sub(r'src="([\w.]+\.png)"', held, body)
-    title = text.splitlines()[0].removeprefix("# ")
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{STYLE}</style>{body}</html>\n"
     )
 
 
@@ -206,7 +178,7 @@ def main() -> None:
         verdict, why = verdicts.judge(verdicts.compare(before, after, budget.model), budget)
         text = compose(before, after, budget.model, why, folder)
         (folder / f"{FILE}.md").write_text(text)
-        (folder / f"{FILE}.html").write_text(html(text, folder))
+        (folder / f"{FILE}.html").write_text(pages.html(text, folder))
     print(f"{why}\n{options.out / FILE}.md, .html")
     if verdict == verdicts.FAILS:
         sys.exit(1)

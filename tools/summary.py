@@ -1,14 +1,39 @@
-"""Say how good the last run's classifier is, and where to look at it.
+"""Say how good the last run's classifier is, what it cost, and where to look at it.
 
-Reads metrics/test.json and prints to the terminal.
+Reads metrics/test.json, metrics/split.json and this machine's notes of how long stages took; prints
+to the terminal.
 """
 
 import json
+import textwrap
+from pathlib import Path
 
-from stages.lib import paths, scores
+import pandas as pd
+
+from stages.lib import manifest, params, paths, scores, timings
 from stages.lib.errors import UserError, run
 
 PLOTS = "dvc_plots/index.html"
+WIDTH = 96  # letters of a line
+LABEL = 12  # letters before each
+SPLITS = (*manifest.SPLITS, "aside")
+
+
+def pictures() -> str:
+    """Return how many pictures and classes there are, and the pictures in each split."""
+    counts = pd.DataFrame(json.loads(paths.SPLIT_REPORT.read_text())["classes"]).T
+    sums = counts.sum()
+    splits = ", ".join(f"{sums[name]:,} {name}" for name in SPLITS if sums[name])
+    return f"{counts.to_numpy().sum():,} of {len(counts)} classes: {splits}"
+
+
+def seconds() -> str:
+    """Return the seconds that each stage took when it was last run on this machine, "" for none."""
+    known = timings.last(1)
+    stages = [name for name in params.read(Path("dvc.yaml"))["stages"] if name in known]
+    each = ", ".join(f"{name} {known[name]:.0f}" for name in stages)
+    total = sum(known[name] for name in stages)
+    return f"{total:.0f} s, stages when last run: {each}" if each else ""
 
 
 def main() -> None:
@@ -16,12 +41,17 @@ def main() -> None:
         raise UserError(f"{paths.TEST} is missing; run `make run` or `dvc repro` first")
     print()
     print(scores.summary(json.loads(paths.TEST.read_text())))
-    for name, place in {
-        "figures": f"{paths.FIGURES}/ (learning curves, confusion matrix, test pictures)",
-        "all plots": f"{PLOTS} (written by `dvc plots show`)",
+    print()
+    for name, said in {
+        "pictures": pictures(),
+        "time": seconds(),
+        "figures": f"{paths.FIGURES}/; `make report` shows them on one page",
+        "all plots": f"{PLOTS}, written by `dvc plots show`",
         "classifier": f"{paths.EXPORT / 'model.keras'}, with labels.json",
     }.items():
-        print(f"{name:<10}  {place}")
+        if said:
+            lines = textwrap.wrap(said, WIDTH - LABEL, break_on_hyphens=False)
+            print(textwrap.indent("\n".join(lines), " " * LABEL).replace(" " * len(name), name, 1))
 
 
 if __name__ == "__main__":

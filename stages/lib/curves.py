@@ -54,7 +54,7 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: Sequence
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     names = [shorten(name, NAME) for name in classes]
     if len(classes) <= COUNTS_UP_TO:
-        side = float(np.clip(2.7 + 0.33 * len(classes), 4.5, 11))
+        side = float(np.clip(2.7 + 0.33 * len(classes), 4.5, 9))
         figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
         for row, column in np.argwhere(matrix):
             colour = "white" if shares[row, column] > 0.5 else "black"

@@ -86,15 +86,15 @@ def compare(
 
 def summary(table: dict[str, dict[str, float]]) -> str:
     """Say in a few lines what `compare` found."""
-    lines = [
-        f"{name:<10}  test accuracy {table[name]['accuracy']:.4f} "
-        f"({table[name]['accuracy_low']:.4f} to {table[name]['accuracy_high']:.4f})  "
-        f"loss {table[name]['loss']:.4f}"
-        for name in ("head", "fine_tuned")
-    ]
-    gained = table["gain"]
+    head, tuned, gained = table["head"], table["fine_tuned"], table["gain"]
+    lines = [f"{'':<10}  {'test accuracy':<26}   loss"]
+    for name, found in (("head", head), ("fine_tuned", tuned)):
+        interval = f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f})"
+        lines.append(f"{name:<10}   {found['accuracy']:.4f} {interval:<18}   {found['loss']:.4f}")
     change = f"{gained['mended']} mended, {gained['broken']} broken, p = {gained['p_value']:.3g}"
-    return "\n".join([*lines, f"{'gain':<10}  {gained['accuracy']:+.4f}  ({change})"])
+    loss = tuned["loss"] - head["loss"]
+    lines.append(f"{'gain':<10}  {gained['accuracy']:+.4f} {'':<18}  {loss:+.4f}  {change}")
+    return "\n".join(lines)
 
 
 def recall_by_class(

@@ -65,9 +65,12 @@ def test_summary_names_both_models_and_the_gain():
     chances = scores.probabilities(THREE)
     table = scores.compare(truth, chances, chances, 0.95)
     lines = scores.summary(dict(sorted(table.items()))).splitlines()
-    assert [line.split()[0] for line in lines] == ["head", "fine_tuned", "gain"]
-    assert "test accuracy 0.7500 (0.3006 to 0.9544)" in lines[0]
-    assert "+0.0000  (0 mended, 0 broken, p = 1)" in lines[2]
+    assert [line.split()[0] for line in lines] == ["test", "head", "fine_tuned", "gain"]
+    assert "0.7500 (0.3006 to 0.9544)" in lines[1]
+    assert lines[3].split()[1:3] == ["+0.0000", "+0.0000"]
+    assert lines[3].endswith("  0 mended, 0 broken, p = 1")
+    starts = [lines[0].index("loss"), *(line.index(line.split()[5]) for line in lines[1:3])]
+    assert len(set(starts)) == 1  # columns stand below one another
 
 
 def test_roc_by_hand_and_its_area_is_the_score():

@@ -1,15 +1,50 @@
+import json
+
 import pytest
 
+from stages.lib import timings
 from stages.lib.errors import UserError
+from tests.imports import ROOT
 from tools import summary
 
 
-def test_it_names_scores_and_places(finished_run, monkeypatch, capsys):
-    monkeypatch.chdir(finished_run)
+@pytest.fixture
+def finished(after_run):
+    (after_run / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    return after_run
+
+
+def test_it_names_scores_counts_and_places(finished, capsys):
     summary.main()
     said = capsys.readouterr().out
-    for word in ("head ", "fine_tuned ", "gain ", "metrics/figures/", "models/export/model.keras"):
+    scores = json.loads((finished / "metrics/test.json").read_text())
+    for model in ("head", "fine_tuned"):
+        assert f"{scores[model]['accuracy']:.4f} ({scores[model]['accuracy_low']:.4f} to " in said
+    counts = json.loads((finished / "metrics/split.json").read_text())["classes"]
+    test = sum(each["test"] for each in counts.values())
+    assert "pictures    59 of 3 classes: " in said
+    assert f", {test} test" in said
+    assert "aside" not in said
+    for word in ("gain ", "metrics/figures/; `make report`", "models/export/model.keras"):
         assert word in said
+
+
+def test_the_time_of_each_stage_is_in_the_order_of_the_pipeline(finished, capsys, monkeypatch):
+    known = {"figures": 7.4, "a stage of another project": 99.0, "extract": 51.2, "download": 0.6}
+    monkeypatch.setattr(timings, "last", lambda runs: known)
+    summary.main()
+    said = capsys.readouterr().out
+    assert "time        59 s, stages when last run: download 1, extract 51, figures 7\n" in said
+    monkeypatch.setattr(timings, "last", lambda runs: dict.fromkeys(known | {"split": 1.0}, 10_000))
+    monkeypatch.setattr(summary, "WIDTH", 60)
+    summary.main()
+    lines = capsys.readouterr().out.split("time")[1].split("figures  ")[0].splitlines()
+    assert len(lines) == 2
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[1].startswith(" " * 12)
+    monkeypatch.setattr(timings, "last", lambda runs: {})
+    summary.main()
+    assert "time" not in capsys.readouterr().out
 
 
 def test_before_the_first_run(tmp_path, monkeypatch):

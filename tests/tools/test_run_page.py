@@ -1,0 +1,86 @@
+import re
+
+import pandas as pd
+import pytest
+import yaml
+
+from stages.lib import timings
+from stages.lib.errors import UserError
+from tests.conftest import set_params
+from tests.imports import ROOT
+from tools import run_page
+
+
+@pytest.fixture
+def finished(after_run, monkeypatch):
+    """A finished run with a dvc.lock that knows nothing against it; the browser writes down."""
+    (after_run / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    (after_run / "dvc.lock").write_text("stages: {}\n")
+    opened = []
+    monkeypatch.setattr(run_page.webbrowser, "open", opened.append)
+    monkeypatch.setattr(timings, "last", lambda runs: {"extract": 12.3})
+    return after_run, opened
+
+
+def called(monkeypatch, *arguments: str) -> str:
+    monkeypatch.setattr("sys.argv", ["run_page", *arguments])
+    run_page.main()
+    with open("run.html") as page:
+        return page.read()
+
+
+def test_every_figure_that_dvc_plots_is_on_the_page():
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    pictures = {each for each in plots if isinstance(each, str)}
+    assert {path.as_posix() for path in run_page.CAPTIONS} == pictures
+    assert all(caption.endswith(".") for caption in run_page.CAPTIONS.values())
+
+
+def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys):
+    set_params(finished[0] / "params.yaml", {"data": {"source": "<b>a|b</b>"}})
+    page = called(monkeypatch, "--no-open")
+    assert capsys.readouterr().out == "run.html\n"
+    assert len(re.findall(r'<img src="data:image/png;base64,', page)) == len(run_page.CAPTIONS)
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert page.count("<table>") == 3
+    assert page.count("<h3>") == len(run_page.CAPTIONS)
+    assert "<code>fine_tune.learning_rate</code></td>" in page
+    assert "<code>&lt;b&gt;a|b&lt;/b&gt;</code></td>" in page
+    assert "<code>blue sky</code></td>" in page
+    assert "12 s, stages when last run: extract 12" in page
+    assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
+
+
+def test_a_missing_figure_is_named(finished, monkeypatch):
+    (finished[0] / "metrics/figures/roc.png").unlink()
+    page = called(monkeypatch, "--no-open")
+    assert "<code>metrics/figures/roc.png</code> is missing; <code>dvc pull</code>" in page
+    assert page.count("<img") == len(run_page.CAPTIONS) - 1
+
+
+def test_many_classes_are_summed_up():
+    counts = pd.DataFrame({"test": 1, "train": 5, "validation": 2, "aside": 0}, index=range(43))
+    lines = run_page.pictures(counts).splitlines()
+    assert lines[0].replace(" ", "") == "|pictures|train|validation|test|aside|"
+    assert len(lines) == 2 + 40 + 2
+    assert lines[-2].replace(" ", "") == "|3moreclasses|15|6|3|0|"
+    assert lines[-1].replace(" ", "") == "|all|215|86|43|0|"
+
+
+@pytest.mark.parametrize(("display", "opens"), [("DISPLAY", 1), ("WAYLAND_DISPLAY", 1), (None, 0)])
+def test_it_opens_where_there_is_a_window_for_it(finished, monkeypatch, display, opens):
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if display:
+        monkeypatch.setenv(display, ":7")
+    called(monkeypatch)
+    assert finished[1] == [(finished[0] / "run.html").resolve().as_uri()] * opens
+
+
+def test_before_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["run_page"])
+    with pytest.raises(UserError, match="run `make run`"):
+        run_page.main()
+    assert not (tmp_path / "run.html").exists()

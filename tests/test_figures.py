@@ -21,7 +21,7 @@ ALL = {
     "gradcam",
     "kernels",
     "feature_maps",
-    "feature_map",
+    "feature_plane",
 }
 
 
@@ -55,7 +55,10 @@ def test_the_layers_are_those_asked_for(after_run):
     set_params(after_run / "params.yaml", {"figures": {"layers": ["stem_activation"], "points": 2}})
     run_stage("figures")
     after = drawn(after_run)
-    assert {name for name in ALL if after[name] != before[name]} == {"feature_maps", "feature_map"}
+    assert {name for name in ALL if after[name] != before[name]} == {
+        "feature_maps",
+        "feature_plane",
+    }
     set_params(after_run / "params.yaml", {"figures": {"layers": ["stem_activatoin"]}})
     assert "[figures.layers]: 'stem_activatoin'" in refusal("figures")
 

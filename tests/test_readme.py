@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.imports import ROOT
+from tools import summary
 
 README = (ROOT / "README.md").read_text()
 
@@ -40,3 +41,28 @@ def test_every_make_command_exists():
         named = set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / page).read_text()))
         assert named & targets
         assert set(re.findall(r"^make ([a-z]+)", (ROOT / page).read_text(), re.M)) <= targets
+
+
+def test_its_pictures_are_there_and_small():
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(shown) >= 3
+    for path in shown:
+        assert (ROOT / path).stat().st_size < 60_000
+        with Image.open(ROOT / path) as picture:
+            assert picture.format == "PNG"
+
+
+def test_the_summary_shown_is_laid_out_as_it_is_printed(after_run, capsys):
+    (after_run / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    summary.main()
+    printed = capsys.readouterr().out.strip("\n").splitlines()
+    shown = README.split("ends\nwith\n\n```\n")[1].split("\n```")[0].splitlines()
+
+    def labels(lines: list[str]) -> list[str]:
+        return [line[:12] for line in lines if line[:12].strip() not in ("", "time")]
+
+    assert labels(shown) == labels(printed)
+    assert shown[0] == printed[0]
+    for name in ("figures", "all plots", "classifier"):
+        line = next(line for line in printed if line.startswith(name))
+        assert line in shown

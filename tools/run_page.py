@@ -21,6 +21,7 @@ from tools.lib.revisions import Revision
 
 PAGE = Path("run.html")
 CLASSES = 40  # at most, by name in the table of pictures
+TITLES = {"roc": "ROC", "gradcam": "Grad-CAM", "feature_plane": "Features on a plane"}
 CAPTIONS = {  # of each figure, in the order of the page
     paths.FIGURES / "learning_curves.png": "Loss and accuracy by epoch, of the head and then of "
     "fine-tuning. Where validation rises while training falls, the network learns by heart.",
@@ -34,11 +35,12 @@ CAPTIONS = {  # of each figure, in the order of the page
     paths.FIGURES / "least_certain.png": "Right, but nearly not.",
     paths.FIGURES / "gradcam.png": "Where the network looks: yellow speaks most for the class.",
     paths.FIGURES / "pictures.png": "The first test pictures of each class, as predicted.",
-    paths.FIGURES / "feature_map.png": "Before any training: where classes lie apart already, a "
+    paths.FIGURES / "feature_plane.png": "Before any training: where classes lie apart already, a "
     "head is enough.",
     paths.FIGURES / "samples.png": "Training pictures, with the number of each class.",
     paths.FIGURES / "augmentation.png": "Variations that should still be of the same class.",
-    paths.FIGURES / "feature_maps.png": "Of each size of map, the last layer with it.",
+    paths.FIGURES / "feature_maps.png": "What each layer passes on of one picture; by default the "
+    "last layer of each size.",
     paths.FIGURES / "kernels.png": "Edges and colours that the first layer looks for.",
     paths.SPLIT_FIGURES / "counts.png": "Pictures by class and split.",
     paths.DOWNLOAD_REPORT / "sizes.png": "Sizes of the pictures; the larger a dot, the more.",
@@ -89,7 +91,7 @@ def figures() -> str:
     """Return all figures with their captions; of one that is missing, how to get it."""
     parts = []
     for path, caption in CAPTIONS.items():
-        title = path.stem.replace("_", " ").capitalize()
+        title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
         shown = f"![{title}]({path.as_posix()})"
         if not path.is_file():
             shown = f"`{path}` is missing; `dvc pull` or `dvc repro` brings it."

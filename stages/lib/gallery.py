@@ -12,7 +12,7 @@ from stages.lib import (
     augmenting,
     certainty,
     curves,
-    feature_map,
+    feature_plane,
     gradcam,
     network_figures,
     scores,
@@ -64,7 +64,7 @@ def draw(
     picture, label = run.load(run.test[:1])[0], run.names[run.truth[0]]
     chosen = network_figures.layers_to_show(backbone, settings.layers)
     yield "feature_maps", network_figures.feature_maps(backbone, picture, chosen, label)
-    yield "feature_map", _on_a_plane(run, settings.points)
+    yield "feature_plane", _on_a_plane(run, settings.points)
 
 
 def _of_training(run: Run, augmentation: augmenting.Augmentation) -> Drawn:
@@ -114,6 +114,6 @@ def _explained(run: Run) -> Figure:
 def _on_a_plane(run: Run, points: int) -> Figure:
     count = len(run.test)
     some = np.unique(np.linspace(0, count - 1, min(points, count)).astype(int))
-    places = feature_map.positions(run.features[run.test[some]])
+    places = feature_plane.positions(run.features[run.test[some]])
     mistaken = (run.guess != run.truth)[some]
-    return feature_map.draw(places, run.truth[some], mistaken, run.names, count)
+    return feature_plane.draw(places, run.truth[some], mistaken, run.names, count)

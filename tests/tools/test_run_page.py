@@ -44,6 +44,7 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert page.count("<table>") == 3
     assert page.count("<h3>") == len(run_page.CAPTIONS)
+    assert "<h3>Grad-CAM</h3>" in page
     assert "<code>fine_tune.learning_rate</code></td>" in page
     assert "<code>&lt;b&gt;a|b&lt;/b&gt;</code></td>" in page
     assert "<code>blue sky</code></td>" in page

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.lib import feature_map, figures
+from stages.lib import feature_plane, figures
 
 
 def clusters(count: int, width: int = 61) -> tuple[np.ndarray, np.ndarray]:
@@ -14,9 +14,9 @@ def clusters(count: int, width: int = 61) -> tuple[np.ndarray, np.ndarray]:
 
 def test_alike_lie_close_and_always_at_the_same_place():
     features, truth = clusters(97)
-    places = feature_map.positions(features.astype("float32"))
+    places = feature_plane.positions(features.astype("float32"))
     assert (places.shape, places.dtype) == ((97, 2), np.dtype("float64"))
-    assert (feature_map.positions(features.astype("float32")) == places).all()
+    assert (feature_plane.positions(features.astype("float32")) == places).all()
     distance = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     assert (truth[distance.argmin(axis=1)] == truth).all()
@@ -27,7 +27,7 @@ def test_alike_lie_close_and_always_at_the_same_place():
 def test_few_or_dull_pictures_have_places_too(count, kind):
     features, _ = clusters(count, 1 if kind == "one channel" else 61)
     features = np.ones_like(features) if kind == "all the same" else features
-    places = feature_map.positions(features.astype("float32"))
+    places = feature_plane.positions(features.astype("float32"))
     assert places.shape == (count, 2)
     assert np.isfinite(places).all()
 
@@ -38,7 +38,7 @@ def test_draw(classes, tmp_path):
     places = np.random.default_rng(1).normal(size=(401, 2))
     mistaken = truth == 1
     names = [f"{label} a long name of a class, and longer" for label in range(classes)]
-    figure = feature_map.draw(places, truth, mistaken, names, 903)
+    figure = feature_plane.draw(places, truth, mistaken, names, 903)
     axis = figure.axes[0]
     labels = [text.get_text() for text in axis.get_legend().texts]
     assert labels[-1] == "mistaken"
@@ -55,6 +55,6 @@ def test_draw(classes, tmp_path):
     figures.save(figure, tmp_path / "map.png")
     with Image.open(tmp_path / "map.png") as picture:
         assert picture.size == (1080, 720)
-    nothing = feature_map.draw(places, truth, mistaken & False, names, 401).axes[0]
+    nothing = feature_plane.draw(places, truth, mistaken & False, names, 401).axes[0]
     assert nothing.get_legend().texts[-1].get_text() != "mistaken"
     assert nothing.get_title().startswith("Frozen features of 401 test pictures")

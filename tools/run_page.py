@@ -16,36 +16,11 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import files, paths
 from stages.lib.errors import UserError, run
 from tools import summary
-from tools.lib import pages, revisions
+from tools.lib import captions, pages, revisions
 from tools.lib.revisions import Revision
 
 PAGE = Path("run.html")
 CLASSES = 40  # at most, by name in the table of pictures
-TITLES = {"roc": "ROC", "gradcam": "Grad-CAM", "feature_plane": "Features on a plane"}
-CAPTIONS = {  # of each figure, in the order of the page
-    paths.FIGURES / "learning_curves.png": "Loss and accuracy by epoch, of the head and then of "
-    "fine-tuning. Where validation rises while training falls, the network learns by heart.",
-    paths.FIGURES / "confusion_matrix.png": "Test pictures by actual and predicted class; the "
-    "darker, the larger the share of its row.",
-    paths.FIGURES / "roc.png": "How many pictures of a class are found, by how many others are "
-    "taken for it, at every threshold.",
-    paths.FIGURES / "reliability.png": "How often the network is right where it is so sure. Points "
-    "below the line: it is too sure of itself.",
-    paths.FIGURES / "mistakes.png": "Wrong labels are often found among these.",
-    paths.FIGURES / "least_certain.png": "Right, but nearly not.",
-    paths.FIGURES / "gradcam.png": "Where the network looks: yellow speaks most for the class.",
-    paths.FIGURES / "pictures.png": "The first test pictures of each class, as predicted.",
-    paths.FIGURES / "feature_plane.png": "Before any training: where classes lie apart already, a "
-    "head is enough.",
-    paths.FIGURES / "samples.png": "Training pictures, with the number of each class.",
-    paths.FIGURES / "augmentation.png": "Variations that should still be of the same class.",
-    paths.FIGURES / "feature_maps.png": "What each layer passes on of one picture; by default the "
-    "last layer of each size.",
-    paths.FIGURES / "kernels.png": "Edges and colours that the first layer looks for.",
-    paths.SPLIT_FIGURES / "counts.png": "Pictures by class and split.",
-    paths.DOWNLOAD_REPORT / "sizes.png": "Sizes of the pictures; the larger a dot, the more.",
-    paths.DOWNLOAD_REPORT / "quarantine.png": "Files that were found and not used.",
-}
 
 
 def compose(found: Revision) -> str:
@@ -90,8 +65,8 @@ def scores(test: dict[str, dict[str, float]]) -> str:
 def figures() -> str:
     """Return all figures with their captions; of one that is missing, how to get it."""
     parts = []
-    for path, caption in CAPTIONS.items():
-        title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
+    for path, caption in captions.CAPTIONS.items():
+        title = captions.title(path)
         shown = f"![{title}]({path.as_posix()})"
         if not path.is_file():
             shown = f"`{path}` is missing; `dvc pull` or `dvc repro` brings it."

@@ -9,6 +9,7 @@ from stages.lib.errors import UserError
 from tests.conftest import set_params
 from tests.imports import ROOT
 from tools import run_page
+from tools.lib import captions
 
 
 @pytest.fixture
@@ -32,18 +33,18 @@ def called(monkeypatch, *arguments: str) -> str:
 def test_every_figure_that_dvc_plots_is_on_the_page():
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
     pictures = {each for each in plots if isinstance(each, str)}
-    assert {path.as_posix() for path in run_page.CAPTIONS} == pictures
-    assert all(caption.endswith(".") for caption in run_page.CAPTIONS.values())
+    assert {path.as_posix() for path in captions.CAPTIONS} == pictures
+    assert all(caption.endswith(".") for caption in captions.CAPTIONS.values())
 
 
 def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys):
     set_params(finished[0] / "params.yaml", {"data": {"source": "<b>a|b</b>"}})
     page = called(monkeypatch, "--no-open")
     assert capsys.readouterr().out == "run.html\n"
-    assert len(re.findall(r'<img src="data:image/png;base64,', page)) == len(run_page.CAPTIONS)
+    assert len(re.findall(r'<img src="data:image/png;base64,', page)) == len(captions.CAPTIONS)
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert page.count("<table>") == 3
-    assert page.count("<h3>") == len(run_page.CAPTIONS)
+    assert page.count("<h3>") == len(captions.CAPTIONS)
     assert "<h3>Grad-CAM</h3>" in page
     assert "<code>fine_tune.learning_rate</code></td>" in page
     assert "<code>&lt;b&gt;a|b&lt;/b&gt;</code></td>" in page
@@ -56,7 +57,7 @@ def test_a_missing_figure_is_named(finished, monkeypatch):
     (finished[0] / "metrics/figures/roc.png").unlink()
     page = called(monkeypatch, "--no-open")
     assert "<code>metrics/figures/roc.png</code> is missing; <code>dvc pull</code>" in page
-    assert page.count("<img") == len(run_page.CAPTIONS) - 1
+    assert page.count("<img") == len(captions.CAPTIONS) - 1
 
 
 def test_many_classes_are_summed_up():

@@ -20,11 +20,12 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from stages.lib import paths
+from tools.lib import captions
 from tools.lib.page_answers import Answers, Refused, TooLarge
 
 PAGE = Path(__file__).parents[1] / "page"
 CARD = paths.EXPORT / "MODEL_CARD.md"
-FIGURES = (paths.FIGURES, paths.SPLIT_FIGURES)  # in the order shown
+FIGURES = {path.name: path for path in captions.CAPTIONS if path.parent != paths.DOWNLOAD_REPORT}
 AROUND = 4096  # bytes of a multipart body beside the file
 HEADERS = {
     # nothing from elsewhere, so that the page works without a network and tells nobody
@@ -85,21 +86,23 @@ def run(request: Request) -> dict:
         "megapixels": answers.data.max_megapixels,
         "missing": request.app.state.missing,
         "card": card(),
-        "figures": [{"title": _title(name), "source": f"figures/{name}"} for name in figures()],
+        "figures": [
+            {
+                "title": captions.title(path),
+                "caption": captions.CAPTIONS[path],
+                "source": f"figures/{name}",
+            }
+            for name, path in FIGURES.items()
+            if path.is_file()
+        ],
     }
 
 
-@router.get("/figures/{name:path}", include_in_schema=False)
+@router.get("/figures/{name}", include_in_schema=False)
 def figure(name: str) -> FileResponse:
-    if name not in figures():
+    if name not in FIGURES or not FIGURES[name].is_file():
         raise HTTPException(404, "no such figure")
-    return FileResponse(figures()[name])
-
-
-def figures() -> dict[str, Path]:
-    """Return the run's figures that are there, by their names for the page."""
-    found = [file for folder in FIGURES for file in sorted(folder.rglob("*.png"))]
-    return {file.relative_to("metrics").as_posix(): file for file in found}
+    return FileResponse(FIGURES[name])
 
 
 def card() -> str:
@@ -113,10 +116,6 @@ def card() -> str:
     for token in tokens:
         token.attrs.pop("style", None)  # of a column's alignment, which HEADERS forbid
     return markdown.renderer.render(tokens, markdown.options, {})
-
-
-def _title(name: str) -> str:
-    return Path(name).stem.replace("_", " ").capitalize()
 
 
 async def _guard(request: Request, call):

@@ -106,14 +106,15 @@ async function about() {
     `JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF; up to ${run.megabytes} MB and ${run.megapixels} megapixels`;
   at("#missing").replaceChildren(...run.missing.map((textContent) => made("li", { textContent })));
   at("#card").innerHTML = run.card;
-  const figures = run.figures.map(({ title, source }) =>
+  const figures = run.figures.map(({ title, caption, source }) =>
     made("figure", {}, [
       made("figcaption", { textContent: title }),
+      made("p", { textContent: caption }),
       made("a", { href: source, target: "_blank" }, [made("img", { src: source, alt: title, loading: "lazy" })]),
     ]),
   );
   at("#figures").replaceChildren(...figures);
-  const contents = [["Model card", at("#card")], ...figures.map((each) => [each.textContent, each])];
+  const contents = [["Model card", at("#card")], ...figures.map((each, number) => [run.figures[number].title, each])];
   at("#contents").replaceChildren(
     ...contents.map(([textContent, element]) =>
       made("button", { textContent, onclick: () => element.scrollIntoView() }),

@@ -13,7 +13,7 @@ import uvicorn
 from stages.lib import paths
 from tests.tools.lib import colours
 from tests.tools.lib.test_page_answers import plain
-from tools.lib import web
+from tools.lib import captions, web
 from tools.lib.page_answers import Answers
 from tools.serve import LOOPBACK, listen
 
@@ -133,7 +133,7 @@ def test_a_failure_of_ours_is_not_told_to_the_world(project):
 
 
 def test_the_run_is_told(address, project):
-    for name in (paths.FIGURES / "deep/b_c.png", paths.SPLIT_FIGURES / "counts.png"):
+    for name in (paths.FIGURES / "roc.png", paths.SPLIT_FIGURES / "counts.png"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_bytes(plain((1, 2, 3)))
     (project / paths.EXPORT).mkdir(parents=True)
@@ -150,15 +150,23 @@ def test_the_run_is_told(address, project):
         "megapixels": 64.0,
         "missing": ["Something is missing."],
         "figures": [
-            {"title": "B c", "source": "figures/figures/deep/b_c.png"},
-            {"title": "Counts", "source": "figures/split/counts.png"},
+            {
+                "title": "ROC",
+                "caption": captions.CAPTIONS[paths.FIGURES / "roc.png"],
+                "source": "figures/roc.png",
+            },
+            {
+                "title": "Counts",
+                "caption": "Pictures by class and split.",
+                "source": "figures/counts.png",
+            },
         ],
     }
     assert "<h1>Card</h1>" in card
     assert "<td>1</td>" in card
     assert "<script>" not in card
     assert "style" not in card  # which the page's own policy forbids
-    figure = requests.get(f"{address}/figures/split/counts.png", timeout=60)
+    figure = requests.get(f"{address}/figures/counts.png", timeout=60)
     assert figure.content == plain((1, 2, 3))
     assert figure.headers["content-type"] == "image/png"
 

@@ -135,7 +135,7 @@ def main() -> None:
         nonlocal bad
         hidden = None if len(places) > FEW else True  # None: shown on a terminal only
         found = answering.answers(predictor, places, data, runtime)
-        bar = tqdm(found, "predict", len(places), unit=" pictures", disable=hidden)
+        bar = tqdm(found, "predict", len(places), unit=" pictures", disable=hidden, leave=False)
         for answer in bar:
             bad += answer.reason is not None
             yield answer

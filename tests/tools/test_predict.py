@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.conftest import set_params
 from tests.imports import ROOT
 from tests.tools.small_model import LABELS, SIDE, by_keras, export
 from tools import predict
+from tools.lib import predicting
 from tools.lib.answering import Answer
 
 GOOD = [f"pictures/red/{number}.jpg" for number in range(7)]
@@ -169,7 +171,26 @@ def test_text_comes_while_pictures_are_read():
         assert sum(1 for _ in answers) > 99_990
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("count", "terminal"), [(10, True), (11, True), (11, False)])
+def test_a_bar_moves_on_a_terminal_when_there_are_many(
+    exported, called, monkeypatch, count, terminal
+):
+    said = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    assert len(called(*["pictures/red/0.jpg"] * count).splitlines()) == count + 1
+    assert ("/11 [" in said.getvalue()) == (terminal and count == 11)
+    assert terminal or said.getvalue() == ""
+
+
 def run(*arguments: str) -> subprocess.Popen:
+    """Start the tool as a command, with a network that is converted, so that it takes a second."""
+    set_params(paths.PARAMS, {"runtime": {"store": "kept"}})
+    predicting.load()
     command = [sys.executable, "-m", "tools.predict", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -177,8 +198,20 @@ def run(*arguments: str) -> subprocess.Popen:
     )
 
 
+def test_an_interrupted_call_says_so_and_leaves_whole_rows(exported):
+    called = run("--format", "csv", *["pictures"] * 400)
+    lines = [called.stdout.readline() for _ in range(2000)]
+    called.send_signal(signal.SIGINT)
+    rest, said = called.communicate(timeout=60)
+    assert called.returncode == 130
+    assert said.startswith("interrupted: ")
+    assert len(said.splitlines()) == 1
+    rows = list(csv.reader(io.StringIO("".join(lines) + rest)))
+    assert {len(row) for row in rows} == {4}
+    assert 2000 <= len(rows) < 400 * 59
+
+
 def test_a_reader_who_has_read_enough_gets_no_traceback(exported):
-    set_params(exported / "params.yaml", {"runtime": {"store": "kept"}})
     called = run("--format", "csv", *["pictures"] * 300)
     assert called.stdout.readline().startswith("path,class")
     called.stdout.close()

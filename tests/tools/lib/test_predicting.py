@@ -103,7 +103,7 @@ def leave_a_head(labels=("blue", "red"), **of_head) -> keras.Model:
     return classifier.with_probabilities(classifier.join(backbone, head, of_head))
 
 
-@pytest.mark.parametrize("pooling", ["max", "flatten"])
+@pytest.mark.parametrize("pooling", ["max", pytest.param("flatten", marks=pytest.mark.slow)])
 def test_the_head_is_joined_with_its_backbone(project, pooling):
     labels = ("blue", "red") if pooling == "max" else ("a", "b", "c")
     whole = leave_a_head(labels, pooling=pooling, dropout=0.0)

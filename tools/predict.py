@@ -120,7 +120,7 @@ def main() -> None:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--model", default="fine_tuned", metavar="head|fine_tuned|PATH|EXP")
-    parser.add_argument("--top", type=_positive, default=1, metavar="K")
+    parser.add_argument("--top", type=_positive, default=1, metavar="K", help="this many classes")
     parser.add_argument("--format", default="table", choices=FORMATS)
     options = parser.parse_args()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")

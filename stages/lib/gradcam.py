@@ -6,6 +6,7 @@ class score's gradient over its places; what speaks against the class is cut off
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -65,6 +66,15 @@ def _with_map(model: keras.Model) -> keras.Model:
     return found
 
 
+class _Call(NamedTuple):
+    """A layer's call: what goes in, what comes out, and the maps inside a nested model."""
+
+    given: list[keras.KerasTensor]
+    output: keras.KerasTensor
+    inside: keras.KerasTensor | None
+    moves: bool
+
+
 def _opened(model: keras.Model, outermost: bool = False) -> keras.Model | None:
     """Return inputs -> (maps of its last large enough layer, outputs); None without such a layer.
 
@@ -72,25 +82,39 @@ def _opened(model: keras.Model, outermost: bool = False) -> keras.Model | None:
     """
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs[0], model.outputs[0])
-    maps = []
+    calls = []
 
     def call(layer, *inputs, **options):
         if outermost and layer is model.layers[-1] and isinstance(layer, layers.Softmax):
             return inputs[0]
         inner = _opened(layer) if isinstance(layer, keras.Model) else None
-        if inner:
-            inside, output = inner(*inputs)
-            maps.append(inside)
-        else:
-            output = layer(*inputs, **options)
-        # padding and cropping would shift places against those of the picture
-        if _has_places(output) and not isinstance(layer, MOVING):
-            maps.append(output)
+        inside, output = inner(*inputs) if inner else (None, layer(*inputs, **options))
+        tensors = keras.tree.flatten((inputs, options))
+        given = [each for each in tensors if isinstance(each, keras.KerasTensor)]
+        calls.append(_Call(given, output, inside, isinstance(layer, MOVING)))
         return output
 
     # Calls the same layers once more; a nested model's tensors cannot be had otherwise.
     again = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
-    return keras.Model(again.inputs[0], [maps[-1], again.outputs[0]]) if maps else None
+    maps = _maps(again.inputs[0], calls)
+    return None if maps is None else keras.Model(again.inputs[0], [maps, again.outputs[0]])
+
+
+def _maps(pixels: keras.KerasTensor, calls: list[_Call]) -> keras.KerasTensor | None:
+    """Return the last maps with LEAST places a side that all later layers depend on alone.
+
+    Where there are none, as in NASNet, the last of a branch; where no maps are large enough, None.
+    """
+    last_use = {id(each): place for place, made in enumerate(calls) for each in made.given}
+    used_until, alone, any_maps = last_use.get(id(pixels), 0), None, None
+    for place, made in enumerate(calls):
+        # padding and cropping would shift places against those of the picture
+        found = made.output if _has_places(made.output) and not made.moves else made.inside
+        if found is not None:
+            any_maps = found
+            alone = found if used_until <= place else alone
+        used_until = max(used_until, last_use.get(id(made.output), 0))
+    return any_maps if alone is None else alone
 
 
 def _has_places(output) -> bool:

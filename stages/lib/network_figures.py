@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
+from stages.lib import gradcam
 from stages.lib.errors import UserError
 from stages.lib.sheets import Cell, grid, named
 
@@ -74,7 +75,7 @@ def _has_maps(layer: keras.Layer) -> bool:
 
     Such an inner network's tensors cannot be had from here.
     """
-    if isinstance(layer, keras.Model):
+    if isinstance(layer, (keras.Model, *gradcam.MOVING)):
         return False
     shape = getattr(layer.output, "shape", ())
     return len(shape) == 4 and shape[-1] > 3

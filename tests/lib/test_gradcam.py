@@ -96,6 +96,23 @@ def test_a_map_too_small_to_point_gives_way_to_one_before(tmp_path):
     assert gradcam.heatmaps(model, blue_and_red(1), np.array([1])).shape == (1, 7, 7)
 
 
+def test_a_branch_alone_explains_nothing():
+    """Red is seen by both branches, of which the later one looks elsewhere."""
+    backbone, head = one_region_matters(1)
+    blind = layers.Conv2D(2, 1, kernel_initializer="zeros", name="blind")(backbone.output)
+    small = [layers.MaxPooling2D(3)(each) for each in (backbone.output, blind)]
+    branched = keras.Model(backbone.input, layers.Add()(small))
+    model = classifier.join(branched, head, head_spec())
+    heat = gradcam.heatmaps(model, blue_and_red(1), np.array([1]))
+    assert heat.shape == (1, 7, 7)
+    assert heat[0, 5, 5] == 1
+    # where no tensor alone goes on, the last will do
+    loose = [keras.layers.MaxPooling2D(3)(each) for each in (branched.input, blind)]
+    features = layers.Concatenate()([layers.GlobalMaxPooling2D()(each) for each in loose])
+    skipping = keras.Model(branched.input, layers.Dense(1)(features))
+    assert gradcam.heatmaps(skipping, blue_and_red(1), np.array([1])).shape == (1, 11, 11)
+
+
 def test_a_model_without_maps_is_refused():
     model = keras.Sequential([keras.Input((7,)), layers.Dense(2)])
     with pytest.raises(ValueError, match="no layer with maps of 4 places"):

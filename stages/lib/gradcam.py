@@ -103,7 +103,7 @@ def _opened(model: keras.Model, outermost: bool = False) -> keras.Model | None:
 def _maps(pixels: keras.KerasTensor, calls: list[_Call]) -> keras.KerasTensor | None:
     """Return the last maps with LEAST places a side that all later layers depend on alone.
 
-    Where there are none, as in NASNet, the last of a branch; where no maps are large enough, None.
+    Where there are none near the end, as in NASNet, the last of a branch; None without large ones.
     """
     last_use = {id(each): place for place, made in enumerate(calls) for each in made.given}
     used_until, alone, any_maps = last_use.get(id(pixels), 0), None, None
@@ -114,7 +114,9 @@ def _maps(pixels: keras.KerasTensor, calls: list[_Call]) -> keras.KerasTensor | 
             any_maps = found
             alone = found if used_until <= place else alone
         used_until = max(used_until, last_use.get(id(made.output), 0))
-    return any_maps if alone is None else alone
+    if alone is not None and (alone.shape[1] or 0) < 2 * (any_maps.shape[1] or 1):
+        return alone
+    return any_maps
 
 
 def _has_places(output) -> bool:

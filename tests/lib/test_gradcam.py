@@ -106,11 +106,15 @@ def test_a_branch_alone_explains_nothing():
     heat = gradcam.heatmaps(model, blue_and_red(1), np.array([1]))
     assert heat.shape == (1, 7, 7)
     assert heat[0, 5, 5] == 1
-    # where no tensor alone goes on, the last will do
-    loose = [keras.layers.MaxPooling2D(3)(each) for each in (branched.input, blind)]
-    features = layers.Concatenate()([layers.GlobalMaxPooling2D()(each) for each in loose])
-    skipping = keras.Model(branched.input, layers.Dense(1)(features))
-    assert gradcam.heatmaps(skipping, blue_and_red(1), np.array([1])).shape == (1, 11, 11)
+    # where that is far below, in a finer layer, the branch has to do
+    fine = keras.Model(branched.input, branched.output)
+    pixels = keras.Input((4 * SIDE, 4 * SIDE, 3))
+    scaled = layers.ReLU(name="fine")(pixels)
+    skipped = layers.GlobalMaxPooling2D()(layers.MaxPooling2D(99)(scaled))
+    pooled = layers.GlobalMaxPooling2D()(fine(layers.AveragePooling2D(4)(scaled)))
+    skipping = keras.Model(pixels, layers.Dense(1)(layers.Concatenate()([skipped, pooled])))
+    many = np.repeat(np.repeat(blue_and_red(1), 4, axis=1), 4, axis=2)
+    assert gradcam.heatmaps(skipping, many, np.array([1])).shape == (1, 7, 7)
 
 
 def test_a_model_without_maps_is_refused():

@@ -12,7 +12,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve test slow lint check format lock clean
+.PHONY: help run report serve extras test slow lint check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,19 +29,21 @@ report: .venv/run ## the last run on one page, with all its figures; opens it in
 serve: .venv/serve ## a page on this machine that answers pictures
 	@python -m tools.serve
 
-test: .venv/test ## the test suite
+extras: .venv/search .venv/export ## what tools.search and some export formats need
+
+test: .venv/dev ## the test suite
 	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
-slow: .venv/test ## the tests that take minutes: every network, built and run
+slow: .venv/dev ## the tests that take minutes: every network, built and run
 	@pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
 
-lint: .venv/test ## format and lint, without changing a file
+lint: .venv/dev ## format and lint, without changing a file
 	@ruff format --check .
 	@ruff check .
 
 check: lint test slow ## all that must pass before a commit
 
-format: .venv/test ## put every file into the one format
+format: .venv/dev ## put every file into the one format
 	@ruff format .
 	@ruff check --fix .
 
@@ -49,8 +51,9 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements.in,requirements.txt)
 	@$(call compile,requirements-search.in,requirements-search.txt,--constraints requirements.txt)
 	@$(call compile,requirements-serve.in,requirements-serve.txt,--constraints requirements.txt)
-	@$(call compile,requirements-dev.in,requirements-dev.txt,--constraints requirements.txt \
-		--constraints requirements-search.txt --constraints requirements-serve.txt)
+	@$(call compile,requirements-export.in,requirements-export.txt,--constraints requirements.txt)
+	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
+		part,requirements requirements-search requirements-serve requirements-export,--constraints $(part).txt))
 
 clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay
 	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html screenshots \
@@ -68,12 +71,7 @@ clean: ## remove .venv and what tools left behind; pictures, models and DVC's ca
 	@$(install) $<
 	@touch $@
 
-.venv/serve: requirements-serve.txt | .venv/run
-	@echo "installing $< into .venv"
-	@$(install) $<
-	@touch $@
-
-.venv/test: requirements-dev.txt | .venv/run
+.venv/%: requirements-%.txt | .venv/run
 	@echo "installing $< into .venv"
 	@$(install) $<
 	@touch $@

@@ -4,7 +4,7 @@ Beside extract's own path, on the same pictures and weights: ONNX Runtime and Op
 that decodes one batch with Pillow and then runs it, as scripts do it; a `tf.function` fed by our
 decoding threads; and Keras' `predict` on its own `image_dataset_from_directory`. Then the same
 networks on pixels that are decoded already, and the share of the rate at which NumPy multiplies
-large matrices. Needs benchmarks/requirements.txt. Writes benchmarks/extract.json and
+large matrices. Needs `make extras`. Writes benchmarks/extract.json and
 benchmarks/forward.json.
 """
 

@@ -21,8 +21,9 @@ def make(tmp_path):
     """Return a function that runs make in a folder of its own and returns the calls it made."""
     project = tmp_path / "with space"
     (project / "bin").mkdir(parents=True)
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements-serve.txt"):
-        shutil.copy(ROOT / name, project)
+    shutil.copy(ROOT / "Makefile", project)
+    for file in ROOT.glob("requirements*.txt"):
+        (project / file.name).touch()
 
     def run(target: str, *programs: str) -> list[str]:
         for name in programs:
@@ -43,12 +44,12 @@ def make(tmp_path):
 def test_pip_where_there_is_no_uv_and_nothing_twice(make):
     if Path("/usr/bin/uv").exists() or not os.access("/usr/bin/make", os.X_OK):
         pytest.skip("the system's own uv cannot be hidden here")
-    calls = make(".venv/test", "python3")
+    calls = make(".venv/dev", "python3")
     assert calls[0] == "python3 -m venv .venv"
     assert [call.split()[-1] for call in calls[1:]] == ["requirements.txt", "requirements-dev.txt"]
     assert all(call.startswith("python -m pip install") for call in calls[1:])
     assert all("--require-hashes" in call for call in calls[1:])
-    assert make(".venv/test") == []
+    assert make(".venv/dev") == []
 
 
 def test_the_page_s_requirements_are_installed_when_it_is_asked_for(make):
@@ -66,3 +67,14 @@ def test_uv_where_it_is_installed_and_into_this_venv_only(make):
     assert "--python .venv/bin/python" in calls[1]
     assert "--require-hashes" in calls[1]
     assert make(".venv/run") == []
+
+
+def test_what_is_optional_comes_on_top(make):
+    calls = make("extras", "python3", "uv")
+    assert [call.split()[-1] for call in calls[1:]] == [
+        "requirements.txt",
+        "requirements-search.txt",
+        "requirements-export.txt",
+    ]
+    assert all("--require-hashes" in call for call in calls[1:])
+    assert make("extras") == []

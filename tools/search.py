@@ -5,7 +5,7 @@ Each next trial is drawn from what the earlier ones have scored on validation (t
 Parzen estimator, Bergstra et al. 2011), or at random; Optuna does that. Each is a DVC experiment.
 One that at some epoch is worse than the median of the others is stopped there, unless --no-pruning.
 The same command goes on where it was interrupted, and ends with so many trials or minutes. Test
-pictures have no say. Needs `pip install -r requirements-search.txt`.
+pictures have no say. Needs `make extras`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ try:
     from tools.lib import spaces
 except ModuleNotFoundError as error:
     raise SystemExit(
-        f"error: tools.search needs {error.name}; `pip install -r requirements-search.txt`"
+        f"error: tools.search needs {error.name}; `make extras`"
     ) from None
 
 STUDIES = Path(".dvc/tmp/search")  # beside DVC's queue; Git ignores it

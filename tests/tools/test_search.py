@@ -151,5 +151,5 @@ def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, message):
 def test_without_optuna_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.delitem(sys.modules, "tools.search")
-    with pytest.raises(SystemExit, match=r"needs optuna; `pip install -r requirements-search.txt`"):
+    with pytest.raises(SystemExit, match=r"needs optuna; `make extras`"):
         __import__("tools.search")

@@ -42,6 +42,7 @@ TINY = {
     "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.01},
     "augmentation": {"flip": "horizontal"},
     "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11},
+    "export": {"formats": []},  # but for tests of the others
     "figures": {"pictures": 5},
     "runtime": {"batch_size": 8, "store": None},
 }

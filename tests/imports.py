@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from stages.lib import params
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -29,9 +31,14 @@ def _direct(path: Path, root: Path) -> set[Path]:
 
 
 def sections_read(path: Path) -> set[str]:
-    """Return the sections that a file loads: the second argument of each params.load."""
+    """Return the sections that a file loads: the second argument of each params.load.
+
+    All of params.yaml where it reads that as a whole.
+    """
     sections = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load":
             sections.add(ast.literal_eval(node.args[1]))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "params.read":
+            sections |= set(params.read(ROOT / "params.yaml"))
     return sections

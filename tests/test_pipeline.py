@@ -93,6 +93,7 @@ def test_outputs_are_there_and_metrics_go_to_git(repository):
         "metrics/test.json",
         "metrics/train_head/metrics.json",
         "metrics/fine_tune/metrics.json",
+        "metrics/export.json",
     }
 
 

@@ -53,6 +53,7 @@ def check(values: dict) -> int:
             f"{params.PARAMS} [head.pooling]: 'flatten' needs whole feature maps; set extract.maps "
             "to true as well"
         )
+    exporting.check_installed(sections["export"])
     return sum(len(section.model_dump()) for section in sections.values())
 
 

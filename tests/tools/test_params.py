@@ -1,4 +1,5 @@
 import shutil
+import sys
 
 import pytest
 
@@ -32,6 +33,14 @@ def test_flatten_without_maps_is_named(tmp_path):
         params.main()
     set_params(tmp_path / "params.yaml", {"extract": {"maps": True}})
     params.main()
+
+
+def test_a_format_whose_package_is_missing_is_named(tmp_path, monkeypatch):
+    set_params(tmp_path / "params.yaml", {"export": {"formats": ["litert"]}})
+    params.main()
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(UserError, match=r"\[export.formats\]: litert needs .* ai-edge-litert"):
+        params.main()
 
 
 def test_an_unknown_section_is_named(tmp_path):
@@ -75,6 +84,10 @@ def test_an_unknown_section_is_named(tmp_path):
         ("fine_tune", "unfreeze", 0),
         ("evaluate", "confidence", 95),
         ("export", "min_accuracy", 95),
+        ("export", "formats", ["coreml"]),
+        ("export", "formats", ["onnx", "onnx"]),
+        ("export", "tolerance", 0),
+        ("export", "int8_tolerance", 101),
         ("runtime", "workers", -1),
     ],
 )

@@ -74,6 +74,7 @@ def test_each_recipe_runs_from_end_to_end(here, monkeypatch, name):
             "data": TINY["data"],
             "split": TINY["split"],
             "runtime": TINY["runtime"],
+            "export": TINY["export"],
             "backbone": {"weights": None, "image_size": 32},
             "train_head": small,
             "fine_tune": small,

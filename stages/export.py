@@ -53,7 +53,7 @@ def main() -> None:
     model = classifier.with_probabilities(
         classifier.load(spec, head_spec, len(classes), paths.FINE_TUNED)
     )
-    train, test = (exporting.in_turn(rows[split == part]) for part in ("train", "test"))
+    train, test = (some(rows[split == part]) for part in ("train", "test"))
     with files.replacing(paths.EXPORT) as folder:
         exporting.write(model, classes, decoding, settings.names, lambda: decoded(train), folder)
         table = exporting.compare(model, test["class"].to_numpy(), decoded(test), folder, settings)
@@ -72,6 +72,11 @@ def main() -> None:
     files.write_json(paths.EXPORT_REPORT, table)
     print(f"{paths.EXPORT}: {len(classes)} classes, {spec.size} px; on {len(test)} test pictures")
     print(pd.DataFrame(table).T.to_string())
+
+
+def some(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return so many of the rows as are compared, of all classes as many."""
+    return rows.iloc[manifest.first_of_each_class(rows["class"].to_numpy(), exporting.PICTURES)]
 
 
 if __name__ == "__main__":

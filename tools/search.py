@@ -25,9 +25,7 @@ try:
 
     from tools.lib import spaces
 except ModuleNotFoundError as error:
-    raise SystemExit(
-        f"error: tools.search needs {error.name}; `make extras`"
-    ) from None
+    raise SystemExit(f"error: tools.search needs {error.name}; `make extras`") from None
 
 STUDIES = Path(".dvc/tmp/search")  # beside DVC's queue; Git ignores it
 LOGS = {"train_head": paths.HEAD_LOG, "fine_tune": paths.FINE_TUNE_LOG}

@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from pydantic import AfterValidator, Field
 
@@ -62,15 +61,9 @@ def check_installed(settings: Export) -> None:
             if importlib.util.find_spec(module) is None:
                 raise UserError(
                     f"params.yaml [export.formats]: {name} needs the package "
-                    f"{module.replace('_', '-')}, which is not installed; run `make formats`, or "
+                    f"{module.replace('_', '-')}, which is not installed; run `make extras`, or "
                     f"take {name} out of the list"
                 )
-
-
-def in_turn(rows: pd.DataFrame, count: int = PICTURES) -> pd.DataFrame:
-    """Return up to `count` rows: the first of each `label`, then the second of each, and so on."""
-    turn = rows.groupby("label").cumcount().sort_values(kind="stable")
-    return rows.loc[turn.index[:count]]
 
 
 def contract(size: int, decoding: Pictures) -> dict:

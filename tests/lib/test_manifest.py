@@ -47,3 +47,9 @@ def test_groups_stand_after_the_given_split(tmp_path, rows):
 def test_no_manifest(tmp_path):
     with pytest.raises(UserError, match=r"manifest\.csv is missing; run `dvc repro`"):
         manifest.read(tmp_path / "manifest.csv")
+
+
+def test_the_first_of_each_class_come_first():
+    truth = np.array([0, 0, 0, 2, 2, 1])
+    assert manifest.first_of_each_class(truth, 5).tolist() == [0, 5, 3, 1, 4]
+    assert len(manifest.first_of_each_class(truth, 99)) == 6

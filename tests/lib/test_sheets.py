@@ -54,12 +54,6 @@ def test_predictions_name_mistakes_in_another_colour():
     assert wrong.get_color() == figures.ORANGE != figure.axes[0].texts[4].get_color()
 
 
-def test_the_first_of_each_class_come_first():
-    truth = np.array([0, 0, 0, 2, 2, 1])
-    assert sheets.first_of_each_class(truth, 5).tolist() == [0, 5, 3, 1, 4]
-    assert len(sheets.first_of_each_class(truth, 99)) == 6
-
-
 def test_samples_are_spread_over_each_class():
     truth = np.repeat([0, 1, 2], [21, 3, 1])
     rows = sheets.sample_rows(truth, 4)

@@ -5,6 +5,7 @@ run.html, which holds its pictures and needs no network, and opens it where ther
 """
 
 import argparse
+import json
 import os
 import sys
 import webbrowser
@@ -40,8 +41,9 @@ def compose(found: Revision) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return a value on one line of a table."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("`", "'")
+    """Return a value on one line of a table, as params.yaml has it."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
 
 
 def scores(test: dict[str, dict[str, float]]) -> str:

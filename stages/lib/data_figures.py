@@ -45,8 +45,12 @@ def quarantined(
 ) -> Figure:
     """Draw the first quarantined files, as far as they can be seen, each with name and reason."""
     shown = quarantine.head(SHOWN)
+    if not len(shown):
+        figure = plt.figure(figsize=(9, 0.6))
+        figure.text(0.02, 0.5, "nothing is quarantined", va="center", fontsize=12)
+        return figure
     columns = 4
-    rows = max(1, -(-len(shown) // columns))
+    rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(9, 0.6 + 2.5 * rows), layout="constrained", squeeze=False
     )
@@ -58,8 +62,7 @@ def quarantined(
         reason = textwrap.shorten(row.reason, 100, placeholder=" …")
         axis.set_title(f"{name}\n{textwrap.fill(reason, 30)}", fontsize=7.5)
     more = f", the first {len(shown)}" if len(shown) < len(quarantine) else ""
-    title = f"{len(quarantine)} quarantined{more}" if len(shown) else "nothing is quarantined"
-    figure.suptitle(title)
+    figure.suptitle(f"{len(quarantine)} quarantined{more}")
     return figure
 
 

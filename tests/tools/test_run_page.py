@@ -48,6 +48,7 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert "<h3>Grad-CAM</h3>" in page
     assert "<code>fine_tune.learning_rate</code></td>" in page
     assert "<code>&lt;b&gt;a|b&lt;/b&gt;</code></td>" in page
+    assert "<code>null</code></td>" in page
     assert "<code>blue sky</code></td>" in page
     assert "12 s, stages when last run: extract 12" in page
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')

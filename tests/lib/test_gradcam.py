@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from stages.lib import backbones, building, classifier, exporting, gradcam, heads
+from stages.lib import backbones, building, classifier, gradcam, heads
 from tests.conftest import head_spec
 
 SIDE = 35
@@ -130,9 +130,8 @@ def test_joined_and_exported_network_agree(pooling, classes, tmp_path):
     shape = backbone.output_shape[1:] if pooling == "flatten" else backbone.output_shape[-1:]
     settings = head_spec(pooling=pooling, dropout=0.5)
     joined = classifier.join(backbone, heads.build(settings, shape, classes), settings)
-    names = [str(number) for number in range(classes)]
-    exporting.write(classifier.with_probabilities(joined), names, tmp_path / "export")
-    exported = keras.saving.load_model(tmp_path / "export/model.keras")
+    classifier.with_probabilities(joined).save(tmp_path / "model.keras")
+    exported = keras.saving.load_model(tmp_path / "model.keras")
     before = joined.predict(np.full((2, 64, 64, 3), 7.0), verbose=0)
     pixels = np.random.default_rng(1).uniform(0, 255, (3, 64, 64, 3)).astype("float32")
     asked = np.array([0, 1, classes - 1])

@@ -1,0 +1,111 @@
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from tools.lib import queue
+
+needs_affinity = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores"
+)
+
+
+@needs_affinity
+@pytest.mark.parametrize(
+    ("cores", "of", "parts"),
+    [
+        ({0, 1}, 2, [{0}, {1}]),
+        ({2, 3, 5, 7, 9}, 2, [{2, 5, 9}, {3, 7}]),
+        ({4, 6}, 3, [{4}, {6}, {4}]),
+        ({0, 1, 2}, 1, [{0, 1, 2}]),
+    ],
+)
+def test_workers_have_cores_of_their_own(monkeypatch, cores, of, parts):
+    mine = [cores]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: mine[-1])
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, some: mine.append(set(some)))
+    for number, part in enumerate(parts):
+        with queue._on_cores(number, of):
+            assert mine[-1] == part
+        assert mine[-1] == cores
+
+
+class Celery:
+    """A queue whose workers start as told, with what each was told."""
+
+    def __init__(self, refusing: int = 0):
+        self.refusing, self.workers, self.told = refusing, {}, []
+
+    def command(self, *arguments, environment=None):
+        self.told.append((arguments, environment))
+        if self.refusing:
+            self.refusing -= 1
+        else:
+            number = arguments[2].removeprefix("--jobs=")
+            self.workers[f"dvc-exp-1234-{number}@localhost"] = []
+
+    def worker_status(self):
+        return self.workers
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Let no time pass but for the clock's."""
+    clock = SimpleNamespace(now=0.0)
+
+    def pass_by(seconds):
+        clock.now += seconds
+
+    monkeypatch.setattr(queue.time, "sleep", pass_by)
+    monkeypatch.setattr(queue.time, "monotonic", lambda: clock.now)
+
+
+@pytest.mark.parametrize("refusing", [0, 2])
+def test_workers_are_started_until_each_is_there_and_share_a_gpu(monkeypatch, at_once, refusing):
+    celery = Celery(refusing)
+    monkeypatch.setattr(queue, "dvc_command", celery.command)
+    queue.start_workers(celery, 3)
+    assert len(celery.workers) == 3
+    assert len(celery.told) == 3 + refusing
+    assert {told[1]["TF_FORCE_GPU_ALLOW_GROWTH"] for told in celery.told} == {"true"}
+
+
+def test_workers_that_do_not_start_are_one_line(monkeypatch, at_once):
+    celery = Celery(refusing=99)
+    monkeypatch.setattr(queue, "dvc_command", celery.command)
+    with pytest.raises(queue.UserError, match=r"^DVC's workers do not start; \.dvc/tmp/exps"):
+        queue.start_workers(celery, 2)
+
+
+def test_ctrl_c_stops_the_workers_and_what_they_run(monkeypatch):
+    killed, told = [], []
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(queue, "_run", interrupted)
+    monkeypatch.setattr(queue, "states", lambda _: {"a": "Running", "b": "Queued"})
+    monkeypatch.setattr(queue, "_stages", lambda _, names: [f"stage of {name}" for name in names])
+    monkeypatch.setattr(queue, "_kill", killed.extend)
+    monkeypatch.setattr(queue, "dvc_command", lambda *arguments: told.append(arguments))
+    monkeypatch.setattr(queue, "Repo", RepoOfNothing)
+    with pytest.raises(KeyboardInterrupt):
+        queue.run(["a", "b"], 2)
+    assert killed == ["stage of a"]
+    assert told == [("queue", "stop", "--kill", "--quiet")]
+
+
+class RepoOfNothing:
+    experiments = SimpleNamespace(celery_queue=None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_only_an_order_for_a_worker_of_ours_counts():
+    celery = SimpleNamespace(worker_status=lambda: {"dvc-exp-1234-12@localhost": []})
+    assert queue._has(celery, 12)
+    assert not queue._has(celery, 2)

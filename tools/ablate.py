@@ -94,7 +94,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dry", action="store_true", help="say what would be run, run nothing")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    runs.add_jobs(parser)
     options = parser.parse_args()
     values = params.read()
     chosen = {EVERYTHING: {}} | ingredients(values)

@@ -134,7 +134,7 @@ def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str
 
 def cost(before: Revision, after: Revision) -> str:
     """Return the seconds of each stage, as this machine last ran it, and what the change reran."""
-    known = timings.last(1)
+    known = timings.last(1, Path.cwd())
     sections = {key.split(".")[0] for key in differing(before, after)}
     rows = [
         (stage.name, "yes" if sections & set(stage.sections) else "", f"{known[stage.name]:.0f}")

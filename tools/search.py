@@ -3,14 +3,18 @@
 
 Each next trial is drawn from what the earlier ones have scored on validation (tree-structured
 Parzen estimator, Bergstra et al. 2011), or at random; Optuna does that. Each is a DVC experiment.
-One that at some epoch is worse than the median of the others is stopped there, unless --no-pruning.
+Once five have ended, one that at some epoch is worse than their median is stopped there, unless
+--no-pruning.
 The same command goes on where it was interrupted, and ends with so many trials or minutes. Test
 pictures have no say. Needs `make extras`.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 from stages.lib import files, params, paths
@@ -32,6 +36,14 @@ LOGS = {"train_head": paths.HEAD_LOG, "fine_tune": paths.FINE_TUNE_LOG}
 SAMPLERS = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
 
 
+def median() -> optuna.pruners.BasePruner:
+    """Return what stops a trial behind the median, once five have ended.
+
+    Epoch 0 is before the first, and says nothing.
+    """
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+
+
 def open_study(name: str, metric: str, options: argparse.Namespace) -> optuna.Study:
     """Return the study with that name, a new one if there is none.
 
@@ -39,7 +51,7 @@ def open_study(name: str, metric: str, options: argparse.Namespace) -> optuna.St
     """
     STUDIES.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.NopPruner() if options.no_pruning else optuna.pruners.MedianPruner()
+    pruner = optuna.pruners.NopPruner() if options.no_pruning else median()
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(STUDIES / f"{name}.log"))),
         study_name=name,
@@ -60,6 +72,15 @@ def tried(study: optuna.Study) -> int:
     return len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
 
 
+def logged(file: Path) -> list[tuple[int, float]]:
+    """Return epochs and values of a DVCLive table that is being written; [] where there is none."""
+    with suppress(FileNotFoundError):
+        whole_lines = file.read_text().rpartition("\n")[0].splitlines()[1:]
+        rows = (line.split("\t") for line in whole_lines)
+        return [(int(epoch), float(value)) for epoch, value in rows]
+    return []
+
+
 def watcher(trials: dict[str, Trial], stage: str, metric: str) -> tuple[Callable, set[str]]:
     """Return what looks at the queue and stops trials that are behind, and who was stopped.
 
@@ -73,12 +94,10 @@ def watcher(trials: dict[str, Trial], stage: str, metric: str) -> tuple[Callable
     def look(opened: queue.LocalCeleryQueue) -> None:
         for name, trial in trials.items():
             folder = None if name in stopped else queue.checkout(opened, name)
-            if folder is None or not (folder / log).is_file():
+            if folder is None:
                 continue
-            whole_lines = (folder / log).read_text().rpartition("\n")[0].splitlines()[1:]
-            for line in whole_lines[reported[name] :]:
-                epoch, value = line.split("\t")
-                trial.report(float(value), int(epoch))
+            for epoch, value in logged(folder / log)[reported[name] :]:
+                trial.report(value, epoch)
                 reported[name] += 1
             if trial.should_prune():
                 queue.stop(opened, name)
@@ -100,12 +119,12 @@ def main() -> None:
     of_it = {"space": sorted(options.set_param)}
     name = runs.name_of(options.name, runs.last_commit(), of_it, options.until)
     study = open_study(name, metric, options)
-    deadline = time.monotonic() + 60 * options.minutes
+    deadline = time.monotonic() + 60 * (inf if options.minutes is None else options.minutes)
     failed: list[str] = []
     while tried(study) < options.trials and time.monotonic() < deadline and not failed:
         count = min(options.jobs, options.trials - tried(study))
         failed = run_batch(study, space, count, (stages, stage, metric, fresh), options)
-    print(report(study, space, stage))
+    print(report(study, space, stage, metric))
     if failed:
         raise UserError(
             f"{', '.join(failed)} failed; see `dvc queue logs {failed[0]}`, and run this again to "
@@ -142,14 +161,19 @@ def run_batch(study, space, count: int, about: tuple, options: argparse.Namespac
     return [name for name in trials if name not in well and name not in stopped]
 
 
-def report(study: optuna.Study, space: "spaces.Space", stage: str) -> str:
-    """Return the table of all trials that ran to their end, and how many were stopped."""
+def report(study: optuna.Study, space: "spaces.Space", stage: str, metric: str) -> str:
+    """Return the table of the trials that ran to their end, and how many were stopped.
+
+    What was removed since with `dvc exp remove` is left out.
+    """
     whole = study.get_trials(states=[TrialState.COMPLETE])
+    there = runs.ended({each.user_attrs["experiment"] for each in whole})
+    whole = [each for each in whole if each.user_attrs["experiment"] in there]
     stopped = len(study.get_trials(states=[TrialState.PRUNED]))
     lines = [f"{stopped} of {tried(study)} trials were stopped, being worse than the median"]
     if whole:
         changes = {each.user_attrs["experiment"]: space.changes(each.params) for each in whole}
-        lines.insert(0, ranking.report(ranking.table(changes, stage, reveal=False)))
+        lines.insert(0, ranking.report(ranking.table(changes, stage, metric)))
     return "\n".join(lines)
 
 
@@ -159,16 +183,18 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("-S", "--set-param", action="append", required=True, metavar="KEY=SPACE")
     parser.add_argument("--until", metavar="STAGE", default=ranking.FINE_TUNED)
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin none after that")
+    parser.add_argument("--trials", type=int, help="20, or no limit with --minutes")
+    parser.add_argument("--minutes", type=float, help="begin none after that")
     parser.add_argument("--sampler", choices=SAMPLERS, default="tpe")
     parser.add_argument("--no-pruning", action="store_true", help="let each trial run to its end")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    runs.add_jobs(parser)
     parser.add_argument("--name", default="search", help="what the experiments' names begin with")
     options = parser.parse_args()
-    if options.jobs < 1 or options.trials < 1:
-        raise UserError("--jobs and --trials should be at least 1")
+    if options.trials is None:
+        options.trials = 20 if options.minutes is None else sys.maxsize
+    if options.trials < 1:
+        raise UserError("--trials should be at least 1")
     return options
 
 

@@ -87,6 +87,10 @@ def with_heat(predictor: predicting.Predictor) -> Callable[[np.ndarray, int], np
     return overlay
 
 
+def of_this_run(model: str) -> bool:
+    return model in ("fine_tuned", "head")
+
+
 def answers(options: argparse.Namespace) -> tuple[Answers, list[str]]:
     """Load all that the page can show; return it, and what is missing, in a sentence each."""
     import stages.lib.quiet  # noqa: F401  here, as --help and a taken port need not wait for it
@@ -98,10 +102,16 @@ def answers(options: argparse.Namespace) -> tuple[Answers, list[str]]:
         overlay = with_heat(predictor)
     except UserError as error:
         missing.append(f"Where the network looks is not shown: {error}.")
-    try:
-        nearest = functools.partial(neighbours.nearest, neighbours.load())
-    except UserError as error:
-        missing.append(f"The nearest training pictures are not shown: {error}.")
+    if of_this_run(options.model):
+        try:
+            nearest = functools.partial(neighbours.nearest, neighbours.load())
+        except UserError as error:
+            missing.append(f"The nearest training pictures are not shown: {error}.")
+    else:
+        missing.append(
+            f"{options.model} is not of the run in this folder, whose training pictures, model card "
+            "and figures are not shown."
+        )
     largest = int(options.max_megabytes * 1e6)
     return Answers(predictor, data, largest, overlay, nearest), missing
 
@@ -120,7 +130,9 @@ def main() -> None:
     print("loading the classifier ...", flush=True)
     loaded, missing = answers(options)
     local = options.host in LOOPBACK
-    app = web.build(loaded, missing, LOOPBACK if local else ["*"])
+    app = web.build(
+        loaded, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
+    )
     for sentence in missing:
         print(sentence)
     if not local:

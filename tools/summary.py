@@ -28,8 +28,8 @@ def pictures() -> str:
 
 
 def seconds() -> str:
-    """Return the seconds that each stage took when it was last run on this machine, "" for none."""
-    known = timings.last(1)
+    """Return the seconds that each stage took when it was last run in this folder, "" for none."""
+    known = timings.last(1, Path.cwd())
     stages = [name for name in params.read(Path("dvc.yaml"))["stages"] if name in known]
     each = ", ".join(f"{name} {known[name]:.0f}" for name in stages)
     total = sum(known[name] for name in stages)

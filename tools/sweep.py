@@ -37,12 +37,17 @@ def read_configurations(options: argparse.Namespace) -> tuple[str, list[runs.Con
     else:
         chosen = experiments.combinations(options.set_param)
     until = options.until or until or ("evaluate" if options.reveal_test else ranking.FINE_TUNED)
-    for key in sorted({key for changes in chosen for key in changes}):
-        if len({str(each.get(key)) for each in chosen}) > 1:
-            runs.check_same_pictures(key)
+    for key in differing(chosen):
+        runs.check_same_pictures(key)
     if options.trials:
         chosen = random.Random(options.seed).sample(chosen, min(options.trials, len(chosen)))
     return until, runs.configurations(options.name, chosen, until)
+
+
+def differing(chosen: list[dict[str, object]]) -> list[str]:
+    """Return the keys that have several values."""
+    keys = sorted({key for changes in chosen for key in changes})
+    return [key for key in keys if len({str(each.get(key)) for each in chosen}) > 1]
 
 
 def main() -> None:
@@ -62,7 +67,9 @@ def main() -> None:
     changes = {each.name: each.changes for each in planned}
     well = runs.ended(changes)
     if well:
-        found = ranking.table({name: changes[name] for name in well}, scored, options.reveal_test)
+        done = {name: changes[name] for name in well}
+        by = ranking.metric(differing(list(changes.values())))
+        found = ranking.table(done, scored, by, options.reveal_test)
         print(ranking.report(found))
     runs.check_all_ended(list(changes))
 
@@ -76,15 +83,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--until", metavar="STAGE", help="the last stage to run; fine_tune")
     parser.add_argument("--trials", type=int, help="try so many of the combinations, at random")
     parser.add_argument("--seed", type=int, default=0, help="of --trials")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    runs.add_jobs(parser)
     parser.add_argument("--name", default="sweep", help="what the experiments' names begin with")
     parser.add_argument("--dry", action="store_true", help="say what would be run, run nothing")
     parser.add_argument("--reveal-test", action="store_true", help="show test scores as well")
     options = parser.parse_args()
     if bool(options.file) == bool(options.set_param):
         raise UserError("give -S KEY=VALUE,... or a file, and not both; --help explains them")
-    if options.jobs < 1 or (options.trials is not None and options.trials < 1):
-        raise UserError("--jobs and --trials should be at least 1")
+    if options.trials is not None and options.trials < 1:
+        raise UserError("--trials should be at least 1")
     return options
 
 

@@ -29,7 +29,8 @@ def positions(features: np.ndarray) -> np.ndarray:
     centred = features.astype("float64") - features.mean(axis=0, dtype="float64")
     if not centred.any():  # nothing tells them apart
         return np.zeros((count, 2))
-    reduced = PCA(min(KEPT, count, width), svd_solver="full").fit_transform(centred)
+    with threadpool_limits(1):  # another number of threads would give other last digits
+        reduced = PCA(min(KEPT, count, width), svd_solver="full").fit_transform(centred)
     if reduced.shape[1] < 2:
         reduced = np.hstack([reduced, np.zeros((count, 1))])
     if count < FEWEST:

@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from stages.lib.formats import FORMATS
+from stages.lib.scores import calibration_error
 
 APART = ("runtime", "figures")  # sections that have no part in a classifier
 LITE = (
@@ -130,24 +131,25 @@ def _quality(
             "recall": recall["fine_tuned"].astype(float).map("{:.3f}".format),
         }
     )
+    confidence = f"{100 * params['evaluate']['confidence']:g} %"
     return (
-        f"{_table(measured)}\nIn brackets the interval of {params['evaluate']['confidence']:.0%} "
-        "(Wilson's), which says what the number of test pictures allows to say. These are Keras' "
+        f"{_table(measured)}\nIn brackets the interval of {confidence} (Wilson's), "
+        "which says what the number of test pictures allows to say. These are Keras' "
         f"scores; see Files for those of the other formats.\n\n{_table(by_class)}\n"
         f"{_calibration(reliability)}"
     )
 
 
 def _calibration(reliability: pd.DataFrame) -> str:
-    """Say how far probabilities can be taken at their word (Naeini et al. 2015)."""
-    confidence, accuracy, pictures = reliability.astype(float).to_numpy().T
-    gaps = (confidence - accuracy) * pictures / pictures.sum()
-    tends = "sure" if gaps.sum() > 0 else "modest"
+    """Say how far probabilities can be taken at their word."""
+    reliability = reliability.astype(float)
+    gaps = (reliability["confidence"] - reliability["accuracy"]) * reliability["pictures"]
+    gap = gaps.sum() / reliability["pictures"].sum()
     return (
         "The probability of the named class and the share that is right differ by "
-        f"{abs(gaps).sum():.3f} on the test pictures (expected calibration error, in bins of a "
-        f"tenth); taken together it is too {tends} by {abs(gaps.sum()):.3f}. Its probabilities "
-        "were not calibrated.\n"
+        f"{calibration_error(reliability):.3f} on the test pictures (expected calibration error, "
+        f"in bins of a tenth); taken together it is too {'sure' if gap > 0 else 'modest'} by "
+        f"{abs(gap):.3f}. Its probabilities were not calibrated.\n"
     )
 
 

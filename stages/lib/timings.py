@@ -5,6 +5,7 @@ lost at any time.
 """
 
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -28,18 +29,22 @@ def record() -> None:
     with suppress(OSError):  # a full or read-only disk is no reason to fail
         file().parent.mkdir(parents=True, exist_ok=True)
         with file().open("a") as log:  # one write, so that lines of several processes stay whole
-            log.write(json.dumps({"stage": stage, "seconds": seconds}) + "\n")
+            row = {"stage": stage, "seconds": seconds, "folder": os.getcwd()}
+            log.write(json.dumps(row) + "\n")
 
 
-def last(runs: int = 5) -> dict[str, float]:
+def last(runs: int = 5, folder: Path | None = None) -> dict[str, float]:
     """Return the seconds of the longest of each stage's last runs; {} where none is known.
 
-    The longest, as a stage that finds its work done already is over in no time.
+    The longest, as a stage that finds its work done already is over in no time. `folder`: only
+    those that were run there.
     """
     seconds: dict[str, list[float]] = {}
     with suppress(OSError):
         for line in file().read_text().splitlines():
             with suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
+                if folder and Path(row["folder"]) != folder:
+                    continue
                 seconds.setdefault(row["stage"], []).append(float(row["seconds"]))
     return {stage: max(values[-runs:]) for stage, values in seconds.items()}

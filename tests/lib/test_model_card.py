@@ -56,7 +56,7 @@ def tables(text: str) -> list[list[list[str]]]:
 def test_it_says_what_was_measured():
     text = card()
     assert "0.9100 (0.8512 to 0.9534)" in text
-    assert "interval of 95%" in text
+    assert "interval of 95 %" in text
     assert "1,234 pictures found, 17 were quarantined as unusable, 3 set aside" in text
     assert "3,456,789 weights in all, on pictures of 47 x 47 pixels" in text
     assert "differ by 0.100 on the test pictures" in text  # (10 * 0.1 + 30 * 0.1) / 40

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from stages.lib import timings
 from tests.conftest import run_stage
@@ -28,6 +29,15 @@ def test_the_longest_of_the_last_counts_and_what_is_damaged_does_not(monkeypatch
     timings.file().write_text("\n".join(lines))
     assert timings.last() == {"extract": 30.0}
     assert timings.last(2) == {"extract": 2.0}
+
+
+def test_those_of_one_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rows = [{"stage": "split", "seconds": each, "folder": f"/{each}"} for each in (3, 5)]
+    timings.file().parent.mkdir()
+    timings.file().write_text("\n".join(map(json.dumps, rows)) + '\n{"stage": "a", "seconds": 1}')
+    assert timings.last(1, Path("/3")) == {"split": 3.0}
+    assert timings.last(1) == {"split": 5.0, "a": 1.0}
 
 
 def test_a_cache_that_cannot_be_written_fails_no_stage(project, monkeypatch, tmp_path):

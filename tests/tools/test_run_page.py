@@ -19,7 +19,7 @@ def finished(after_run, monkeypatch):
     (after_run / "dvc.lock").write_text("stages: {}\n")
     opened = []
     monkeypatch.setattr(run_page.webbrowser, "open", opened.append)
-    monkeypatch.setattr(timings, "last", lambda runs: {"extract": 12.3})
+    monkeypatch.setattr(timings, "last", lambda runs, folder: {"extract": 12.3})
     return after_run, opened
 
 

@@ -1,5 +1,6 @@
 import re
 import sys
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -114,17 +115,51 @@ def test_what_is_behind_the_median_is_stopped(tmp_path, monkeypatch):
     assert values == {0: 0.9, 1: 0.4, 2: 0.3}
 
 
+def test_what_a_network_scores_before_it_trains_stops_nothing():
+    study = optuna.create_study(pruner=search.median())
+    for _ in range(5):
+        earlier = study.ask()
+        earlier.report(0.5, 0)
+        earlier.report(0.5, 1)
+        study.tell(earlier, 0.5)
+    trial = study.ask()
+    trial.report(2.5, 0)
+    assert not trial.should_prune()
+    trial.report(2.5, 1)
+    assert trial.should_prune()
+
+
+def test_settings_that_stay_do_not_decide_how_to_rank(called, ran):
+    fixed = ("-S", "loss.label_smoothing=0.1", "--trials", "9")
+    said = called(*SMALL, *fixed)
+    lines = said.splitlines()
+    start = next(number for number, line in enumerate(lines) if "experiment" in line.split()[:1])
+    assert lines[start + 1].split()[0] == min(ran, key=ran.get)
+
+
+def test_minutes_alone_are_no_limit_of_trials(called, ran, monkeypatch):
+    passing = iter(range(100))
+    monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: 60.0 * next(passing)))
+    called(*SMALL, "--minutes", "31")
+    assert len(ran) == 30
+
+
+def test_a_trial_that_was_removed_is_left_out(called, ran):
+    called(*SMALL, "--trials", "4")
+    gone = min(ran, key=ran.get)
+    del ran[gone]
+    assert gone not in called(*SMALL, "--trials", "4").split("    experiment")[1]
+
+
 @pytest.mark.slow
 def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, repository, monkeypatch):
     """The second runs for an hour if nobody stops it."""
-    monkeypatch.setattr(
-        optuna.pruners, "MedianPruner", lambda: optuna.pruners.ThresholdPruner(upper=50.0)
-    )
+    monkeypatch.setattr(search, "median", lambda: optuna.pruners.ThresholdPruner(upper=50.0))
     rates = "train_head.learning_rate=choice(0.01,1e30)"
     common = ("-S", rates, "--until", "train_head", "--trials", "2", "--sampler", "random")
     # with this seed the first trial draws one and the second the other
     said = called(*common, "-S", "train_head.epochs=9999", "-S", "train_head.patience=20")
-    assert "trials were stopped" in said
+    assert "1 of 2 trials were stopped" in said
     names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
     assert len(names) == 1
     assert call("dvc", "queue", "status", cwd=repository).count("Failed") == 0
@@ -137,7 +172,7 @@ def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, reposi
         (["-S", "head.dropout=interval(0,3)"], "[head.dropout]: 3.0 does not fit"),
         (["-S", "split.seed=interval(1,9)"], "the scores would be of other pictures"),
         (["-S", "head.dropout=interval(0,0.5)", "--until", "split"], "nothing is scored by then"),
-        (["-S", "head.dropout=interval(0,0.5)", "--trials", "0"], "should be at least 1"),
+        (["-S", "head.dropout=interval(0,0.5)", "--trials", "0"], "--trials should be at least 1"),
     ],
 )
 def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, message):

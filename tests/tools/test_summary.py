@@ -31,18 +31,20 @@ def test_it_names_scores_counts_and_places(finished, capsys):
 
 def test_the_time_of_each_stage_is_in_the_order_of_the_pipeline(finished, capsys, monkeypatch):
     known = {"figures": 7.4, "a stage of another project": 99.0, "extract": 51.2, "download": 0.6}
-    monkeypatch.setattr(timings, "last", lambda runs: known)
+    monkeypatch.setattr(timings, "last", lambda runs, folder: known)
     summary.main()
     said = capsys.readouterr().out
     assert "time        59 s, stages when last run: download 1, extract 51, figures 7\n" in said
-    monkeypatch.setattr(timings, "last", lambda runs: dict.fromkeys(known | {"split": 1.0}, 10_000))
+    monkeypatch.setattr(
+        timings, "last", lambda runs, folder: dict.fromkeys(known | {"split": 1.0}, 10_000)
+    )
     monkeypatch.setattr(summary, "WIDTH", 60)
     summary.main()
     lines = capsys.readouterr().out.split("time")[1].split("figures  ")[0].splitlines()
     assert len(lines) == 2
     assert all(len(line) <= 60 for line in lines)
     assert lines[1].startswith(" " * 12)
-    monkeypatch.setattr(timings, "last", lambda runs: {})
+    monkeypatch.setattr(timings, "last", lambda runs, folder: {})
     summary.main()
     assert "time" not in capsys.readouterr().out
 

@@ -3,13 +3,17 @@
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import SCMError, resolve_rev
 
-from stages.lib import paths
+from stages.lib import params, paths
 from stages.lib.errors import UserError
+from tools.lib import lock
+
+LOCK = "dvc.lock"
 
 
 def bring(name: str, folder: Path) -> Path:
@@ -17,7 +21,7 @@ def bring(name: str, folder: Path) -> Path:
 
     Returns `folder`, where they lie as in the project. The export comes through DVC's cache, so
     that a remote is asked for it once. Raises UserError when there is no such revision, or it has
-    no such file, or that is out of reach.
+    no such file, or that is out of reach or of another run.
     """
     try:
         with Repo() as repo:
@@ -40,4 +44,14 @@ def bring(name: str, folder: Path) -> Path:
                 f"--model {name}: its {path} is neither in DVC's cache nor on a remote; `dvc push` "
                 "where it was made, or `dvc exp push origin NAME` for an experiment"
             ) from None
+    values = params.read(folder / paths.PARAMS)
+    with there.open(LOCK) as file:
+        locked = yaml.safe_load(file)["stages"]
+    lock.check(
+        f"--model {name}",
+        locked,
+        values,
+        "export",
+        "`dvc repro export` it there, or `dvc exp apply` it and `dvc repro export`",
+    )
     return folder

@@ -119,9 +119,25 @@ def _exported(name: str, place: Path, mend: str, settings: Path = paths.PARAMS) 
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UserError(f"{beside} is not a JSON list of class names; export the model again")
-    decoding = params.load(pictures.Pictures, "pictures", settings)
+    decoding = _decoding(params.load(pictures.Pictures, "pictures", settings), file)
     made_of = {"exported_sha256": files.sha256(file)}
     return _ready(name, labels, decoding, functools.partial(_read, file), made_of)
+
+
+def _decoding(decoding: pictures.Pictures, file: Path) -> pictures.Pictures:
+    """Return how the pictures of an export are decoded: as its input.json says, if it has one."""
+    try:
+        says = json.loads(file.with_name("input.json").read_text())["pixels"]
+        return decoding.model_copy(
+            update={"upright": bool(says["upright"]), "background": says["background"]}
+        )
+    except FileNotFoundError:
+        return decoding
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{file.with_name('input.json')} does not say how pictures are decoded; export the "
+            "model again"
+        ) from None
 
 
 def _read(file: Path) -> "keras.Model":

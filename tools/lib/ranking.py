@@ -23,17 +23,20 @@ def scored(stages: Sequence[planning.Stage], until: str) -> str:
 
 
 def metric(keys: Iterable[str]) -> str:
-    """Return what to rank by: loss, or accuracy where settings of the loss itself differ.
+    """Return what to rank by where these params differ: loss or accuracy.
 
-    The losses say different things then.
+    Accuracy where settings of the loss itself differ, as the losses say different things then.
     """
     return "accuracy" if any(key.startswith(INCOMPARABLE) for key in keys) else "loss"
 
 
-def table(changes: dict[str, dict[str, object]], stage: str, reveal: bool) -> pd.DataFrame:
+def table(
+    changes: dict[str, dict[str, object]], stage: str, by: str, reveal: bool = False
+) -> pd.DataFrame:
     """Return a row for each experiment with what `stage` scored on validation, the best first.
 
-    `changes`: of each experiment by its name. `reveal`: has the test accuracy as well.
+    `changes`: of each experiment by its name. `by`: loss or accuracy. `reveal`: has the test
+    accuracy as well.
     """
     rows = []
     for name, changed in changes.items():
@@ -42,7 +45,6 @@ def table(changes: dict[str, dict[str, object]], stage: str, reveal: bool) -> pd
             row["test"] = experiments.read("metrics/test.json", name)["fine_tuned"]["accuracy"]
         rows.append(row)
     found = pd.DataFrame(rows)
-    by = metric(found.columns)
     return found.sort_values(by, ascending=by == "loss", kind="stable")
 
 

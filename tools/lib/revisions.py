@@ -13,6 +13,7 @@ from dvc.scm import SCMError, resolve_rev
 
 from stages.lib import files, params, paths, training
 from stages.lib.errors import UserError
+from tools.lib import lock
 
 # What is small and kept in Git; predictions are DVC's, and may be out of reach.
 LOCK = Path("dvc.lock")
@@ -131,14 +132,7 @@ def at(name: str, folder: Path) -> Revision:
 
 def _check(found: Revision, mend: str) -> None:
     """Raise UserError when the scores are of other params or another run than is recorded."""
-    values = params.read(found.folder / paths.PARAMS)
-    for stage, said in found.lock.items():
-        for section, ran in said.get("params", {}).get(paths.PARAMS.name, {}).items():
-            if values.get(section) != ran:
-                raise UserError(
-                    f"{found.name}: {stage} was run with another section {section} than "
-                    f"{paths.PARAMS} has; {mend}"
-                )
+    lock.check(found.name, found.lock, params.read(found.folder / paths.PARAMS), "evaluate", mend)
     digest = found.lock_digest(paths.TEST)
     if digest not in (None, _md5(found.folder / paths.TEST)):
         raise UserError(f"{found.name}: {paths.TEST} is not that of the last run; {mend}")

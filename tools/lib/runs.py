@@ -3,6 +3,7 @@
 What was run before of the same commit, under the same name, is not run again.
 """
 
+import argparse
 import hashlib
 import itertools
 import json
@@ -67,6 +68,16 @@ def configurations(
         check(values)
         found.append((name_of(prefix, commit, changes, until), changes, values))
     return found
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-j", "--jobs", type=_jobs, default=1, help="experiments at a time")
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of experiments, 1 or more")
+    return int(text)
 
 
 def announce(runs: Sequence[planning.Run], states: dict[str, str], jobs: int) -> None:

@@ -81,6 +81,8 @@ def _distribution(key: str, sweep: object) -> BaseDistribution:
         return CategoricalDistribution([json.dumps(value) for value in sweep.list])
     if isinstance(sweep, RangeSweep):
         numbers = list(sweep.range())
+        if not numbers:
+            raise UserError(f"-S {key}: this range is empty")
         whole = all(isinstance(each, int) for each in numbers)
         kind = IntDistribution if whole else FloatDistribution
         return kind(numbers[0], numbers[-1], step=sweep.step)

@@ -37,15 +37,16 @@ HEADERS = {
 router = APIRouter()
 
 
-def build(answers: Answers, missing: list[str], hosts: list[str]) -> FastAPI:
+def build(answers: Answers, missing: list[str], hosts: list[str], with_run: bool = True) -> FastAPI:
     """Return the application.
 
     missing: sentences about what the page cannot show; hosts: the names by which it may be called,
-    which keeps other sites' pages from reaching it by a name of theirs, or ["*"].
+    which keeps other sites' pages from reaching it by a name of theirs, or ["*"]. with_run: show
+    the model card and the figures of the run, whose model it must be.
     """
     # no documentation pages: theirs load scripts from elsewhere
     app = FastAPI(title="thaw", docs_url=None, redoc_url=None)
-    app.state.answers, app.state.missing = answers, missing
+    app.state.answers, app.state.missing, app.state.with_run = answers, missing, with_run
     # for bodies that do not say how large they are; `_guard` is for the others
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=answers.largest + AROUND)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
@@ -85,7 +86,7 @@ def run(request: Request) -> dict:
         "megabytes": answers.largest / 1e6,
         "megapixels": answers.data.max_megapixels,
         "missing": request.app.state.missing,
-        "card": card(),
+        "card": card() if request.app.state.with_run else "",
         "figures": [
             {
                 "title": captions.title(path),
@@ -93,7 +94,7 @@ def run(request: Request) -> dict:
                 "source": f"figures/{name}",
             }
             for name, path in FIGURES.items()
-            if path.is_file()
+            if request.app.state.with_run and path.is_file()
         ],
     }
 

@@ -27,7 +27,7 @@ def grid(**lists) -> list[tuple[str, dict, dict]]:
 def test_the_stages_that_a_stage_needs_and_the_params_that_decide_it():
     everything = planning.stages(None, YAML)
     assert [stage.name for stage in everything] == list(STAGES)
-    assert set(everything[-1].sections) == set(BASE) - {"runtime"}
+    assert set(everything[-1].sections) == set(BASE) - {"runtime", "figures"}
     head = planning.stages("train_head", YAML)
     assert [stage.name for stage in head] == list(STAGES[:6])
     sections = {stage.name: stage.sections for stage in head}

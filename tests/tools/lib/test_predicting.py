@@ -167,13 +167,13 @@ def test_its_network_can_be_looked_into(exported):
 
 
 def test_of_another_revision_there_are_answers_and_no_network(exported, monkeypatch):
-    def bring(revision, wanted, scratch):
-        assert (revision, wanted) == ("other", [paths.PARAMS, paths.EXPORT])
+    def bring(revision, scratch):
+        assert revision == "other"
         shutil.copy(paths.PARAMS, scratch)
         export(scratch / paths.EXPORT, seed=1)
         return scratch
 
-    monkeypatch.setattr("tools.lib.revisions.bring", bring)
+    monkeypatch.setattr("tools.lib.exports.bring", bring)
     predictor = predicting.load("other")
     assert predictor.probabilities(PIXELS).shape == (17, 3)
     with pytest.raises(UserError, match=r"^--model other: only .*; check this one out$"):

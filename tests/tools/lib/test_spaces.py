@@ -45,6 +45,7 @@ def test_the_ends_have_each_choice_and_both_ends():
         ("head.dropout=interval(0,", "-S: "),
         ("head.dropout=interval(0.5,0.1)", "-S: "),
         ("train_head.learning_rate=tag(log,interval(0,1))", "-S: "),
+        ("train_head.epochs=range(5,5)", "-S train_head.epochs: this range is empty"),
         ("head.dropout=glob(*)", "write choice(), range() or interval()"),
     ],
 )

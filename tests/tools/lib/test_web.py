@@ -19,10 +19,11 @@ from tools.serve import LOOPBACK, listen
 
 
 @contextlib.contextmanager
-def served(answers: Answers, missing: list[str] | None = None):
+def served(answers: Answers, missing: list[str] | None = None, with_run=True):
     """Serve for the length of the block; give the address."""
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(web.build(answers, missing or [], LOOPBACK), log_level="critical")
+    app = web.build(answers, missing or [], LOOPBACK, with_run)
+    config = uvicorn.Config(app, log_level="critical")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -169,6 +170,14 @@ def test_the_run_is_told(address, project):
     figure = requests.get(f"{address}/figures/counts.png", timeout=60)
     assert figure.content == plain((1, 2, 3))
     assert figure.headers["content-type"] == "image/png"
+
+
+def test_a_model_of_elsewhere_has_no_run_beside_it(project):
+    (project / paths.EXPORT).mkdir(parents=True)
+    (project / web.CARD).write_text("# Card of another model")
+    with served(colours.answers(), with_run=False) as address:
+        told = requests.get(address + "/run", timeout=60).json()
+    assert (told["card"], told["figures"]) == ("", [])
 
 
 def test_a_run_without_card_says_how_to_get_one(address):

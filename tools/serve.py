@@ -109,8 +109,8 @@ def answers(options: argparse.Namespace) -> tuple[Answers, list[str]]:
             missing.append(f"The nearest training pictures are not shown: {error}.")
     else:
         missing.append(
-            f"{options.model} is not of the run in this folder, whose training pictures, model card "
-            "and figures are not shown."
+            f"{options.model} is not of the run in this folder, whose training pictures, model "
+            "card and figures are not shown."
         )
     largest = int(options.max_megabytes * 1e6)
     return Answers(predictor, data, largest, overlay, nearest), missing

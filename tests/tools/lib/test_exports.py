@@ -82,6 +82,14 @@ def test_a_revisions_export_comes_from_the_cache_or_once_from_a_remote(repositor
         predicting.load("v1")
 
 
+def test_an_export_of_another_run_than_its_params_is_refused(repository):
+    """As of an experiment that ended before the stage export."""
+    set_params(repository / "params.yaml", {"pictures": {"upright": False}})
+    call("git", "commit", "--quiet", "--all", "--message", "not run", cwd=repository)
+    with pytest.raises(UserError, match=r"^--model HEAD: export was run with another section pict"):
+        predicting.load("HEAD")
+
+
 @pytest.mark.slow
 def test_an_experiment_is_a_model(repository):
     call("git", "commit", "--quiet", "--all", "--message", "second", cwd=repository)

@@ -160,6 +160,19 @@ def test_a_name_that_is_nothing_is_one_line(exported):
         predicting.load("nonsense")
 
 
+def test_an_export_is_decoded_as_it_says_by_itself(exported):
+    beside = paths.EXPORT / "input.json"
+    says = {"pixels": {"upright": False, "background": [1, 2, 3]}}
+    beside.write_text(json.dumps(says))
+    decoding = predicting.load().decoding
+    assert (decoding.upright, decoding.background) == (False, [1, 2, 3])
+    assert decoding.reducing_gap == params.load(Pictures, "pictures").reducing_gap
+    for damaged in ("", "[]", '{"pixels": {}}'):
+        beside.write_text(damaged)
+        with pytest.raises(UserError, match=r"^models/export/input.json does not say how pictures"):
+            predicting.load()
+
+
 def test_its_network_can_be_looked_into(exported):
     predictor = predicting.load()
     got = predictor.network()(PIXELS.astype("float32"))[predicting.OUTPUT]

@@ -120,10 +120,11 @@ def main() -> None:
     name = runs.name_of(options.name, runs.last_commit(), of_it, options.until)
     study = open_study(name, metric, options)
     deadline = time.monotonic() + 60 * (inf if options.minutes is None else options.minutes)
-    failed: list[str] = []
+    earlier = [space.changes(trial.params) for trial in study.get_trials() if trial.params]
+    known, failed = runs.configurations(options.name, earlier, options.until), []
     while tried(study) < options.trials and time.monotonic() < deadline and not failed:
         count = min(options.jobs, options.trials - tried(study))
-        failed = run_batch(study, space, count, (stages, stage, metric, fresh), options)
+        failed = run_batch(study, space, known, count, (stages, stage, metric, fresh), options)
     print(report(study, space, stage, metric))
     if failed:
         raise UserError(
@@ -132,26 +133,36 @@ def main() -> None:
         )
 
 
-def run_batch(study, space, count: int, about: tuple, options: argparse.Namespace) -> list[str]:
-    """Draw `count` trials, run them and tell the study; return the experiments that failed."""
+def run_batch(
+    study: optuna.Study,
+    space: "spaces.Space",
+    known: list[runs.Configuration],
+    count: int,
+    about: tuple,
+    options: argparse.Namespace,
+) -> list[str]:
+    """Draw `count` trials, run them and tell the study; return the experiments that failed.
+
+    `known`: the configurations of earlier trials, whose stages need not run again; the new ones
+    are added.
+    """
     stages, stage, metric, fresh = about
     asked = [study.ask(space.drawn) for _ in range(count)]
-    earlier = [space.changes(trial.params) for trial in study.get_trials() if trial.params]
-    every = runs.configurations(options.name, earlier, options.until)
-    planned = {each.name: each for each in planning.plan(every, stages, params.read(), fresh)}
+    new = runs.configurations(
+        options.name, [space.changes(trial.params) for trial in asked], options.until
+    )
     trials = {}
-    for trial in asked:
-        changes = space.changes(trial.params)
-        [(name, _, _)] = runs.configurations(options.name, [changes], options.until)
+    for (name, _, _), trial in zip(new, asked):
         trial.set_user_attr("experiment", name)
         trials[name] = trial
+    known += new
+    planned = {each.name: each for each in planning.plan(known, stages, params.read(), fresh)}
     chosen = [planned[name] for name in trials]
     runs.announce(chosen, experiments.states(), options.jobs)
     look, stopped = watcher(trials, stage, metric)
     runs.run(chosen, options.until, options.jobs, look)
     well = runs.ended(trials)
-    for trial in asked:
-        name = trial.user_attrs["experiment"]
+    for (name, _, _), trial in zip(new, asked):
         if name in well:
             study.tell(trial, experiments.best(name, stage)[metric])
         else:

@@ -47,7 +47,7 @@ def ran(monkeypatch) -> dict[str, float]:
 
 
 def test_later_trials_learn_from_earlier_ones(called, ran):
-    said = called(*SMALL, "--trials", "25", "-j", "2")
+    said = called(*SMALL, "--trials", "25", "-j", "5")
     assert len(ran) == 25
     of = list(ran.values())
     assert sum(of[15:]) < sum(of[:10])
@@ -140,8 +140,8 @@ def test_settings_that_stay_do_not_decide_how_to_rank(called, ran):
 def test_minutes_alone_are_no_limit_of_trials(called, ran, monkeypatch):
     passing = iter(range(100))
     monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: 60.0 * next(passing)))
-    called(*SMALL, "--minutes", "31")
-    assert len(ran) == 30
+    called(*SMALL, "--minutes", "4", "-j", "7")
+    assert len(ran) == 21
 
 
 def test_a_trial_that_was_removed_is_left_out(called, ran):

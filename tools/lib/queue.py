@@ -87,7 +87,9 @@ def _run(queue: LocalCeleryQueue, names: set[str], jobs: int, look: Callable | N
                 ended += 1
                 continue
             ended = 0
-            idle = 0 if any(queue.worker_status().values()) else idle + 1
+            # A worker that is told to stop says nothing any more, and ends what it is at all the same.
+            at_work = any(queue.worker_status().values()) or _stages(queue, waiting)
+            idle = 0 if at_work else idle + 1
             if idle == GONE_AFTER:
                 _give_up(queue, waiting)
                 if "Queued" in states(queue).values():
@@ -99,7 +101,7 @@ def checkout(queue: LocalCeleryQueue, name: str) -> Path | None:
     """Return the folder in which an experiment is being run; None when it is not."""
     for entry in queue.iter_active():
         if entry.name == name:
-            with suppress(OSError, DvcException):  # it has not begun, or has just ended
+            with suppress(OSError, ValueError, DvcException):  # it has just begun, or ended
                 about = ExecutorInfo.load_json(queue.get_infofile_path(entry.stash_rev))
                 return Path(about.root_dir) / (about.wdir or "")
     return None

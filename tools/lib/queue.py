@@ -87,7 +87,7 @@ def _run(queue: LocalCeleryQueue, names: set[str], jobs: int, look: Callable | N
                 ended += 1
                 continue
             ended = 0
-            # A worker that is told to stop says nothing any more, and ends what it is at all the same.
+            # A worker that was told to stop says nothing any more, but ends what it is at.
             at_work = any(queue.worker_status().values()) or _stages(queue, waiting)
             idle = 0 if at_work else idle + 1
             if idle == GONE_AFTER:

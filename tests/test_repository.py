@@ -1,9 +1,12 @@
 """What must hold for the repository as a whole."""
 
+import importlib.metadata
 import re
 import subprocess
+import sys
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.imports import ROOT
 
@@ -39,6 +42,18 @@ def test_the_development_requirements_repeat_the_same_pins():
 
     for each in ROOT.glob("requirements*.txt"):
         assert pins(each.name) <= pins("requirements-dev.txt")
+
+
+def test_every_installed_package_is_for_this_python():
+    """uv installs what pip refuses: it overlooks a `Requires-Python` that ends below this one."""
+    wanted = {
+        each.name: each.metadata.get("Requires-Python") or ""
+        for each in importlib.metadata.distributions()
+    }
+    this = ".".join(map(str, sys.version_info[:3]))
+    refused = {name: text for name, text in wanted.items() if this not in SpecifierSet(text)}
+    assert len(wanted) > 100
+    assert refused == {}
 
 
 def test_no_large_file_is_in_git():

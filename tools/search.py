@@ -184,7 +184,7 @@ def report(study: optuna.Study, space: "spaces.Space", stage: str, metric: str) 
     lines = [f"{stopped} of {tried(study)} trials were stopped, being worse than the median"]
     if whole:
         changes = {each.user_attrs["experiment"]: space.changes(each.params) for each in whole}
-        lines.insert(0, ranking.report(ranking.table(changes, stage, metric)))
+        lines.insert(0, ranking.report(ranking.table(changes, stage, metric), tried(study)))
     return "\n".join(lines)
 
 

@@ -70,7 +70,7 @@ def main() -> None:
         done = {name: changes[name] for name in well}
         by = ranking.metric(differing(list(changes.values())))
         found = ranking.table(done, scored, by, options.reveal_test)
-        print(ranking.report(found))
+        print(ranking.report(found, len(well)))
     runs.check_all_ended(list(changes))
 
 

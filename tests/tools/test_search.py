@@ -53,6 +53,7 @@ def test_later_trials_learn_from_earlier_ones(called, ran):
     assert sum(of[15:]) < sum(of[:10])
     best = min(ran, key=ran.get)
     assert f"`dvc exp apply {best}` takes the first into the workspace" in said
+    assert "25 configurations tried on 301 validation pictures" in said
     assert "0 of 25 trials were stopped, being worse than the median" in said
     called(*SMALL, "--trials", "25", "-j", "2")
     assert len(ran) == 25
@@ -148,7 +149,9 @@ def test_a_trial_that_was_removed_is_left_out(called, ran):
     called(*SMALL, "--trials", "4")
     gone = min(ran, key=ran.get)
     del ran[gone]
-    assert gone not in called(*SMALL, "--trials", "4").split("    experiment")[1]
+    said = called(*SMALL, "--trials", "4").split("    experiment")[1]
+    assert gone not in said
+    assert "4 configurations tried" in said  # as the choice was among so many
 
 
 @pytest.mark.slow

@@ -48,15 +48,15 @@ def table(
     return found.sort_values(by, ascending=by == "loss", kind="stable")
 
 
-def report(found: pd.DataFrame) -> str:
-    """Return what is printed of a table."""
+def report(found: pd.DataFrame, tried: int) -> str:
+    """Return what is printed of a table, when so many configurations were tried in all."""
     best = found.iloc[0]
     validation = experiments.validation_pictures(best["experiment"])
     chance = experiments.chance(best["accuracy"], validation)
     formats = {"accuracy": "{:.4f}".format, "loss": "{:.4f}".format, "test": "{:.4f}".format}
     return (
         f"{found.to_string(index=False, formatters=formats)}\n"
-        f"{len(found)} configurations tried on {validation} validation pictures;\nthe best of many "
+        f"{tried} configurations tried on {validation} validation pictures;\nthe best of many "
         f"flatters itself, and differences in accuracy under {chance:.4f} may well be chance\n"
         f"`dvc exp apply {best['experiment']}` takes the first into the workspace"
     )

@@ -1,3 +1,4 @@
+import json
 import os
 from types import SimpleNamespace
 
@@ -116,3 +117,47 @@ def test_only_an_order_for_a_worker_of_ours_counts():
     celery = SimpleNamespace(worker_status=lambda: {"dvc-exp-1234-12@localhost": []})
     assert queue._has(celery, 12)
     assert not queue._has(celery, 2)
+
+
+class Quiet:
+    """A queue whose only run goes on for some looks, while no worker says anything."""
+
+    def __init__(self, looks: int):
+        self.looks = looks
+
+    def worker_status(self):
+        return {}
+
+
+@pytest.mark.parametrize(("living", "lost"), [(True, False), (False, True)])
+def test_only_what_lives_no_more_is_given_up(monkeypatch, at_once, living, lost):
+    """A worker that was told to stop says nothing, but ends what it is at."""
+    celery, given_up = Quiet(3 * queue.GONE_AFTER), []
+
+    def states(_):
+        celery.looks -= 1
+        return {"a": "Running" if celery.looks > 0 and not given_up else "Success"}
+
+    monkeypatch.setattr(queue, "start_workers", lambda *_: None)
+    monkeypatch.setattr(queue, "states", states)
+    monkeypatch.setattr(queue, "_stages", lambda *_: ["a process"] if living else [])
+    monkeypatch.setattr(queue, "_give_up", lambda _, names: given_up.extend(names))
+    queue._run(celery, {"a"}, 1, None)
+    assert given_up == (["a"] if lost else [])
+
+
+def test_an_experiment_that_has_just_begun_has_no_folder_yet(tmp_path):
+    """Its file is written by another process, and may be seen half written."""
+    entry = SimpleNamespace(name="a", stash_rev="1234")
+    file = tmp_path / "1234.run"
+    celery = SimpleNamespace(
+        iter_active=lambda: iter([entry]), get_infofile_path=lambda rev: tmp_path / f"{rev}.run"
+    )
+    about = {"git_url": "", "baseline_rev": "", "location": "", "dvc_dir": ".dvc"}
+    assert queue.checkout(celery, "a") is None
+    for text in ("", '{"git_url": '):
+        file.write_text(text)
+        assert queue.checkout(celery, "a") is None
+    file.write_text(json.dumps(about | {"root_dir": str(tmp_path), "wdir": "inside"}))
+    assert queue.checkout(celery, "a") == tmp_path / "inside"
+    assert queue.checkout(celery, "b") is None

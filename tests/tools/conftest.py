@@ -1,6 +1,8 @@
 """A repository as a tool finds it that runs DVC experiments."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,3 +33,15 @@ def repository(tmp_path, monkeypatch) -> Path:
 def unchanged(tmp_path_factory) -> Path:
     """A committed project. Only to be read."""
     return make(tmp_path_factory.mktemp("unchanged"))
+
+
+@pytest.fixture
+def run_tool(repository, monkeypatch, capfd) -> Callable[..., str]:
+    """Run a tool in the repository, with its arguments, and return what it printed."""
+
+    def run(tool: ModuleType, *arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", [tool.__name__, *arguments])
+        tool.main()
+        return capfd.readouterr().out
+
+    return run

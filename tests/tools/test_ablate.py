@@ -47,14 +47,12 @@ def test_the_table_has_the_largest_contribution_first():
 
 
 @pytest.mark.slow
-def test_experiments_are_run_and_compared(repository, monkeypatch, capfd):
+def test_experiments_are_run_and_compared(repository, run_tool):
     set_params(repository / "params.yaml", {"augmentation": {"flip": "none", "rotation": 0.0}})
     call("git", "commit", "--quiet", "--all", "--message", "still", cwd=repository)
-    monkeypatch.setattr("sys.argv", ["ablate"])
     tables = []
     for left in ("2 of 2 runs to do: download 1x, ", "0 of 2 runs to do: "):
-        ablate.main()
-        lines = capfd.readouterr().out.splitlines()
+        lines = run_tool(ablate).splitlines()
         assert any(f"as it is: {STAGES}" in line for line in lines)
         assert any(line.startswith(left) for line in lines)
         tables.append(
@@ -70,10 +68,8 @@ def test_experiments_are_run_and_compared(repository, monkeypatch, capfd):
     assert call("git", "diff", "--stat", cwd=repository) == ""
 
 
-def test_dry_runs_nothing(repository, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["ablate", "--dry"])
-    ablate.main()
-    lines = [line.partition("  ")[2] for line in capsys.readouterr().out.splitlines()]
+def test_dry_runs_nothing(repository, run_tool):
+    lines = [line.partition("  ")[2] for line in run_tool(ablate, "--dry").splitlines()]
     assert lines[:3] == [
         f"as it is: {STAGES}",
         "head.dropout=0.0: train_head, fine_tune",
@@ -82,13 +78,12 @@ def test_dry_runs_nothing(repository, monkeypatch, capsys):
     assert call("dvc", "exp", "list", "--name-only", cwd=repository) == ""
 
 
-def test_pictures_that_a_checkout_would_not_have_are_refused(repository, monkeypatch):
+def test_pictures_that_a_checkout_would_not_have_are_refused(repository, run_tool):
     draw_pictures(repository / "pictures/mine")
     set_params(repository / "params.yaml", {"data": {"source": "pictures/mine"}})
     call("git", "commit", "--quiet", "--all", "--message", "mine", cwd=repository)
-    monkeypatch.setattr("sys.argv", ["ablate"])
     with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine`, or give"):
-        ablate.main()
+        run_tool(ablate)
 
 
 def test_an_experiment_without_result_is_named(repository):

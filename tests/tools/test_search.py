@@ -1,5 +1,6 @@
 import re
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import optuna
@@ -16,15 +17,8 @@ SMALL = ("-S", RATE, "-S", HIDDEN, "--until", "train_head")
 
 
 @pytest.fixture
-def called(repository, monkeypatch, capfd):
-    """Run the tool in the repository and return what it printed."""
-
-    def call_it(*arguments: str) -> str:
-        monkeypatch.setattr("sys.argv", ["search", *arguments])
-        search.main()
-        return capfd.readouterr().out
-
-    return call_it
+def called(run_tool):
+    return partial(run_tool, search)
 
 
 @pytest.fixture

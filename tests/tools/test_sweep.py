@@ -2,6 +2,7 @@ import re
 import signal
 import threading
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import pytest
@@ -16,15 +17,8 @@ GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_
 
 
 @pytest.fixture
-def called(repository, monkeypatch, capfd):
-    """Run the tool in the repository and return what it printed."""
-
-    def call_it(*arguments: str) -> str:
-        monkeypatch.setattr("sys.argv", ["sweep", *arguments])
-        sweep.main()
-        return capfd.readouterr().out
-
-    return call_it
+def called(run_tool):
+    return partial(run_tool, sweep)
 
 
 def kill_a_worker(repository, killed: threading.Event) -> None:

@@ -25,6 +25,7 @@ from stages.lib import (
     building,
     extraction,
     features,
+    feeding,
     heads,
     layout,
     networks,
@@ -83,7 +84,7 @@ def score(
     make_deterministic(settings.seed)
     head = heads.build(params.load(heads.Head, "head"), inputs.shape[1:], int(truth.max()) + 1)
     loss = params.load(optimizing.Loss, "loss")
-    batches = training.batches(inputs, truth, split, settings, varied)
+    batches = feeding.train_and_validation(inputs, truth, split, settings, varied)
     return training.fit(head, *batches, settings, loss, None, log)
 
 

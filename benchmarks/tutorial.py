@@ -31,6 +31,7 @@ from stages.lib import (
     classifier,
     extraction,
     features,
+    feeding,
     fine_tuning,
     frozen,
     heads,
@@ -85,7 +86,9 @@ class Ours:
         head_spec = params.load(heads.Head, "head")
         channels = self.backbone.output_shape[-1:]
         model = classifier.join(plan.parts.top, heads.build(head_spec, channels, 2), head_spec)
-        train, validation = training.batches(inputs, self.classes, self.split, settings, varied)
+        train, validation = feeding.train_and_validation(
+            inputs, self.classes, self.split, settings, varied
+        )
         training.keep_freed_memory()
         training.prepare(model, train, settings, params.load(optimizing.Loss, "loss"))
         return lambda: fit(model, train, validation), seconds

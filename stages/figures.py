@@ -18,6 +18,7 @@ from stages.lib import (
     fingerprints,
     gallery,
     heads,
+    learning_log,
     manifest,
     networks,
     params,
@@ -25,7 +26,6 @@ from stages.lib import (
     pictures,
     scores,
     sheets,
-    training,
     weights,
 )
 from stages.lib.determinism import make_deterministic
@@ -58,7 +58,7 @@ def main() -> None:
         test=test,
         chances=scores.read_predictions(paths.PREDICTIONS, rows.iloc[test], names),
         features=features.load(paths.FEATURES, pooling, len(rows)),
-        logs=tuple(training.read_log(log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)),
+        logs=tuple(learning_log.read(log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)),
         network=classifier.load(spec, head_spec, len(names), paths.FINE_TUNED),
         load=load,
     )

@@ -10,6 +10,7 @@ import numpy as np
 import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     features,
+    feeding,
     files,
     heads,
     manifest,
@@ -36,7 +37,7 @@ def main() -> None:
     varied = features.load_varied(inputs, paths.VIEWS, of_views, spec.pooling, train, settings.seed)
     make_deterministic(settings.seed)
     head = heads.build(spec, inputs.shape[1:], len(names))
-    batches = training.batches(inputs, classes, split, settings, varied)
+    batches = feeding.train_and_validation(inputs, classes, split, settings, varied)
     weighting = optimizing.class_weights(loss, classes[split == "train"], names)
     best = training.fit(head, *batches, settings, loss, weighting, paths.HEAD_LOG)
     with files.replacing(paths.HEAD) as partial:

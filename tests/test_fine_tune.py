@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, building, classifier, store, training
+from stages.lib import backbones, building, classifier, learning_log, store
 from stages.lib.errors import UserError
 from tests.conftest import head_spec, run_stage, set_params
 
@@ -60,7 +60,7 @@ def test_test_pictures_are_never_read(after_run):
 
 
 def curve() -> pd.DataFrame:
-    return training.read_log(Path("metrics/fine_tune"))
+    return learning_log.read(Path("metrics/fine_tune"))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("float16", 0.05)])

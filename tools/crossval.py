@@ -27,6 +27,7 @@ import stages.lib.quiet  # noqa: F401  first, before Keras
 from stages.lib import (
     duplicates,
     features,
+    feeding,
     files,
     heads,
     manifest,
@@ -120,7 +121,7 @@ def score(data: Data, held_out: np.ndarray, chosen: dict[str, params.Section]) -
     split[held_out] = "held out"
     make_deterministic(settings.seed)
     head = heads.build(head_spec, inputs.shape[1:], len(data.names))
-    batches = training.batches(inputs, data.classes, split, settings, varied)
+    batches = feeding.train_and_validation(inputs, data.classes, split, settings, varied)
     weighting = optimizing.class_weights(loss, data.classes[split == "train"], data.names)
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
         best = training.fit(head, *batches, settings, loss, weighting, Path(scratch) / "log")

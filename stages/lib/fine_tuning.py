@@ -156,7 +156,9 @@ def check_parity(
     together.
     """
     inputs, features = (np.asarray(each, "float32") for each in (inputs, features))
-    got, expected = (np.asarray(net(x)) for net, x in ((model, inputs), (head, features)))
+    got, expected = (
+        np.asarray(net(x, training=False)) for net, x in ((model, inputs), (head, features))
+    )
     difference = float(np.abs(got - expected).max() / max(1.0, np.abs(expected).max()))
     tolerance = max(PARITY_TOLERANCE[precision] for precision in ("float32", *coarse))
     if not difference <= tolerance:

@@ -29,7 +29,7 @@ class Run(NamedTuple):
 
     names: of the k classes. classes: int (n,) of each row of the manifest. train, test: the rows of
     these splits. chances: of the test pictures, float64 (len(test), k). features: float32 (n, d).
-    logs: of head and fine-tuning, as `training.read_log` gives them. network: pixels -> logits.
+    logs: of head and fine-tuning, as `learning_log.read` gives them. network: pixels -> logits.
     load: from rows to their pictures, uint8 (len(rows), size, size, 3).
     """
 

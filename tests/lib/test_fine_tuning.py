@@ -9,6 +9,7 @@ from stages.lib import (
     backbones,
     building,
     classifier,
+    feeding,
     fine_tuning,
     heads,
     optimizing,
@@ -146,8 +147,8 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     before = {weight.path: weight.numpy() for weight in joined.weights}
     chosen = settings()
     model = augmenting.in_front(joined, AUGMENTATION, 1)
-    train = training.dataset(pixels, classes, np.arange(20), 8, seed=1)
-    validation = training.dataset(pixels, classes, np.arange(20, 33), 8)
+    train = feeding.dataset(pixels, classes, np.arange(20), 8, seed=1)
+    validation = feeding.dataset(pixels, classes, np.arange(20, 33), 8)
     loss = optimizing.loss(optimizing.Loss(label_smoothing=0.0, class_weights="none"), 3)
     training.compile_for_logits(model, optimizing.optimizer(chosen, 2, 3), loss)
     model.fit(train, validation_data=validation, epochs=2, verbose=0)

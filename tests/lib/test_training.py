@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import optimizing, training
+from stages.lib import feeding, learning_log, optimizing, training
 from stages.lib.determinism import make_deterministic
 from tests.conftest import PLAIN_ADAM
 from tests.imports import ROOT
@@ -19,7 +19,7 @@ LOSS = optimizing.Loss(label_smoothing=0.0, class_weights="none")
 
 
 def fit(model, data, log, settings=SETTINGS, loss=LOSS, weights=None):
-    parts = training.batches(*data, settings)
+    parts = feeding.train_and_validation(*data, settings)
     return training.fit(model, *parts, settings, loss, weights, log)
 
 
@@ -39,46 +39,6 @@ def linear(classes: int) -> keras.Model:
     )
 
 
-def test_batches_give_each_row_once_in_a_new_order():
-    inputs, classes = np.arange(40) * 10, np.arange(40)
-    batches = training.dataset(inputs, classes, np.arange(3, 20), 8, seed=1)
-    assert len(batches) == 2  # 17 rows: 8 and 9, none of one
-    orders = []
-    for _ in range(2):
-        parts = list(batches.as_numpy_iterator())
-        assert [len(y) for _, y in parts] == [8, 9]
-        assert all((x == y * 10).all() for x, y in parts)
-        orders.append([y for _, part in parts for y in part])
-        assert sorted(orders[-1]) == list(range(3, 20))
-    assert orders[0] != orders[1]
-    again = training.dataset(inputs, classes, np.arange(3, 20), 8, seed=1)
-    assert [y for _, part in again.as_numpy_iterator() for y in part] == orders[0]
-
-
-@pytest.mark.parametrize("chunk", [1, 100, 2**24])
-def test_batches_are_the_same_however_many_are_read_at_once(chunk, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK", chunk)
-    inputs = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
-    batches = training.dataset(inputs, np.arange(50), np.arange(0, 50, 2), 4, seed=1)
-    parts = list(batches.as_numpy_iterator())
-    assert [len(y) for _, y in parts] == [4, 4, 4, 4, 4, 5]
-    assert all(np.array_equal(x, inputs[y]) and (np.diff(y) > 0).all() for x, y in parts)
-
-
-def test_batches_without_seed_keep_their_order():
-    batches = training.dataset(np.arange(40), np.arange(40), np.arange(11), 4)
-    assert [y for _, part in batches.as_numpy_iterator() for y in part] == list(range(11))
-
-
-def test_only_train_trains_and_only_validation_selects():
-    inputs, classes, split = blobs(101, 3)
-    parts = training.batches(inputs, classes, split, SETTINGS)
-    for batches, name in zip(parts, ("train", "validation")):
-        got = np.concatenate([x for x, _ in batches.as_numpy_iterator()])
-        expected = inputs[split == name]
-        assert np.array_equal(np.sort(got, axis=0), np.sort(expected, axis=0))
-
-
 @pytest.mark.parametrize("classes", [2, 3])
 def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_path):
     inputs, truth, split = blobs(301, classes)
@@ -90,7 +50,7 @@ def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_pa
     assert best["accuracy"] == pytest.approx((guess == truth[chosen]).mean(), abs=1e-6)
     assert best["accuracy"] > 0.95
 
-    log = training.read_log(tmp_path / "log")
+    log = learning_log.read(tmp_path / "log")
     columns = {"train/loss", "train/accuracy", "validation/loss", "validation/accuracy"}
     assert set(log.columns) == columns
     assert log.index[0] == 0
@@ -116,7 +76,7 @@ def test_a_rate_that_destroys_gives_back_the_weights_of_the_start(tmp_path):
     mad = SETTINGS.model_copy(update={"learning_rate": 1e4, "patience": 2})
     best = fit(model, (inputs, truth, split), tmp_path / "two", mad)
     assert best["epoch"] == 0
-    assert len(training.read_log(tmp_path / "two")) == 3  # the start and `patience` epochs
+    assert len(learning_log.read(tmp_path / "two")) == 3  # the start and `patience` epochs
     for ours, theirs in zip(model.get_weights(), good, strict=True):
         assert np.array_equal(ours, theirs)
 
@@ -161,20 +121,6 @@ def test_a_class_of_more_weight_is_taken_more_often(tmp_path):
         fit(model, (inputs, truth, split), tmp_path / str(weights), weights=weights)
         taken.append((model.predict(inputs, verbose=0).argmax(axis=1) == 2).mean())
     assert taken[1] > taken[0] + 0.2
-
-
-def test_nothing_tunes_the_data_set():
-    """The end of an iterator would wait for the tuner's next turn, up to as long as training."""
-    found = training.dataset(np.zeros((9, 4), "float32"), np.zeros(9, "int32"), np.arange(9), 4)
-    assert found.options().autotune.enabled is False
-
-
-@pytest.mark.parametrize(("shape", "steps"), [((4,), 32), ((1280,), 12), ((224, 224, 3), 1)])
-def test_large_inputs_take_fewer_steps_at_once(shape, steps):
-    """So that Ctrl-C is heard soon."""
-    inputs = np.zeros((64, *shape), "float32")
-    found = training.dataset(inputs, np.zeros(64, "int32"), np.arange(64), 32)
-    assert training.steps_at_once(found, 32) == steps
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the GNU C library is Linux's")

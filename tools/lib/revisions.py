@@ -3,15 +3,17 @@
 import hashlib
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem
+from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import SCMError, resolve_rev
 
-from stages.lib import files, params, paths, training
+from stages.lib import files, learning_log, params, paths
 from stages.lib.errors import UserError
 from tools.lib import lock
 
@@ -60,9 +62,9 @@ class Revision(NamedTuple):
 
     @property
     def logs(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The learning curves of head and fine-tuning, as `training.read_log` gives them."""
+        """The learning curves of head and fine-tuning, as `learning_log.read` gives them."""
         return tuple(
-            training.read_log(self.folder / log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)
+            learning_log.read(self.folder / log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)
         )
 
     @property
@@ -101,33 +103,53 @@ def at(name: str, folder: Path) -> Revision:
     The predictions come from DVC's cache or a remote, if they are there. Raises UserError when
     there is no such revision, or when nothing was run in it, or something else than it has.
     """
-    try:
-        with Repo() as repo:
-            commit = resolve_rev(repo.scm, name)
-            in_git = repo.scm.get_fs(commit)
-    except SCMError:
+    commit = resolve(name)
+    if not commit:
         raise UserError(
             f"--against {name}: no such branch, tag, commit or experiment; `git fetch` may bring it"
-        ) from None
+        )
+    there = DVCFileSystem(rev=commit)
     for path in IN_GIT:
-        copied = in_git.find(path.as_posix())
-        if not copied:
+        try:
+            copy(there, path, folder)
+        except (FileNotFoundError, OutOfReach):
             raise UserError(
                 f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
                 "changes"
-            )
-        for file in copied:
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_bytes(in_git.cat_file(file))
+            ) from None
     found = Revision(name, commit, folder, params.read(folder / LOCK)["stages"])
     _check(found, "run `dvc repro` there and commit what it changes")
-    try:
-        (folder / paths.PREDICTIONS).parent.mkdir(parents=True, exist_ok=True)
-        target = str(folder / paths.PREDICTIONS)
-        DVCFileSystem(rev=commit).get(paths.PREDICTIONS.as_posix(), target)
-    except Exception:  # whatever a remote's library raises that is not installed or not let in
-        files.remove(folder / paths.PREDICTIONS)
+    with suppress(FileNotFoundError, OutOfReach):
+        copy(there, paths.PREDICTIONS, folder)
     return found
+
+
+class OutOfReach(Exception):
+    """Neither DVC's cache nor a remote has what a revision names."""
+
+
+def resolve(name: str) -> str | None:
+    """Return the SHA of a branch, tag, commit or experiment of this repository; None for none."""
+    try:
+        with Repo() as repo:
+            return resolve_rev(repo.scm, name)
+    except (SCMError, NotDvcRepoError):
+        return None
+
+
+def copy(there: DVCFileSystem, path: Path, folder: Path) -> None:
+    """Copy a file or folder of a revision, of Git or of DVC, to its place below `folder`.
+
+    Raises FileNotFoundError when the revision has none, OutOfReach when it cannot be had.
+    """
+    if not there.exists(path.as_posix()):
+        raise FileNotFoundError(path)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        there.get(path.as_posix(), str(folder / path), recursive=True)
+    except Exception as error:  # whatever a remote's library raises, or one that is not installed
+        files.remove(folder / path)
+        raise OutOfReach(path) from error
 
 
 def _check(found: Revision, mend: str) -> None:

@@ -34,7 +34,7 @@ extras: .venv/search .venv/export ## what tools.search and some export formats n
 test: .venv/dev ## the test suite
 	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
-slow: .venv/dev ## the tests that take minutes: every network, built and run
+slow: .venv/dev ## the tests that take minutes: sweeps, recipes, every network built and run
 	@pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/dev ## format and lint, without changing a file

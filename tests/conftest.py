@@ -48,6 +48,11 @@ TINY = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tools, whose tests take longest, so that no core waits for them at the end."""
+    items.sort(key=lambda item: "tests/tools/" not in item.nodeid)
+
+
 def draw_pictures(folder: Path, classes: dict[str, int] = CLASSES, seed: int = 0) -> None:
     """Write noisy one-colour JPEG pictures of odd sizes into CLASS/NUMBER.jpg."""
     random = np.random.default_rng(seed)

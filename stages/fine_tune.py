@@ -7,7 +7,6 @@ Writes models/fine_tuned.weights.h5: the joined network
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,30 +37,18 @@ from stages.lib.determinism import make_deterministic
 from stages.lib.errors import run
 from stages.lib.runtime import Runtime
 
-if TYPE_CHECKING:
-    import keras
-
 PARITY_ROWS = 32  # validation pictures that the parity gate looks at
-
-
-class Network(NamedTuple):
-    """The joined network and its parts, which share their layers, thawed from layer `first` on.
-
-    features: of all pictures, float32 (n, ...), and made_with, their fingerprint.
-    """
-
-    backbone: "keras.Model"
-    head: "keras.Model"
-    head_spec: heads.Head
-    joined: "keras.Model"
-    first: int
-    features: np.ndarray
-    made_with: dict
+OF_ANOTHER = "the features are not of this backbone; run `dvc repro --force extract`"
+OF_THE_TRUNK = (
+    "what is kept of the frozen layers does not fit; set fine_tune.trunk_dtype to float32, or "
+    "fine_tune.cache_trunk to never"
+)
 
 
 def main() -> None:
     settings = params.load(fine_tuning.FineTune, "fine_tune")
     loss = params.load(optimizing.Loss, "loss")
+    augmentation = params.load(augmenting.Augmentation, "augmentation")
     decoding = params.load(pictures.Pictures, "pictures")
     runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
@@ -78,9 +65,11 @@ def main() -> None:
     expected = network.features[used[some]]
     check_whole(network, [images[row] for row in some], decoding, expected)
     with files.scratch(paths.INPUTS) as scratch:
-        model, inputs, varied = to_train(network, source, split, settings, scratch)
+        model, inputs, varied = trunk.to_train(
+            network, source, split, settings, augmentation, scratch
+        )
         coarse = network.made_with["precision"], settings.trunk_dtype
-        fine_tuning.check_parity(model, network.head, inputs[some], expected, *coarse)
+        fine_tuning.check_parity(model, network.head, inputs[some], expected, OF_THE_TRUNK, *coarse)
         batches = feeding.train_and_validation(inputs, classes, split, settings, varied)
         weighting = optimizing.class_weights(
             loss, classes[split == "train"], manifest.classes(rows)
@@ -95,7 +84,7 @@ def main() -> None:
 
 def load(
     rows: pd.DataFrame, settings: fine_tuning.FineTune, decoding: pictures.Pictures
-) -> Network:
+) -> fine_tuning.Network:
     """Join backbone and head, and thaw. Raises UserError when features and head are of others."""
     spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
     cached = features.load(paths.FEATURES, head_spec.pooling, len(rows))
@@ -105,7 +94,7 @@ def load(
     made_with = check_that_all_belong_together(backbones.fingerprint(spec, decoding))
     fine_tuning.freeze_normalization(head)
     first = fine_tuning.unfreeze(backbone, settings.unfreeze)
-    return Network(backbone, head, head_spec, joined, first, cached, made_with)
+    return fine_tuning.Network(backbone, head, head_spec, joined, first, cached, made_with)
 
 
 def check_that_all_belong_together(expected: dict) -> dict:
@@ -118,40 +107,20 @@ def check_that_all_belong_together(expected: dict) -> dict:
 
 
 def check_whole(
-    network: Network, images: list[Path], decoding: pictures.Pictures, expected: np.ndarray
+    network: fine_tuning.Network,
+    images: list[Path],
+    decoding: pictures.Pictures,
+    expected: np.ndarray,
 ) -> None:
     """Hold the joined network on pictures against the head on their features, `expected`."""
     size = network.joined.input_shape[1]
     pixels = np.stack([pictures.load(image, size, decoding) for image in images])
     precision = network.made_with["precision"]
-    difference = fine_tuning.check_parity(network.joined, network.head, pixels, expected, precision)
+    difference = fine_tuning.check_parity(
+        network.joined, network.head, pixels, expected, OF_ANOTHER, precision
+    )
     first = network.backbone.layers[network.first].name
     print(f"parity {difference:.1e}; trains from layer {first} on")
-
-
-def to_train(
-    network: Network,
-    source: extraction.Source,
-    split: pd.Series,
-    settings: fine_tuning.FineTune,
-    scratch: Path,
-) -> tuple["keras.Model", np.ndarray, features.Varied | None]:
-    """Return what trains, its inputs by row, and what stands in for those of training rows.
-
-    That is the part above the frozen layers, on their activations, where `trunk.plan` keeps these;
-    else the whole network on pixels, behind the layers that vary them.
-    """
-    augmentation = params.load(augmenting.Augmentation, "augmentation")
-    varies = augmenting.varies(augmentation)
-    plan = trunk.plan(network.backbone, network.first, settings, varies, split)
-    if plan:
-        inputs, varied = trunk.activations(
-            plan, network.made_with, source, split, settings, augmentation, scratch
-        )
-        return classifier.join(plan.parts.top, network.head, network.head_spec), inputs, varied
-    size, threads = network.joined.input_shape[1], source.runtime.threads
-    inputs = pictures.decode(source.images, size, source.decoding, threads, scratch)
-    return augmenting.in_front(network.joined, augmentation, settings.seed), inputs, None
 
 
 if __name__ == "__main__":

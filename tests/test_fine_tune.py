@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib import backbones, building, classifier, learning_log, store
+from stages.lib import backbones, building, classifier, learning_log, store, trunk
 from stages.lib.errors import UserError
 from tests.conftest import head_spec, run_stage, set_params
 
@@ -123,6 +123,22 @@ def test_features_of_another_backbone_do_not_pass_the_parity_gate(after_run):
     np.save("data/features/avg.npy", features * 1.5 + 1)
     before = (after_run / "models/fine_tuned.weights.h5").read_bytes()
     with pytest.raises(UserError, match="the features are not of this backbone"):
+        run_stage("fine_tune")
+    assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
+
+
+def test_a_trunk_that_does_not_fit_does_not_pass_the_parity_gate(after_run, monkeypatch):
+    changes = {"epochs": 6, "trunk_dtype": "float16"}
+    set_params(after_run / "params.yaml", {"fine_tune": changes})
+    activations = trunk.activations
+
+    def coarse(*given):
+        plain, varied = activations(*given)
+        return np.round(plain), varied
+
+    monkeypatch.setattr(trunk, "activations", coarse)
+    before = (after_run / "models/fine_tuned.weights.h5").read_bytes()
+    with pytest.raises(UserError, match=r"does not fit; set fine_tune.trunk_dtype to float32, or"):
         run_stage("fine_tune")
     assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
 

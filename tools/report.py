@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 import stages.lib.quiet
-from stages.lib import curves, figures, files, params, paths, pictures, sheets, timings
+from stages.lib import curves, figures, files, markdown, params, paths, pictures, sheets, timings
 from stages.lib.errors import UserError, run
 from tools.lib import pages, revisions, verdicts
 from tools.lib.planning import stages
@@ -39,12 +39,17 @@ def what_changed(before: Revision, after: Revision) -> str:
     old, new = before.params, after.params
     keys, parts = differing(before, after), []
     if keys:
-        rows = [(f"`{key}`", old.get(key), new.get(key)) for key in keys]
-        parts.append(pages.table(pd.DataFrame(rows, columns=["param", before.name, after.name])))
+        rows = [
+            (f"`{key}`", *(markdown.code_cell(each.get(key)) for each in (old, new)))
+            for key in keys
+        ]
+        parts.append(markdown.table(pd.DataFrame(rows, columns=["param", before.name, after.name])))
     first, second = before.counts, after.counts
     if not first.equals(second):
         both = pd.concat({before.name: first.sum(), after.name: second.sum()}, axis=1)
-        parts.append(pages.table(both.rename_axis("pictures").fillna(0).astype(int).reset_index()))
+        parts.append(
+            markdown.table(both.rename_axis("pictures").fillna(0).astype(int).reset_index())
+        )
     code = revisions.changed_code(before.commit)
     if code:
         named = ", ".join(f"`{path}`" for path in code[:NAMED])
@@ -68,7 +73,7 @@ def scores(before: Revision, after: Revision) -> str:
                 for each in (old, new)
             ]
             rows.append((f"{model} {metric}", *shown, f"{new[metric] - old[metric]:+.4f}"))
-    return pages.table(pd.DataFrame(rows, columns=["test", before.name, after.name, "change"]))
+    return markdown.table(pd.DataFrame(rows, columns=["test", before.name, after.name, "change"]))
 
 
 def changed_pictures(before: Revision, after: Revision, model: str, folder: Path) -> str:
@@ -94,7 +99,8 @@ def changed_pictures(before: Revision, after: Revision, model: str, folder: Path
         if not len(rows):
             parts.append(f"None {name}.")
         elif not all(there):
-            parts.append(f"{said}: {', '.join(rows['path'])} (`dvc pull` brings the pictures).")
+            named = ", ".join(map(markdown.code, rows["path"]))
+            parts.append(f"{said}: {named} (`dvc pull` brings the pictures).")
         else:
             wrong = rows["before"] if name == "mended" else rows["after"]
             draw_sheet(rows, wrong, folder / f"{name}.png")
@@ -144,7 +150,7 @@ def cost(before: Revision, after: Revision) -> str:
     if not rows:
         return "No stage was run on this machine."
     columns = ["stage", "rerun by the params above", "seconds of its last run here"]
-    return pages.table(pd.DataFrame(rows, columns=columns))
+    return markdown.table(pd.DataFrame(rows, columns=columns))
 
 
 def compose(before: Revision, after: Revision, model: str, verdict: str, folder: Path) -> str:

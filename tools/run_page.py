@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import files, paths
+from stages.lib import files, markdown, paths
 from stages.lib.errors import UserError, run
 from tools import summary
-from tools.lib import captions, pages, revisions
+from tools.lib import captions, lock, pages, revisions
 from tools.lib.revisions import Revision
 
 PAGE = Path("run.html")
@@ -28,22 +28,23 @@ def compose(found: Revision) -> str:
     """Return the page as Markdown, its figures named by path."""
     best = found.test["fine_tuned"]
     interval = f"{best['accuracy_low']:.3f} to {best['accuracy_high']:.3f}"
-    params = [(f"`{key}`", f"`{_plain(value)}`") for key, value in found.params.items()]
+    params = [
+        (f"`{key}`", markdown.code_cell(_written(value))) for key, value in found.params.items()
+    ]
     parts = [
         f"# Test accuracy {best['accuracy']:.3f} ({interval})",
         f"## Scores\n\n{scores(found.test)}",
-        f"## Figures\n\n{figures()}",
+        f"## Figures\n\n{figures(found)}",
         f"## Pictures\n\n{pictures(found.counts)}",
         f"## Time\n\n{summary.seconds() or 'No stage was run on this machine.'}",
-        f"## Params\n\n{pages.table(pd.DataFrame(params, columns=['param', 'value']))}",
+        f"## Params\n\n{markdown.table(pd.DataFrame(params, columns=['param', 'value']))}",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _plain(value: object) -> str:
-    """Return a value on one line of a table, as params.yaml has it."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
+def _written(value: object) -> str:
+    """Return a value as params.yaml has it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def scores(test: dict[str, dict[str, float]]) -> str:
@@ -57,16 +58,23 @@ def scores(test: dict[str, dict[str, float]]) -> str:
         rows.append(row)
     gain = test["gain"]
     return (
-        f"{pages.table(pd.DataFrame(rows))}\n\n"
+        f"{markdown.table(pd.DataFrame(rows))}\n\n"
         f"Fine-tuning mends {gain['mended']} test pictures and breaks {gain['broken']}; two models "
         f"that differ by chance alone would differ by as much with probability "
         f"{gain['p_value']:.3g} (McNemar's test)."
     )
 
 
-def figures() -> str:
-    """Return all figures with their captions; of one that is missing, how to get it."""
+def figures(found: Revision) -> str:
+    """Return all figures with their captions; of one that is missing, how to get it.
+
+    Where they are of another run, that is said first.
+    """
     parts = []
+    try:
+        lock.check("these figures", found.lock, None, "figures", "`dvc repro` draws them anew")
+    except UserError as error:
+        parts.append(f"**They are not of this run**: {error}.")
     for path, caption in captions.CAPTIONS.items():
         title = captions.title(path)
         shown = f"![{title}]({path.as_posix()})"
@@ -80,12 +88,12 @@ def pictures(counts: pd.DataFrame) -> str:
     """Return a table of pictures by class (rows of `counts`) and split, with their sum."""
     counts = counts[[*summary.SPLITS]]
     few = counts.head(CLASSES)
-    rows = [(f"`{_plain(name)}`", *row) for name, row in zip(few.index, few.to_numpy())]
+    rows = [(markdown.code_cell(name), *row) for name, row in zip(few.index, few.to_numpy())]
     if len(few) < len(counts):
         rest = counts.iloc[len(few) :]
         rows.append((f"{len(rest)} more classes", *rest.sum()))
     rows.append(("all", *counts.sum()))
-    return pages.table(pd.DataFrame(rows, columns=["pictures", *counts.columns]))
+    return markdown.table(pd.DataFrame(rows, columns=["pictures", *counts.columns]))
 
 
 def browser_there() -> bool:

@@ -1,7 +1,7 @@
 """Thaw the top of a joined network, and make sure that it starts where the head left off."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from stages.lib import blocks
 from stages.lib.errors import UserError
+from stages.lib.heads import Head
 from stages.lib.optimizing import Pace
 from stages.lib.training import Training
 
@@ -44,6 +45,21 @@ class FineTune(Training):
     trunk_views: Annotated[int, Field(ge=1, le=100)]
     trunk_dtype: Literal["float32", "float16"]
     trunk_gigabytes: Annotated[float, Field(gt=0)]
+
+
+class Network(NamedTuple):
+    """The joined network and its parts, which share their layers, thawed from layer `first` on.
+
+    features: of all pictures, float32 (n, ...), and made_with, their fingerprint.
+    """
+
+    backbone: keras.Model
+    head: keras.Model
+    head_spec: Head
+    joined: keras.Model
+    first: int
+    features: np.ndarray
+    made_with: dict
 
 
 def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
@@ -146,14 +162,15 @@ def check_parity(
     head: keras.Model,
     inputs: np.ndarray,
     features: np.ndarray,
+    mend: str,
     *coarse: str,
 ) -> float:
     """Compare a network on its inputs with the head on the cached features of the same rows.
 
     `inputs`: pixels for the joined network, activations for its top; `coarse`: what numbers other
-    than float32 are on the way. Returns the largest difference of logits, relative to the largest
-    logit. Raises UserError when it passes the tolerance: then features and network do not belong
-    together.
+    than float32 are on the way; `mend`: the cause and what to do, for the message. Returns the
+    largest difference of logits, relative to the largest logit. Raises UserError when it passes the
+    tolerance: then inputs, features and network do not belong together.
     """
     inputs, features = (np.asarray(each, "float32") for each in (inputs, features))
     got, expected = (
@@ -163,8 +180,7 @@ def check_parity(
     tolerance = max(PARITY_TOLERANCE[precision] for precision in ("float32", *coarse))
     if not difference <= tolerance:
         raise UserError(
-            f"the joined network and the head on cached features differ by {difference:.2g} "
-            f"(tolerance {tolerance:g}): the features are not of this backbone; run "
-            "`dvc repro --force extract`"
+            f"the network and the head on cached features differ by {difference:.2g} "
+            f"(tolerance {tolerance:g}): {mend}"
         )
     return difference

@@ -3,11 +3,10 @@
 After Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.03993.
 """
 
-import re
-
 import pandas as pd
 import yaml
 
+from stages.lib import markdown
 from stages.lib.formats import FORMATS
 from stages.lib.scores import calibration_error
 
@@ -83,17 +82,12 @@ def card(
     )
 
 
-def plain(text: str) -> str:
-    """Return text that Markdown shows as it is, also in a table."""
-    return re.sub(r"([\\`*_{}\[\]<>|~&$#])", r"\\\1", " ".join(str(text).split()))
-
-
-def _table(rows: pd.DataFrame) -> str:
-    return rows.to_markdown(index=False, disable_numparse=True) + "\n"
-
-
 def _what(backbone: dict, size: int, classes: int, weights: int) -> str:
-    start = f"the weights {plain(backbone['weights'])}" if backbone["weights"] else "random weights"
+    start = (
+        f"the weights {markdown.plain(backbone['weights'])}"
+        if backbone["weights"]
+        else "random weights"
+    )
     return (
         f"Names one of {classes} classes for a picture. The network is {backbone['name']} with a "
         f"new head, {weights:,} weights in all, on pictures of {size} x {size} pixels. It began "
@@ -126,16 +120,16 @@ def _quality(
     counts = [split["classes"][name] for name in recall["class"]]
     by_class = pd.DataFrame(
         {
-            "class": recall["class"].map(plain),
+            "class": recall["class"].map(markdown.plain),
             **{part: [each[part] for each in counts] for part in ("train", "validation", "test")},
             "recall": recall["fine_tuned"].astype(float).map("{:.3f}".format),
         }
     )
     confidence = f"{100 * params['evaluate']['confidence']:g} %"
     return (
-        f"{_table(measured)}\nIn brackets the interval of {confidence} (Wilson's), "
+        f"{markdown.table(measured)}\n\nIn brackets the interval of {confidence} (Wilson's), "
         "which says what the number of test pictures allows to say. These are Keras' "
-        f"scores; see Files for those of the other formats.\n\n{_table(by_class)}\n"
+        f"scores; see Files for those of the other formats.\n\n{markdown.table(by_class)}\n\n"
         f"{_calibration(reliability)}"
     )
 
@@ -155,9 +149,9 @@ def _calibration(reliability: pd.DataFrame) -> str:
 
 def _data(params: dict, pictures: dict) -> str:
     return (
-        f"Source: {plain(params['data']['source'])}. Of {pictures['found']:,} pictures found, "
-        f"{pictures['quarantined']:,} were quarantined as unusable, {pictures['aside']:,} set "
-        "aside because copies of them were on another side of the split, and "
+        f"Source: {markdown.plain(params['data']['source'])}. Of {pictures['found']:,} pictures "
+        f"found, {pictures['quarantined']:,} were quarantined as unusable, {pictures['aside']:,} "
+        "set aside because copies of them were on another side of the split, and "
         f"{pictures['used']:,} used. Training pictures taught, validation pictures chose the "
         "epoch, test pictures did neither. The pictures' licence is that of their source.\n"
     )
@@ -168,7 +162,7 @@ def _licence(backbone: dict) -> str:
         return "No weights of others went into it.\n"
     if backbone["weights"] != "imagenet":
         return (
-            f"The network began with weights from {plain(backbone['weights'])}, under the "
+            f"The network began with weights from {markdown.plain(backbone['weights'])}, under the "
             "licence that is given there.\n"
         )
     elsewhere = (
@@ -188,9 +182,10 @@ def _files(table: dict[str, dict[str, float]], compared: int) -> str:
         columns=["file", "format", "MB", "largest difference", "accuracy"],
     )  # fmt: skip
     return (
-        f"{_table(rows)}\nEach was run by its own runtime on {compared} test pictures: the largest "
-        "difference of a probability from Keras', and the accuracy. `labels.json` has the classes "
-        "in the order of the probabilities, `input.json` what follows in a form for programs.\n"
+        f"{markdown.table(rows)}\n\nEach was run by its own runtime on {compared} test pictures: "
+        "the largest difference of a probability from Keras', and the accuracy. `labels.json` has "
+        "the classes in the order of the probabilities, `input.json` what follows in a form for "
+        "programs.\n"
     )
 
 

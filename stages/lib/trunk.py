@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from stages.lib import augmenting, extraction, frozen
+from stages.lib import augmenting, classifier, extraction, frozen, pictures
 from stages.lib.augmenting import Augmentation
 from stages.lib.extraction import Source
 from stages.lib.features import Varied
-from stages.lib.fine_tuning import FineTune
+from stages.lib.fine_tuning import FineTune, Network
 
 
 class Parts(NamedTuple):
@@ -119,3 +119,29 @@ def activations(
     extraction.write(network, of_train, folder / "views", views, settings.trunk_dtype)
     varied = np.load(folder / "views/trunk.npy", mmap_mode="r")
     return plain, Varied(plain, varied, train, settings.seed)
+
+
+def to_train(
+    network: Network,
+    source: Source,
+    split_of: pd.Series,
+    settings: FineTune,
+    augmentation: Augmentation,
+    folder: Path,
+) -> tuple[keras.Model, np.ndarray, Varied | None]:
+    """Return what trains, its inputs by row, and what stands in for those of training rows.
+
+    That is the part above the frozen layers, on their activations, where `plan` keeps these; else
+    the whole network on pixels, behind the layers that vary them. Files lie in `folder`; the rest
+    is as for `plan` and `activations`.
+    """
+    varies = augmenting.varies(augmentation)
+    chosen = plan(network.backbone, network.first, settings, varies, split_of)
+    if chosen:
+        inputs, varied = activations(
+            chosen, network.made_with, source, split_of, settings, augmentation, folder
+        )
+        return classifier.join(chosen.parts.top, network.head, network.head_spec), inputs, varied
+    size, threads = network.joined.input_shape[1], source.runtime.threads
+    inputs = pictures.decode(source.images, size, source.decoding, threads, folder)
+    return augmenting.in_front(network.joined, augmentation, settings.seed), inputs, None

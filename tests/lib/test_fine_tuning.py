@@ -166,11 +166,11 @@ def test_parity(backbone):
     joined = classifier.join(backbone, head, HEAD)
     pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype("uint8")
     cached = building.pooled(backbone, maps=False).predict(pixels, verbose=0)["avg"]
-    assert fine_tuning.check_parity(joined, head, pixels, cached) < 1e-5
-    with pytest.raises(UserError, match=r"differ by .* \(tolerance 0.001\).*--force extract"):
-        fine_tuning.check_parity(joined, head, pixels, cached[::-1])
+    assert fine_tuning.check_parity(joined, head, pixels, cached, "run it") < 1e-5
+    with pytest.raises(UserError, match=r"differ by .* \(tolerance 0.001\): run it"):
+        fine_tuning.check_parity(joined, head, pixels, cached[::-1], "run it")
     with pytest.raises(UserError, match="differ by nan"):
-        fine_tuning.check_parity(joined, head, pixels, cached * np.nan)
+        fine_tuning.check_parity(joined, head, pixels, cached * np.nan, "run it")
 
 
 def test_normalisation_of_the_head_stays_frozen_too():

@@ -43,7 +43,7 @@ def test_a_regression_fails_and_shows_the_broken_pictures(repository, monkeypatc
     assert said.startswith("fails: test accuracy of fine_tuned -12.5 points on 200 test pictures ")
     assert "0 mended, 25 broken, p = 6e-08 (McNemar); it may fall by 0.5 unless p" in said
     assert f"**{said.splitlines()[0]}**" in text
-    assert re.search(r"\| `fine_tune.learning_rate` +\| 0.0003 +\| 0.5 +\|", text)
+    assert re.search(r"\| `fine_tune.learning_rate` +\| `0.0003` +\| `0.5` +\|", text)
     assert re.search(r"\| fine_tuned accuracy +\| 0.9750 \(0.94.* \| -0.1250 +\|", text)
     assert "None mended." in text
     assert "25 broken, with what workspace took them for:" in text
@@ -103,7 +103,9 @@ def test_predictions_come_from_a_remote(repository, monkeypatch, capsys, tmp_pat
 def test_pictures_that_are_not_here_are_named(repository, monkeypatch, capsys):
     leave(repository, 6)
     (repository / "data/raw/dog/2.jpg").unlink()
-    assert "1 broken: dog/2.jpg (`dvc pull` brings the pictures)." in called(monkeypatch, capsys)[2]
+    assert (
+        "1 broken: `dog/2.jpg` (`dvc pull` brings the pictures)." in called(monkeypatch, capsys)[2]
+    )
 
 
 def test_counts_of_pictures_that_changed_are_told(repository, monkeypatch, capsys):

@@ -61,6 +61,18 @@ def test_a_missing_figure_is_named(finished, monkeypatch):
     assert page.count("<img") == len(captions.CAPTIONS) - 1
 
 
+def test_figures_of_another_run_are_not_passed_off_as_this_ones(finished, monkeypatch):
+    """As after `dvc repro evaluate`."""
+    assert "not of this run" not in called(monkeypatch, "--no-open")
+    there = {"outs": [{"path": "data/predictions.csv", "md5": "1"}]}
+    drawn = {"deps": [{"path": "data/predictions.csv", "md5": "0"}]}
+    lock = yaml.safe_dump({"stages": {"evaluate": there, "figures": drawn}})
+    (finished[0] / "dvc.lock").write_text(lock)
+    page = called(monkeypatch, "--no-open")
+    assert "<strong>They are not of this run</strong>: these figures: figures was run with" in page
+    assert "<code>dvc repro</code> draws them anew" in page
+
+
 def test_many_classes_are_summed_up():
     counts = pd.DataFrame({"test": 1, "train": 5, "validation": 2, "aside": 0}, index=range(43))
     lines = run_page.pictures(counts).splitlines()

@@ -8,16 +8,17 @@ from stages.lib.errors import UserError
 Lock = dict[str, dict]  # of each stage deps, outs and params
 
 
-def check(name: str, lock: Lock, values: dict, stage: str, mend: str) -> None:
+def check(name: str, lock: Lock, values: dict | None, stage: str, mend: str) -> None:
     """Raise UserError when `stage`, or one before it, was run on something else than is there.
 
     An experiment that ended earlier keeps what the commit before it had of the stages that follow.
-    `values`: all of params.yaml. `name`: of the revision, and `mend`: what to do, for the message.
+    `values`: all of params.yaml, or None where they may have changed since. `name`: of the
+    revision, and `mend`: what to do, for the message.
     """
     made = {out["path"]: out["md5"] for each in lock.values() for out in each.get("outs", ())}
     for each in _needed(lock, stage):
         for section, ran in lock[each].get("params", {}).get(paths.PARAMS.name, {}).items():
-            if values.get(section) != ran:
+            if values is not None and values.get(section) != ran:
                 raise UserError(
                     f"{name}: {each} was run with another section {section} than {paths.PARAMS} "
                     f"has; {mend}"

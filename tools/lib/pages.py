@@ -5,7 +5,6 @@ import re
 from html import escape
 from pathlib import Path
 
-import pandas as pd
 from markdown_it import MarkdownIt
 
 STYLE = (
@@ -13,11 +12,6 @@ STYLE = (
     "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}"
     "img{max-width:100%}code{background:#f3f3f3}"
 )
-
-
-def table(rows: pd.DataFrame) -> str:
-    """Return a table as Markdown, with its values as they are."""
-    return rows.to_markdown(index=False, disable_numparse=True)
 
 
 def html(text: str, folder: Path) -> str:

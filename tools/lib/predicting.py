@@ -24,12 +24,14 @@ from stages.lib import (
 )
 from stages.lib.errors import UserError
 from stages.lib.runtime import Runtime
+from tools.lib import lock
 
 if TYPE_CHECKING:
     import keras
 
 OUTPUT = "probabilities"
 MEND = "`dvc pull` brings it from a remote, `dvc repro` makes it"
+LOCK = Path("dvc.lock")
 
 
 class Probabilities:
@@ -78,15 +80,19 @@ class Predictor(NamedTuple):
 def load(model: str = "fine_tuned") -> Predictor:
     """Return a classifier of the workspace, of a folder or file, or of another revision.
 
-    `model`: fine_tuned (what the workspace exported); head (its backbone and head before
+    `model`: fine_tuned (what the last run exported); head (its backbone and head before
     fine-tuning); a folder with model.keras and labels.json, or a `.keras` file with labels.json
     beside it; else a Git revision or a DVC experiment, whose export DVC brings from its cache or a
-    remote. Raises UserError when there is no such model, when a file is missing or damaged, or when
+    remote. Raises UserError when there is no such model, when a file is missing or damaged, or of
+    another run than dvc.lock has, as after `dvc exp apply` of one that did not export, or when
     the head is of another backbone than params.yaml names.
     """
     if model == "head":
         return _head()
     if model == "fine_tuned":
+        if LOCK.is_file():
+            stages = params.read(LOCK)["stages"]
+            lock.check(str(paths.EXPORT), stages, None, "export", "run `dvc repro export`")
         return _exported("fine_tuned", paths.EXPORT, MEND)
     if Path(model).exists():
         return _exported(model, Path(model), "name a folder that has both, as models/export does")

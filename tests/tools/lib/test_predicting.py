@@ -58,6 +58,20 @@ def test_batches_keep_their_places_and_threads_take_turns(exported):
     assert all(np.array_equal(each, found[0]) for each in found)
 
 
+def test_an_export_of_another_run_is_not_the_last_ones(exported):
+    """As after `dvc exp apply` of an experiment that did not export."""
+    trained = {"outs": [{"path": "models/fine_tuned.weights.h5", "md5": "1"}]}
+    export = {"deps": [{"path": "models/fine_tuned.weights.h5", "md5": "1"}]}
+    lock = {"stages": {"fine_tune": trained, "export": export}}
+    (exported / "dvc.lock").write_text(json.dumps(lock))
+    assert predicting.load().labels == LABELS
+    trained["outs"][0]["md5"] = "2"
+    (exported / "dvc.lock").write_text(json.dumps(lock))
+    with pytest.raises(UserError, match=r"^models/export: export was run with another .* there;"):
+        predicting.load()
+    assert predicting.load("models/export").labels == LABELS
+
+
 def test_a_folder_and_a_file_can_lie_anywhere(exported):
     other = export(exported / "other place", ["a", "b"], seed=3)
     expected = by_keras(other, PIXELS)

@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 from dvc.exceptions import InvalidArgumentError
 from dvc.utils.hydra import to_hydra_overrides
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    IntervalSweep,
+    QuotedString,
+    RangeSweep,
+)
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
@@ -75,10 +80,21 @@ def _value(drawn: object) -> object:
     return float(f"{drawn:.{DIGITS}g}") if isinstance(drawn, float) else drawn
 
 
+def _plain(value: object) -> object:
+    """Return an element of a choice without Hydra's own type of quoted text."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(each) for key, each in value.items()}
+    return value
+
+
 def _distribution(key: str, sweep: object) -> BaseDistribution:
     """Return how Optuna draws; of a choice the values as JSON, as it may have lists."""
     if isinstance(sweep, ChoiceSweep):
-        return CategoricalDistribution([json.dumps(value) for value in sweep.list])
+        return CategoricalDistribution([json.dumps(_plain(value)) for value in sweep.list])
     if isinstance(sweep, RangeSweep):
         numbers = list(sweep.range())
         if not numbers:

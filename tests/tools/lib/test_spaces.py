@@ -29,6 +29,14 @@ def test_what_is_drawn_lies_in_the_space():
     assert {each["train_head.batch_size"] for each in drawn} == {7}
 
 
+def test_a_choice_may_be_quoted():
+    space = spaces.parse(
+        ["fine_tune.unfreeze=choice('1 block','2 blocks')", "a.b=choice(['x,y'],{c: 'd'})"]
+    )
+    assert [each["fine_tune.unfreeze"] for each in space.ends()] == ["1 block", "2 blocks"]
+    assert [each["a.b"] for each in space.ends()] == [["x,y"], {"c": "d"}]
+
+
 def test_the_ends_have_each_choice_and_both_ends():
     ends = spaces.parse(FOUR).ends()
     assert [each["head.hidden"] for each in ends] == [[], [64], [64, 32]]

@@ -114,7 +114,7 @@ def main() -> None:
     stages = planning.stages(options.until)
     stage, metric = ranking.scored(stages, options.until), ranking.metric(space.drawn)
     for _, _, values in runs.configurations(options.name, space.ends(), options.until):
-        experiments.check_source(values["data"]["source"])
+        experiments.check_local_files(values)
     fresh = runs.fresh_stages()
     of_it = {"space": sorted(options.set_param)}
     name = runs.name_of(options.name, runs.last_commit(), of_it, options.until)
@@ -143,8 +143,8 @@ def run_batch(
 ) -> list[str]:
     """Draw `count` trials, run them and tell the study; return the experiments that failed.
 
-    `known`: the configurations of earlier trials, whose stages need not run again; the new ones
-    are added.
+    `known`: the configurations of earlier trials; the new ones are added. The stages of those that
+    ended well need not run again.
     """
     stages, stage, metric, fresh = about
     asked = [study.ask(space.drawn) for _ in range(count)]
@@ -155,9 +155,10 @@ def run_batch(
     for (name, _, _), trial in zip(new, asked):
         trial.set_user_attr("experiment", name)
         trials[name] = trial
+    well = runs.ended([name for name, *_ in known])
+    ended = [values for name, _, values in known if name in well]
+    chosen = planning.plan(new, stages, params.read(), fresh, ended)
     known += new
-    planned = {each.name: each for each in planning.plan(known, stages, params.read(), fresh)}
-    chosen = [planned[name] for name in trials]
     runs.announce(chosen, experiments.states(), options.jobs)
     look, stopped = watcher(trials, stage, metric)
     runs.run(chosen, options.until, options.jobs, look)

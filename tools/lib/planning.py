@@ -72,16 +72,19 @@ def plan(
     of: Sequence[Stage],
     base: dict,
     fresh: Collection[str],
+    ended: Sequence[dict] = (),
 ) -> list[Run]:
     """Order configurations so that each stage is run once for all that share it.
 
     `configurations`: of each its name, its changes, and all params with them. `fresh`: the stages
-    that have been run with the params `base` and need not be again. A configuration runs a stage
-    whose params nobody before it had; it comes a wave after those whose stages it takes over, so
-    that two at the same time never compute the same.
+    that have been run with the params `base` and need not be again; `ended`: all params of each
+    run that ended well. A configuration runs a stage whose params nobody before it had; it comes a
+    wave after those whose stages it takes over, so that two at the same time never compute the
+    same.
     """
     owner: dict[str, int] = {}  # of what is run, by _identity: the wave in which it is run
     finished = {_identity(stage, base) for stage in of if stage.name in fresh}
+    finished |= {_identity(stage, values) for stage in of for values in ended}
     needs = [
         {stage.name: _identity(stage, values) for stage in of} for *_, values in configurations
     ]

@@ -53,6 +53,19 @@ def test_each_backbone_is_extracted_once_before_others_use_it():
         assert all(run.wave > owner.wave for run in of_it if run is not owner)
 
 
+def test_what_an_earlier_run_ended_is_nobody_s_to_wait_for():
+    """As of a search's earlier trials; what another run has begun beside it, is."""
+    until = planning.stages("fine_tune", YAML)
+    chosen = grid(head__dropout=(0.11, 0.12), fine_tune__learning_rate=(0.001, 0.002))
+    ended = [values for _, changes, values in chosen[:1]]
+    runs = planning.plan(chosen[1:], until, BASE, STAGES, ended)
+    assert [(run.stages, run.wave) for run in runs] == [
+        (("fine_tune",), 0),
+        (("train_head", "fine_tune"), 0),
+        (("fine_tune",), 1),
+    ]
+
+
 def test_what_has_been_run_is_not_run_again():
     chosen = grid(train_head__learning_rate=(0.002, BASE["train_head"]["learning_rate"]))
     runs = planning.plan(chosen, planning.stages("train_head", YAML), BASE, STAGES)

@@ -57,16 +57,19 @@ def run(
 
     `look` is called with the queue every second. What a worker was at that died counts as failed
     once no other is at work any more; should experiments be waiting then, workers are started
-    again. Ctrl-C stops them, with what they run.
+    again. Ctrl-C ends what they run of these, and lets them stop after what they run of others.
     """
     with opened() as queue:
         try:
+            waiting = {name for name, state in states(queue).items() if state == "Queued"}
+            if others := sorted(waiting - set(names)):
+                print(f"also waiting in DVC's queue, and run as well: {', '.join(others)}")
             _run(queue, set(names), jobs, look)
         except KeyboardInterrupt:
-            running = [name for name, state in states(queue).items() if state == "Running"]
-            stages = _stages(queue, running)
-            dvc_command("queue", "stop", "--kill", "--quiet")
-            _kill(stages)
+            dvc_command("queue", "stop", "--quiet")
+            for name, state in states(queue).items():
+                if state == "Running" and name in names:
+                    stop(queue, name)
             raise
         if not set(states(queue).values()) & {"Queued", "Running"}:  # of others
             _stop_workers(queue)
@@ -75,7 +78,7 @@ def run(
 def _run(queue: LocalCeleryQueue, names: set[str], jobs: int, look: Callable | None) -> None:
     idle = ended = 0
     start_workers(queue, jobs)
-    with tqdm(total=len(names), desc="sweep", unit=" runs", disable=None) as progress:
+    with tqdm(total=len(names), unit=" runs", disable=None) as progress:
         while ended < 2:  # looks, as one that is just taken from the queue may be seen nowhere
             time.sleep(PAUSE)
             if look:

@@ -85,22 +85,24 @@ def test_workers_that_do_not_start_are_one_line(monkeypatch, at_once):
         queue.start_workers(celery, 2)
 
 
-def test_ctrl_c_stops_the_workers_and_what_they_run(monkeypatch):
-    killed, told = [], []
+def test_ctrl_c_ends_what_is_run_of_ours_and_then_the_workers(monkeypatch, capsys):
+    stopped, told = [], []
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(queue, "_run", interrupted)
-    monkeypatch.setattr(queue, "states", lambda _: {"a": "Running", "b": "Queued"})
-    monkeypatch.setattr(queue, "_stages", lambda _, names: [f"stage of {name}" for name in names])
-    monkeypatch.setattr(queue, "_kill", killed.extend)
+    monkeypatch.setattr(
+        queue, "states", lambda _: {"a": "Running", "b": "Queued", "c": "Running", "d": "Queued"}
+    )
+    monkeypatch.setattr(queue, "stop", lambda _, name: stopped.append(name))
     monkeypatch.setattr(queue, "dvc_command", lambda *arguments: told.append(arguments))
     monkeypatch.setattr(queue, "Repo", RepoOfNothing)
     with pytest.raises(KeyboardInterrupt):
         queue.run(["a", "b"], 2)
-    assert killed == ["stage of a"]
-    assert told == [("queue", "stop", "--kill", "--quiet")]
+    assert stopped == ["a"]
+    assert told == [("queue", "stop", "--quiet")]
+    assert capsys.readouterr().out == "also waiting in DVC's queue, and run as well: d\n"
 
 
 class RepoOfNothing:

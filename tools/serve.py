@@ -22,7 +22,7 @@ from stages.lib.errors import UserError, run
 from tools.lib import neighbours, predicting
 from tools.lib.page_answers import Answers
 
-LOOPBACK = ["127.0.0.1", "localhost", "::1"]
+LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]  # the last as browsers send it
 
 
 def listen(host: str, port: int) -> socket.socket:

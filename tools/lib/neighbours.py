@@ -23,9 +23,10 @@ NEEDED = (paths.MANIFEST, paths.SPLIT, paths.RAW, paths.FEATURES, paths.BACKBONE
 
 
 class Neighbour(NamedTuple):
-    """A training picture: its file, its class, and the cosine similarity, in -1..1."""
+    """A training picture: its file with its digest, its class, and the cosine similarity, -1..1."""
 
     path: Path
+    sha256: str
     label: str
     similarity: float
 
@@ -33,12 +34,14 @@ class Neighbour(NamedTuple):
 class Training(NamedTuple):
     """The training pictures of a run.
 
-    directions: float32 (n, channels), features of length 1. images, labels: of the same rows.
+    directions: float32 (n, channels), features of length 1. images, digests, labels: of the same
+    rows.
     network, decoding: which made them, for more.
     """
 
     directions: np.ndarray
     images: list[Path]
+    digests: list[str]
     labels: list[str]
     network: frozen.Network
     decoding: pictures.Pictures
@@ -68,6 +71,7 @@ def load() -> Training:
     return Training(
         directions(features.take(values, train)),
         manifest.image_paths(rows, paths.RAW),
+        list(rows["sha256"]),
         list(rows["label"]),
         network,
         decoding,
@@ -84,7 +88,10 @@ def nearest(training: Training, image: Path, count: int) -> list[Neighbour]:
     similar = training.directions @ directions(outputs[POOLING])[0]
     best = np.argsort(-similar, kind="stable")[:count]
     return [
-        Neighbour(training.images[row], training.labels[row], float(similar[row])) for row in best
+        Neighbour(
+            training.images[row], training.digests[row], training.labels[row], float(similar[row])
+        )
+        for row in best
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.lib import paths, pictures, usable
+from stages.lib import files, paths, pictures, usable
 from stages.lib.errors import UserError
 from stages.lib.sources import Data
 from tools.lib import answering
@@ -71,10 +71,11 @@ class Answers:
             pixels, seen = self._decode(content, file)
             answer = self._classes(pixels)
             near = self.nearest(file, NEAREST) if self.nearest else []
+            shown = (self._shown(each) for each in near)
             return answer | {
                 "picture": _address(seen),
                 "overlay": self._overlay(pixels, answer["label"], seen.size),
-                "nearest": [self._shown(each) for each in near],
+                "nearest": [each for each in shown if each],
             }
 
     def _decode(self, content: bytes, file: Path) -> tuple[np.ndarray, Image.Image]:
@@ -111,12 +112,19 @@ class Answers:
         size = [max(1, round(SIDE * side / max(shape))) for side in shape]
         return _address(Image.fromarray(seen).resize(size, Image.Resampling.BILINEAR))
 
-    def _shown(self, near: Neighbour) -> dict:
+    def _shown(self, near: Neighbour) -> dict | None:
+        """Return what is shown of it; None when its picture is gone or another one by now."""
+        try:
+            if files.sha256(near.path) != near.sha256:
+                return None
+            picture = _small(near.path, self.predictor.decoding)
+        except OSError:
+            return None
         return {
             "label": near.label,
             "similarity": round(near.similarity, 4),
             "path": near.path.relative_to(paths.RAW).as_posix(),
-            "picture": _address(_small(near.path, self.predictor.decoding)),
+            "picture": _address(picture),
         }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from markdown_it import MarkdownIt
 from starlette.exceptions import HTTPException
@@ -32,7 +32,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # another run may have written other figures
+    "Cache-Control": "no-cache",  # another start may have other figures
 }
 router = APIRouter()
 
@@ -42,11 +42,16 @@ def build(answers: Answers, missing: list[str], hosts: list[str], with_run: bool
 
     missing: sentences about what the page cannot show; hosts: the names by which it may be called,
     which keeps other sites' pages from reaching it by a name of theirs, or ["*"]. with_run: show
-    the model card and the figures of the run, whose model it must be.
+    the model card and the figures of the run, whose model it must be; they stay what they are now,
+    as the model does.
     """
     # no documentation pages: theirs load scripts from elsewhere
     app = FastAPI(title="thaw", docs_url=None, redoc_url=None)
-    app.state.answers, app.state.missing, app.state.with_run = answers, missing, with_run
+    app.state.answers, app.state.missing = answers, missing
+    app.state.card = card() if with_run else ""
+    app.state.figures = {
+        name: path.read_bytes() for name, path in FIGURES.items() if with_run and path.is_file()
+    }
     # for bodies that do not say how large they are; `_guard` is for the others
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=answers.largest + AROUND)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
@@ -86,24 +91,23 @@ def run(request: Request) -> dict:
         "megabytes": answers.largest / 1e6,
         "megapixels": answers.data.max_megapixels,
         "missing": request.app.state.missing,
-        "card": card() if request.app.state.with_run else "",
+        "card": request.app.state.card,
         "figures": [
             {
-                "title": captions.title(path),
-                "caption": captions.CAPTIONS[path],
+                "title": captions.title(FIGURES[name]),
+                "caption": captions.CAPTIONS[FIGURES[name]],
                 "source": f"figures/{name}",
             }
-            for name, path in FIGURES.items()
-            if request.app.state.with_run and path.is_file()
+            for name in request.app.state.figures
         ],
     }
 
 
 @router.get("/figures/{name}", include_in_schema=False)
-def figure(name: str) -> FileResponse:
-    if name not in FIGURES or not FIGURES[name].is_file():
+def figure(request: Request, name: str) -> Response:
+    if name not in request.app.state.figures:
         raise HTTPException(404, "no such figure")
-    return FileResponse(FIGURES[name])
+    return Response(request.app.state.figures[name], media_type="image/png")
 
 
 def card() -> str:

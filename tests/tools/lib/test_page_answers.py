@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.lib import errors, paths
+from stages.lib import errors, files, paths
 from tests import hostile
 from tests.conftest import set_params
 from tests.tools.lib import colours
@@ -49,6 +49,19 @@ def test_the_picture_and_what_the_network_sees_have_the_picture_s_shape(project)
     assert shown(small["overlay"]).size == (SIDE, 126)  # as its heat may be finer
 
 
+def test_a_neighbour_that_is_gone_or_another_picture_by_now_is_left_out(project):
+    """As when the pictures are downloaded anew while the page runs."""
+    (project / paths.RAW).mkdir(parents=True)
+    here, gone = paths.RAW / "7.png", paths.RAW / "8.png"
+    here.write_bytes(plain((200, 3, 5)))
+    near = [Neighbour(here, files.sha256(here), "red", 0.1), Neighbour(gone, "0" * 64, "red", 0.1)]
+    answers = colours.answers(nearest=lambda *_: near)
+    assert [each["path"] for each in answers.look(plain((1, 2, 3)))["nearest"]] == ["7.png"]
+    here.write_bytes(plain((3, 200, 5)))
+    answer = answers.look(plain((200, 2, 3)))
+    assert (answer["label"], answer["nearest"]) == ("red", [])
+
+
 def test_neighbours_are_shown_with_their_path_below_the_data(project):
     (project / paths.RAW / "red").mkdir(parents=True)
     near = paths.RAW / "red/7.png"
@@ -57,7 +70,7 @@ def test_neighbours_are_shown_with_their_path_below_the_data(project):
 
     def nearest(file, count):
         asked.append((Image.open(file).size, count))
-        return [Neighbour(near, "red", 0.123456)] * count
+        return [Neighbour(near, files.sha256(near), "red", 0.123456)] * count
 
     found = colours.answers(nearest=nearest).look(plain((1, 2, 3)))["nearest"]
     assert asked == [((41, 23), 5)]

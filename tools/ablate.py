@@ -14,6 +14,7 @@ import pandas as pd
 from stages.lib import params
 from stages.lib.errors import run
 from tools.lib import experiments, planning, ranking, runs
+from tools.params import check
 
 # What switches each ingredient off; it is on when any of these keys has another value.
 INGREDIENTS = {
@@ -97,6 +98,7 @@ def main() -> None:
     runs.add_jobs(parser)
     options = parser.parse_args()
     values = params.read()
+    check(values)
     chosen = {EVERYTHING: {}} | ingredients(values)
     until = ranking.FINE_TUNED
     wanted = [
@@ -108,7 +110,7 @@ def main() -> None:
     runs.announce(planned, experiments.states(), options.jobs)
     if options.dry:
         return
-    experiments.check_source(values["data"]["source"])
+    experiments.check_local_files(values)
     runs.run(planned, until, options.jobs)
     names = {name: experiment for name, (experiment, _, _) in zip(chosen, wanted)}
     runs.check_all_ended(list(names.values()))

@@ -62,7 +62,7 @@ def main() -> None:
     if options.dry:
         return
     for _, _, values in configurations:
-        experiments.check_source(values["data"]["source"])
+        experiments.check_local_files(values)
     runs.run(planned, until, options.jobs)
     changes = {each.name: each.changes for each in planned}
     well = runs.ended(changes)

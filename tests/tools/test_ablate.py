@@ -82,8 +82,20 @@ def test_pictures_that_a_checkout_would_not_have_are_refused(repository, run_too
     draw_pictures(repository / "pictures/mine")
     set_params(repository / "params.yaml", {"data": {"source": "pictures/mine"}})
     call("git", "commit", "--quiet", "--all", "--message", "mine", cwd=repository)
-    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine`, or give"):
+    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine` and"):
         run_tool(ablate)
+
+
+@pytest.mark.parametrize("wrong", ["loss:\n", "los:\n  label_smoothing: 0.1\n"])
+def test_params_that_do_not_fit_are_one_line(repository, run_tool, wrong):
+    params_file = repository / "params.yaml"
+    text = params_file.read_text()
+    start = text.index("\nloss:")
+    end = text.index("\ntrain_head:")
+    params_file.write_text(f"{text[:start]}\n{wrong}{text[end:]}")
+    with pytest.raises(UserError, match=r"^params.yaml \[los") as raised:
+        run_tool(ablate)
+    assert "\n" not in str(raised.value)
 
 
 def test_an_experiment_without_result_is_named(repository):

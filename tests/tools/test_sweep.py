@@ -184,7 +184,25 @@ def test_uncommitted_changes_are_refused(called, repository):
         called("-S", "head.dropout=0.1", "--dry")
 
 
+def test_what_the_last_commit_has_is_in_every_checkout(repository):
+    """In Git or in DVC, also below a folder that is; an address or a name needs no file."""
+    draw_pictures(repository / "pictures/pets/train")
+    call("dvc", "add", "--quiet", "pictures/pets", cwd=repository)
+    here = {"data": {"source": "pictures/pets/train"}, "backbone": {"weights": "imagenet"}}
+    with pytest.raises(UserError, match=r"\[data.source\].* which has no pictures/pets/train; "):
+        experiments.check_local_files(here)
+    call("git", "add", "pictures/pets.dvc", cwd=repository)
+    call("git", "commit", "--quiet", "--message", "pets", cwd=repository)
+    experiments.check_local_files(here)
+    (repository / "mine.h5").touch()
+    with pytest.raises(UserError, match=r"\[backbone.weights\].* which has no mine.h5; `dvc add "):
+        experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
+    call("git", "add", "mine.h5", cwd=repository)
+    call("git", "commit", "--quiet", "--message", "weights", cwd=repository)
+    experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
+
+
 def test_pictures_that_a_checkout_would_not_have_are_refused(called, repository):
     draw_pictures(repository / "pictures/mine")
-    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine`, or give"):
+    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine` and"):
         called("-S", "data.source=pictures/mine", "-S", "head.dropout=0.1,0.2")

@@ -80,15 +80,21 @@ def dvc_command(*arguments: str, environment: dict[str, str] | None = None) -> N
         raise UserError(f"`dvc {' '.join(arguments)}` failed, see above; `dvc queue logs` has more")
 
 
-def check_source(source: str) -> None:
-    """Raise UserError when the pictures lie where a queued experiment's checkout has none."""
-    path = Path(source)
-    if path.is_absolute() or not path.exists() or path.with_name(f"{path.name}.dvc").exists():
-        return
-    raise UserError(
-        f"params.yaml [data.source]: queued experiments run in a checkout of their own, which has "
-        f"no {source}; `dvc add {source}`, or give an absolute path"
-    )
+def check_local_files(values: dict) -> None:
+    """Raise UserError when pictures or weights lie where a queued experiment's checkout has none.
+
+    `values`: all params. What the last commit has, in Git or in DVC, is in every checkout.
+    """
+    committed = dvc.api.DVCFileSystem(rev="HEAD")
+    for section, key in (("data", "source"), ("backbone", "weights")):
+        place = values[section][key] or ""
+        path = Path(place)
+        if place and path.exists() and not path.is_absolute() and not committed.exists(place):
+            raise UserError(
+                f"params.yaml [{section}.{key}]: queued experiments run in a checkout of their "
+                f"own, which has no {place}; `dvc add {place}` and commit {place}.dvc, or give an "
+                "absolute path"
+            )
 
 
 def states() -> dict[str, str]:

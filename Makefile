@@ -56,9 +56,9 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 		part,requirements requirements-search requirements-serve requirements-export,--constraints $(part).txt))
 
 clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay
-	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html screenshots \
-		data/partial-* models/partial-* metrics/partial-*
-	find stages tools tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html report screenshots \
+		partial-* data/partial-* models/partial-* metrics/partial-*
+	find stages tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/python:
 	@$(if $(PYTHON),,$(error thaw needs Python 3.11, 3.12 or 3.13; install one, or give its path: make PYTHON=...))

@@ -1,3 +1,4 @@
+import json
 import re
 import signal
 import threading
@@ -182,6 +183,19 @@ def test_uncommitted_changes_are_refused(called, repository):
     set_params(repository / "params.yaml", {"head": {"dropout": 0.4}})
     with pytest.raises(UserError, match=r"params.yaml has uncommitted changes; commit them, or"):
         called("-S", "head.dropout=0.1", "--dry")
+
+
+def test_a_clone_that_was_never_run_is_one_line(called, repository):
+    """DVC would run all, and then save nothing."""
+    lock = {"schema": "2.0", "stages": {"figures": {"cmd": "python -m stages.figures", "outs": [
+        {"path": "metrics/figures", "hash": "md5", "md5": f"{'0' * 32}.dir"}
+    ]}}}  # fmt: skip
+    (repository / "dvc.lock").write_text(json.dumps(lock))
+    call("git", "add", "dvc.lock", cwd=repository)
+    call("git", "commit", "--quiet", "--message", "run elsewhere", cwd=repository)
+    with pytest.raises(UserError, match=r"^metrics/figures is not in DVC's cache, and DVC saves"):
+        called("-S", "head.dropout=0.1,0.2", "--until", "train_head")
+    assert call("dvc", "exp", "list", "--name-only", cwd=repository) == ""
 
 
 def test_what_the_last_commit_has_is_in_every_checkout(repository):

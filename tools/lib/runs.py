@@ -9,6 +9,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from dvc.repo import Repo
 
@@ -17,6 +18,7 @@ from stages.lib.errors import UserError
 from tools.lib import experiments, planning, queue
 from tools.params import check
 
+DVC_YAML, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 START = 8.0  # seconds that DVC takes for an experiment besides running its stages
 OTHER_PICTURES = ("data.", "split.")
 
@@ -101,9 +103,31 @@ def run(
     jobs: int,
     look: Callable[[queue.LocalCeleryQueue], None] | None = None,
 ) -> None:
-    """Run what has not ended well, wave by wave; `look` may look at the queue every second."""
+    """Run what has not ended well, wave by wave; `look` may look at the queue every second.
+
+    Raises UserError where DVC could not save an experiment.
+    """
+    check_plots(until)
     for wave in sorted({each.wave for each in runs}):
         _run_wave([each for each in runs if each.wave == wave], until, jobs, look)
+
+
+def check_plots(until: str) -> None:
+    """Raise UserError when a folder with plots is not in DVC's cache, nor made up to `until`.
+
+    DVC looks into these to save an experiment, and in a clone that was never run they are nowhere.
+    """
+    made = {stage.name for stage in planning.stages(until)}
+    plots = [each for each in params.read(DVC_YAML)["plots"] if isinstance(each, str)]
+    locked = params.read(LOCK)["stages"] if LOCK.is_file() else {}
+    with Repo() as repo:
+        for out in (out for name in locked.keys() - made for out in locked[name].get("outs", ())):
+            shown = any(plot.startswith(f"{out['path']}/") for plot in plots)
+            if shown and not repo.cache.local.exists(out["md5"]):
+                raise UserError(
+                    f"{out['path']} is not in DVC's cache, and DVC saves no experiment without; "
+                    "`dvc pull` brings it, `dvc repro` makes it"
+                )
 
 
 def _run_wave(runs: Sequence[planning.Run], until: str, jobs: int, look: Callable | None) -> None:

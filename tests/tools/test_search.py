@@ -148,6 +148,12 @@ def test_a_trial_that_was_removed_is_left_out(called, ran):
     assert "4 configurations tried" in said  # as the choice was among so many
 
 
+def test_a_trial_takes_over_what_earlier_ones_have_ended(called, ran):
+    lines = [line for line in called(*SMALL, "--trials", "3").splitlines() if ": " in line]
+    stages = [line.rsplit(": ", 1)[1] for line in lines if line.startswith("search-")]
+    assert stages == ["download, split, backbone, extract, views, train_head", *["train_head"] * 2]
+
+
 @pytest.mark.slow
 def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, repository, monkeypatch):
     """The first, of a rate that destroys, trains on for some seconds if nobody stops it."""

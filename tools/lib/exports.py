@@ -27,7 +27,7 @@ def bring(name: str, folder: Path) -> Path:
     with suppress(Exception), Repo() as repo:  # no remote, a locked one: the cache may have it
         repo.fetch([paths.EXPORT.as_posix()], revs=[commit], workspace=False)
     there = DVCFileSystem(rev=commit)
-    for path in (paths.PARAMS, paths.EXPORT, revisions.LOCK):
+    for path in (paths.PARAMS, paths.EXPORT, lock.FILE):
         try:
             revisions.copy(there, path, folder)
         except FileNotFoundError:
@@ -41,7 +41,7 @@ def bring(name: str, folder: Path) -> Path:
             ) from None
     lock.check(
         f"--model {name}",
-        params.read(folder / revisions.LOCK)["stages"],
+        lock.read(folder / lock.FILE),
         params.read(folder / paths.PARAMS),
         "export",
         "`dvc repro export` it there, or `dvc exp apply` it and `dvc repro export`",

@@ -1,11 +1,19 @@
 """What dvc.lock says of the last run, and whether it is all of one run."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from stages.lib import paths
+from stages.lib import params, paths
 from stages.lib.errors import UserError
 
+FILE = Path("dvc.lock")
+
 Lock = dict[str, dict]  # of each stage deps, outs and params
+
+
+def read(file: Path = FILE) -> Lock:
+    """Return what a dvc.lock has of each stage; {} where there is none."""
+    return params.read(file)["stages"] if file.is_file() else {}
 
 
 def check(name: str, lock: Lock, values: dict | None, stage: str, mend: str) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 OUTPUT = "probabilities"
 MEND = "`dvc pull` brings it from a remote, `dvc repro` makes it"
-LOCK = Path("dvc.lock")
 
 
 class Probabilities:
@@ -90,9 +89,7 @@ def load(model: str = "fine_tuned") -> Predictor:
     if model == "head":
         return _head()
     if model == "fine_tuned":
-        if LOCK.is_file():
-            stages = params.read(LOCK)["stages"]
-            lock.check(str(paths.EXPORT), stages, None, "export", "run `dvc repro export`")
+        lock.check(str(paths.EXPORT), lock.read(), None, "export", "run `dvc repro export`")
         return _exported("fine_tuned", paths.EXPORT, MEND)
     if Path(model).exists():
         return _exported(model, Path(model), "name a folder that has both, as models/export does")

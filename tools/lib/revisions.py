@@ -18,10 +18,9 @@ from stages.lib.errors import UserError
 from tools.lib import lock
 
 # What is small and kept in Git; predictions are DVC's, and may be out of reach.
-LOCK = Path("dvc.lock")
 IN_GIT = (
     paths.PARAMS,
-    LOCK,
+    lock.FILE,
     paths.TEST,
     paths.SPLIT_REPORT,
     paths.EVALUATION / "confusion.csv",
@@ -92,7 +91,7 @@ def workspace() -> Revision:
     for path in IN_GIT:
         if not path.exists():
             raise UserError(f"{path} is missing; `dvc repro` makes it")
-    found = Revision("workspace", None, Path(), params.read(LOCK)["stages"])
+    found = Revision("workspace", None, Path(), lock.read())
     _check(found, "run `dvc repro`")
     return found
 
@@ -117,7 +116,7 @@ def at(name: str, folder: Path) -> Revision:
                 f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
                 "changes"
             ) from None
-    found = Revision(name, commit, folder, params.read(folder / LOCK)["stages"])
+    found = Revision(name, commit, folder, lock.read(folder / lock.FILE))
     _check(found, "run `dvc repro` there and commit what it changes")
     with suppress(FileNotFoundError, OutOfReach):
         copy(there, paths.PREDICTIONS, folder)

@@ -15,10 +15,10 @@ from dvc.repo import Repo
 
 from stages.lib import params, timings
 from stages.lib.errors import UserError
-from tools.lib import experiments, planning, queue
+from tools.lib import experiments, lock, planning, queue
 from tools.params import check
 
-DVC_YAML, LOCK = Path("dvc.yaml"), Path("dvc.lock")
+DVC_YAML = Path("dvc.yaml")
 START = 8.0  # seconds that DVC takes for an experiment besides running its stages
 OTHER_PICTURES = ("data.", "split.")
 
@@ -119,7 +119,7 @@ def check_plots(until: str) -> None:
     """
     made = {stage.name for stage in planning.stages(until)}
     plots = [each for each in params.read(DVC_YAML)["plots"] if isinstance(each, str)]
-    locked = params.read(LOCK)["stages"] if LOCK.is_file() else {}
+    locked = lock.read()
     with Repo() as repo:
         for out in (out for name in locked.keys() - made for out in locked[name].get("outs", ())):
             shown = any(plot.startswith(f"{out['path']}/") for plot in plots)

@@ -58,6 +58,11 @@ def test_the_batch_changes_no_byte(lite0, engine):
         assert np.array_equal(got, whole), size
 
 
+@pytest.mark.parametrize(("size", "count"), [(32, 64), (64, 16), (150, 2), (160, 2), (1024, 2)])
+def test_openvino_gets_as_few_pictures_at_once_as_fit_the_caches(size, count):
+    assert engines.at_once(size) == count
+
+
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_bfloat16_is_near(lite0, engine):
     pixels = PIXELS[:, :64, :64]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import openvino
 
 PIXELS_AT_ONCE = 2**16  # in one call of OpenVINO
+SMALL = 2**16  # numbers in a variable
 
 # From batches, each with anything that tells where it belongs, to outputs by name with the same.
 Forward = Callable[
@@ -98,10 +99,19 @@ def convert(model: "keras.Model") -> bytes:
     Raises UserError when OpenVINO is not installed.
     """
     openvino = _imported()
+    import keras
     import tensorflow as tf
 
+    # OpenVINO 2026.4.1 looks each variable up among all of them, by name, ten times; as constants
+    # they cost nothing but a copy.
+    small = [(each, each.numpy()) for each in model.variables if np.prod(each.shape) <= SMALL]
+
+    @tf.function(autograph=False)
+    def traced(pixels):
+        with keras.StatelessScope([(each, tf.constant(value)) for each, value in small]):
+            return model(pixels, training=False)
+
     signature = tf.TensorSpec((None, *model.input_shape[1:]), "float32")
-    traced = tf.function(lambda pixels: model(pixels, training=False))
     converted = openvino.convert_model(traced.get_concrete_function(signature))
     for output, name in zip(converted.outputs, sorted(model.output)):  # as TensorFlow flattens
         output.set_names({name})

@@ -138,17 +138,8 @@ def shapes(model: "openvino.Model") -> dict[str, tuple[int, ...]]:
 
 def compiled(model: "openvino.Model", precision: str) -> Forward:
     """Return what `forward` does, for a model that was converted."""
-    openvino = _imported()
-    model = model.clone()
-    pixels = list(model.inputs[0].partial_shape)
-    count = at_once(pixels[1].get_length())
-    model.reshape([count, *pixels[1:]])
-    settings = {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-        "PERFORMANCE_HINT": "THROUGHPUT",  # several requests at once, each on few cores
-    }
-    ready = openvino.compile_model(model, "CPU", settings)
-    of_one = shapes(model)
+    ready, of_one = _compiled(model, precision), shapes(model)
+    count = ready.inputs[0].shape[0]
     requests = ready.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
 
     def run(batches):
@@ -180,6 +171,18 @@ def compiled(model: "openvino.Model", precision: str) -> Forward:
             yield from oldest()
 
     return run
+
+
+def _compiled(model: "openvino.Model", precision: str) -> "openvino.CompiledModel":
+    """Make a model ready for the CPU, to take `at_once` pictures in every call."""
+    fixed = model.clone()
+    pixels = list(fixed.inputs[0].partial_shape)
+    fixed.reshape([at_once(pixels[1].get_length()), *pixels[1:]])
+    settings = {
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "PERFORMANCE_HINT": "THROUGHPUT",  # several calls at once, each on few cores
+    }
+    return _imported().compile_model(fixed, "CPU", settings)
 
 
 def at_once(size: int) -> int:

@@ -34,8 +34,9 @@ extras: .venv/search .venv/export ## what tools.search and some export formats n
 test: .venv/dev ## the test suite
 	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# Three at once, as those that run sweeps wait for DVC's workers much of the time.
 slow: .venv/dev ## the tests that take minutes: sweeps, recipes, every network built and run
-	@pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
+	@pytest -m slow --numprocesses 3 --dist worksteal
 
 lint: .venv/dev ## format and lint, without changing a file
 	@ruff format --check .

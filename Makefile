@@ -17,7 +17,7 @@ endif
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: .venv/run ## the whole pipeline; prints the test scores and where the pictures are
+run: .venv/run ## the whole pipeline; prints the test scores and where the images are
 	@python -m tools.params
 	@dvc repro
 	@dvc plots show --out dvc_plots >/dev/null
@@ -26,7 +26,7 @@ run: .venv/run ## the whole pipeline; prints the test scores and where the pictu
 report: .venv/run ## the last run on one page, with all its figures; opens it in the browser
 	@python -m tools.run_page
 
-serve: .venv/serve ## a page on this machine that answers pictures
+serve: .venv/serve ## a page on this machine that answers images
 	@python -m tools.serve
 
 extras: .venv/search .venv/export ## what tools.search and some export formats need
@@ -56,7 +56,7 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
 		part,requirements requirements-search requirements-serve requirements-export,--constraints $(part).txt))
 
-clean: ## remove .venv and what tools left behind; pictures, models and DVC's cache stay
+clean: ## remove .venv and what tools left behind; images, models and DVC's cache stay
 	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html report screenshots \
 		partial-* data/partial-* models/partial-* metrics/partial-*
 	find stages tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -1,15 +1,14 @@
-"""How fast pictures are audited and split: `python -m benchmarks.audit FOLDER_OR_ARCHIVE`.
+"""How fast images are checked and split: `python -m benchmarks.audit FOLDER_OR_ARCHIVE`.
 
-The first contestant is what the stages download and split do after unpacking, until the tables are
-ready to be written. Beside it, on one thread as scripts do it: a loop that decodes each picture
-with Pillow and takes a digest of the file and imagehash's perceptual hash, and one that only
-decodes. Writes benchmarks/audit.json.
+The first contestant is what the stages download and split do after unpacking, up to their tables.
+The others are loops on one thread, as in scripts. One decodes each image with Pillow and takes a
+digest of the file and imagehash's perceptual hash; the other only decodes. Writes
+benchmarks/audit.json.
 """
 
 import argparse
 import functools
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -17,48 +16,51 @@ import imagehash
 from PIL import Image
 
 from benchmarks.photos import unpacked
-from benchmarks.timing import alternate, report
-from stages.lib import audit, duplicates, layout, manifest, params, pictures, splitting
-from stages.lib.errors import run
+from benchmarks.tables import block
+from benchmarks.timing import alternate, rates, save
+from thaw.data import class_folders, duplicates, manifest, splitting, validation
+from thaw.data.settings import Decoding, Split
+from thaw.project import params
+from thaw.project.cli import run
 
 
 def ours(root: Path) -> dict:
-    """Audit and split what lies below `root`, with all cores and the settings of params.yaml.
+    """Check and split what lies below `root`, with all cores and the settings of params.yaml.
 
     Returns what metrics/split.json would say.
     """
     inspect = functools.partial(
-        audit.inspect,
+        validation.inspect,
         root=root,
-        settings=params.load(pictures.Pictures, "pictures"),
+        settings=params.load(Decoding, "images"),
         min_side=8,
         max_pixels=64_000_000,
     )
-    found, _ = layout.find(root)
-    good, bad = audit.check(found, root, inspect, os.cpu_count() or 1)
-    good, bad = audit.part_contradictions(good, bad)
-    good = manifest.with_groups(good, None)
-    settings = params.load(splitting.Split, "split")
-    groups = duplicates.group(good, settings.near_duplicates)
-    split = splitting.assign(good, groups, settings)
-    return splitting.report(good, len(bad), groups, split, settings)
+    found, _ = class_folders.find(root)
+    rows, invalid = validation.check(found, root, inspect, os.cpu_count() or 1)
+    rows, invalid = validation.part_contradictions(rows, invalid)
+    rows = manifest.with_groups(rows, None)
+    settings = params.load(Split, "split")
+    groups = duplicates.group(rows, settings.near_duplicates)
+    split = splitting.assign(rows, groups, settings)
+    return splitting.report(rows, len(invalid), groups, split, settings)
 
 
 def loop(root: Path) -> None:
-    """Decode, digest and hash each picture, one after the other."""
+    """Decode, digest and hash each image, one after the other."""
     seen = {}
-    for found in layout.find(root)[0]:
-        with Image.open(found.path) as picture:
-            picture.load()
-            phash = imagehash.phash(picture, hash_size=16)
+    for found in class_folders.find(root)[0]:
+        with Image.open(found.path) as image:
+            image.load()
+            phash = imagehash.phash(image, hash_size=16)
         seen[found.path] = (hashlib.sha256(found.path.read_bytes()).hexdigest(), str(phash))
 
 
 def decode_only(root: Path) -> None:
-    """Decode each picture, one after the other."""
-    for found in layout.find(root)[0]:
-        with Image.open(found.path) as picture:
-            picture.load()
+    """Decode each image, one after the other."""
+    for found in class_folders.find(root)[0]:
+        with Image.open(found.path) as image:
+            image.load()
 
 
 def main() -> None:
@@ -74,9 +76,9 @@ def main() -> None:
         }
         seconds = alternate(contestants, options.rounds)
         found = ours(root)
-    count = found["pictures"]["found"]
-    print(report(seconds, count, "pictures", found, Path("benchmarks/audit.json")))
-    print("found:", json.dumps({key: found[key] for key in ("pictures", "groups", "duplicates")}))
+    results = rates(seconds, found["images"]["found"])
+    save("audit", results, rounds=options.rounds, found=found)
+    print(block("audit"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.lib.errors import UserError
+from thaw.project.errors import UserError
 from tools import recipe
 
 

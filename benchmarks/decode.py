@@ -1,8 +1,8 @@
 """What the size of a photo costs: `python -m benchmarks.decode FOLDER_OR_ARCHIVE --size 160`.
 
-Pictures of the source are enlarged to photos of 12 megapixels and read as the stages read them,
-with `pictures.reducing_gap` 3.0 and with null, which decodes all of each file; and as TensorFlow's
-tutorials do it. Writes benchmarks/decode.json, with the mean difference of a pixel between the
+Images of the source are enlarged to photos of 12 megapixels. They are read as the stages read them,
+with `images.reducing_gap` 3.0 and with null, which decodes all of each file, and as TensorFlow's
+tutorials read them. Writes benchmarks/decode.json, with the mean difference of a pixel between the
 first two.
 """
 
@@ -13,15 +13,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import stages.lib.quiet  # noqa: F401  first, before TensorFlow
+import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
-from benchmarks.timing import alternate, report
-from stages.lib import layout, pictures
-from stages.lib.errors import run
+from benchmarks.tables import block
+from benchmarks.timing import alternate, rates, save
+from thaw.data import class_folders
+from thaw.data.loader import ImageLoader
+from thaw.data.settings import Decoding
+from thaw.project.cli import run
 
 COUNT, SIDES = 8, (4000, 3000)  # pixels
 REDUCED, WHOLE = (
-    pictures.Pictures(upright=True, background=[255, 255, 255], reducing_gap=gap)
+    Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=gap)
     for gap in (3.0, None)
 )
 
@@ -39,24 +42,23 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    size = options.size
+    reduced, whole = (ImageLoader(options.size, decoding) for decoding in (REDUCED, WHOLE))
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
         photos = [Path(scratch) / f"{number}.jpg" for number in range(COUNT)]
-        found = layout.find(root)[0]
+        found = class_folders.find(root)[0]
         for photo, given in zip(photos, found[:: len(found) // COUNT]):
-            with Image.open(given.path) as picture:
-                picture.convert("RGB").resize(SIDES).save(photo, quality=90)
+            with Image.open(given.path) as image:
+                image.convert("RGB").resize(SIDES).save(photo, quality=90)
         contestants = {
-            "reducing_gap 3.0": lambda: [pictures.load(each, size, REDUCED) for each in photos],
-            "reducing_gap null": lambda: [pictures.load(each, size, WHOLE) for each in photos],
-            "TensorFlow": lambda: [by_tensorflow(each, size) for each in photos],
+            "reducing_gap 3.0": lambda: reduced.stack(photos),
+            "reducing_gap null": lambda: whole.stack(photos),
+            "TensorFlow": lambda: [by_tensorflow(each, options.size) for each in photos],
         }
         seconds = alternate(contestants, options.rounds)
-        ways = (contestants[name]() for name in ("reducing_gap 3.0", "reducing_gap null"))
-        first, second = (np.array(values, "float32") for values in ways)
-    differs = {"mean_difference_of_a_pixel": round(float(np.abs(first - second).mean()), 2)}
-    print(report(seconds, COUNT, "photos", differs, Path("benchmarks/decode.json")))
-    print(f"\na pixel differs by {differs['mean_difference_of_a_pixel']} of 255 in the mean")
+        difference = np.abs(reduced.stack(photos).astype("float32") - whole.stack(photos)).mean()
+    found = {"mean_difference_of_a_pixel": round(float(difference), 2)}
+    save("decode", rates(seconds, COUNT), rounds=options.rounds, found=found)
+    print(block("decode"))
 
 
 if __name__ == "__main__":

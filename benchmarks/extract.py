@@ -1,11 +1,11 @@
-"""How fast pictures become features: `python -m benchmarks.extract FOLDER_OR_ARCHIVE --size 160`.
+"""How fast images become features: `python -m benchmarks.extract FOLDER_OR_ARCHIVE --size 160`.
 
-Beside extract's own path, on the same pictures and weights: ONNX Runtime and OpenVINO fed by a loop
-that decodes one batch with Pillow and then runs it, as scripts do it; a `tf.function` fed by our
-decoding threads; and Keras' `predict` on its own `image_dataset_from_directory`. Then the same
-networks on pixels that are decoded already, and the share of the rate at which NumPy multiplies
-large matrices. Needs `make extras`. Writes benchmarks/extract.json and
-benchmarks/forward.json.
+The first contestant is the stage extract's own path. The others have the same images and weights:
+ONNX Runtime and OpenVINO in a loop that decodes one batch with Pillow and then runs it, as in
+scripts; a `tf.function` fed by our decoding threads; and Keras' `predict` on its own
+`image_dataset_from_directory`. Then the same networks run on pixels that are decoded already. Both
+also say which fraction of the rate of NumPy's large matrix products the first reaches. Needs
+`make extras`. Writes benchmarks/extract.json and benchmarks/forward.json.
 """
 
 import argparse
@@ -16,12 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from benchmarks.backbones import source
+import thaw.models.tf_setup  # noqa: F401  first, before Keras
+from benchmarks.backbones import image_source
 from benchmarks.photos import unpacked
-from benchmarks.timing import alternate, report
-from stages.lib import backbones, building, engines, layout, pictures
-from stages.lib.errors import run
+from benchmarks.tables import block
+from benchmarks.timing import alternate, rates, save
+from thaw.data import class_folders
+from thaw.data.loader import ImageLoader, slices
+from thaw.features import inference
+from thaw.models import backbones, pretrained
+from thaw.models.settings import Backbone
+from thaw.project.cli import run
 
 BATCH = 32
 MATRIX = 2048  # rows and columns
@@ -50,26 +55,27 @@ def openvino(model, folder: Path) -> Call:
     return lambda pixels: compiled(pixels.astype("float32"))
 
 
-def decoded(spec: backbones.Backbone, paths: list[Path]) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield rows and pixels that are decoded ahead on threads, as extract reads them."""
-    _, _, decoding, runtime = source(paths)
-    return pictures.batches(paths, spec.size, decoding, BATCH, runtime.threads, spec.name)
+def decoded(spec: Backbone, paths: list[Path]) -> Iterator[np.ndarray]:
+    """Yield batches of pixels that are decoded ahead on threads, as extract reads them."""
+    _, _, decoding, runtime = image_source(paths)
+    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    return (pixels for _, pixels in loader.batches(paths, BATCH, spec.name))
 
 
-def cut(pixels: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield rows and pixels of what is in memory."""
-    return ((part, pixels[part]) for part in pictures.slices(len(pixels), BATCH))
+def batches(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield batches of pixels that are in memory."""
+    return (pixels[part] for part in slices(len(pixels), BATCH))
 
 
-def loop(call: Call, spec: backbones.Backbone, paths: list[Path]) -> None:
+def loop(call: Call, spec: Backbone, paths: list[Path]) -> None:
     """Decode a batch, run it, decode the next."""
-    decoding = source(paths).decoding
-    for part in pictures.slices(len(paths), BATCH):
-        call(np.stack([pictures.load(path, spec.size, decoding) for path in paths[part]]))
+    loader = ImageLoader(spec.size, image_source(paths).decoding)
+    for part in slices(len(paths), BATCH):
+        call(loader.stack(paths[part]))
 
 
 def in_memory(call: Call, pixels: np.ndarray) -> None:
-    for _, batch in cut(pixels):
+    for batch in batches(pixels):
         call(batch)
 
 
@@ -84,7 +90,7 @@ def predict(model, root: Path, size: int) -> None:
 
 
 def operations(model) -> float:
-    """Return the multiplications and additions of all kernels for one picture, in billions."""
+    """Return the multiplications and additions of all kernels for one image, in billions."""
     import keras
 
     return sum(
@@ -101,16 +107,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    spec = backbones.Backbone(name=options.name, weights="imagenet", image_size=options.size)
+    spec = Backbone(name=options.name, weights="imagenet", image_size=options.size)
     with unpacked(options.source) as source, tempfile.TemporaryDirectory() as scratch:
-        found = [each for each in layout.find(source)[0] if each.given != "train"]
+        found = [each for each in class_folders.find(source)[0] if each.given != "train"]
         paths, root = [each.path for each in found], found[0].path.parents[1]
-        model = building.pooled(building.pretrained(spec, Path(scratch)), maps=False)
-        ours = engines.forward(model, "openvino", "float32")
-        coarse = engines.forward(model, "openvino", "bfloat16")
-        traced = engines.forward(model, "tensorflow", "float32")
+        model = backbones.pooled(pretrained.load(spec, Path(scratch)), feature_maps=False)
+        ours = inference.forward(model, "openvino", "float32")
+        coarse = inference.forward(model, "openvino", "bfloat16")
+        traced = inference.forward(model, "tensorflow", "float32")
         by_onnx, by_openvino = onnx(model, Path(scratch)), openvino(model, Path(scratch))
-        pixels = np.concatenate([batch for _, batch in decoded(spec, paths)])
+        pixels = np.concatenate(list(decoded(spec, paths)))
         matrix = np.random.default_rng(0).random((MATRIX, MATRIX), "float32")
         groups = {
             "extract": {
@@ -121,11 +127,11 @@ def main() -> None:
                 "Keras predict, its own decoding": partial(predict, model, root, spec.size),
             },
             "forward": {
-                "extract's engine (OpenVINO)": lambda: list(ours(cut(pixels))),
-                "the same at bfloat16": lambda: list(coarse(cut(pixels))),
+                "extract's engine (OpenVINO)": lambda: list(ours(batches(pixels))),
+                "the same at bfloat16": lambda: list(coarse(batches(pixels))),
                 "OpenVINO in a loop": partial(in_memory, by_openvino, pixels),
                 "ONNX Runtime in a loop": partial(in_memory, by_onnx, pixels),
-                "tf.function": lambda: list(traced(cut(pixels))),
+                "tf.function": lambda: list(traced(batches(pixels))),
                 "Keras predict": lambda: model.predict(pixels, verbose=0),
             },
         }
@@ -133,13 +139,10 @@ def main() -> None:
             of_matrices = {"matrices": lambda: matrix @ matrix}
             seconds = alternate(contestants | of_matrices, options.rounds)
             rate = 2 * MATRIX**3 / 1e9 / seconds.pop("matrices")
-            share = len(paths) * operations(model) / seconds.iloc[:, 0] / rate
-            found = {"share_of_matrix_rate": round(float(share.median()), 2)}
-            print(report(seconds, len(paths), "pictures", found, Path(f"benchmarks/{name}.json")))
-            print(
-                f"{share.median():.0%} of the rate of multiplying matrices ({rate.median():.0f} "
-                "billion operations a second)\n"
-            )
+            fraction = len(paths) * operations(model) / seconds.iloc[:, 0] / rate
+            found = {"fraction_of_matrix_rate": round(float(fraction.median()), 2)}
+            save(name, rates(seconds, len(paths)), rounds=options.rounds, found=found)
+            print(f"{block(name)}\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""The pictures that a benchmark is given on the command line."""
+"""The images that a benchmark is given on the command line."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.lib import archive
+from thaw.data import archive
+from thaw.data.settings import ArchiveLimits
 
-LIMITS = archive.Limits(max_gigabytes=100.0, max_ratio=1000.0, max_members=10**7)
+LIMITS = ArchiveLimits(max_gigabytes=100.0, max_ratio=1000.0, max_members=10**7)
 
 
 @contextmanager

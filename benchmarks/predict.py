@@ -1,8 +1,8 @@
-"""How fast pictures are named: `python -m benchmarks.predict FOLDER_OR_ARCHIVE --size 160`.
+"""How fast images are classified: `python -m benchmarks.predict FOLDER_OR_ARCHIVE --size 160`.
 
 `tools.predict`'s own path, from JPEG files to a CSV file, beside extract's engine on the same
-pictures, both with the same network and ready to run; what starting takes is timed apart, as
-`python -m tools.predict` on one picture, whose network was converted before. The classifier has a
+images. Both have the same network and are ready to run. What starting takes is timed apart, as
+`python -m tools.predict` on one image, whose network was converted before. The classifier has a
 random head, which costs what a trained one does. Writes benchmarks/predict.json, with the largest
 difference of a probability from Keras'.
 """
@@ -18,32 +18,29 @@ from pathlib import Path
 
 import numpy as np
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
+import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from benchmarks.extract import decoded
 from benchmarks.photos import unpacked
-from benchmarks.timing import alternate, report
-from stages.lib import (
-    backbones,
-    building,
-    classifier,
-    engines,
-    heads,
-    layout,
-    params,
-    pictures,
-)
-from stages.lib.errors import run
-from stages.lib.runtime import Runtime
-from stages.lib.sources import Data
+from benchmarks.tables import block
+from benchmarks.timing import alternate, rates, save
+from thaw.data import class_folders
+from thaw.data.settings import Data
+from thaw.features import inference
+from thaw.models import backbones, classifier, heads, pretrained
+from thaw.models.settings import Backbone, Head
+from thaw.project import params
+from thaw.project.cli import run
+from thaw.project.settings import Runtime
 from tools import predict
-from tools.lib import answering, predicting
+from tools.serving import batch_predict
+from tools.serving.predictor import load_predictor
 
 LABELS = ["cats", "dogs"]
 
 
-def seconds_to_start(export: Path, picture: Path) -> float:
-    """Return what naming one picture takes as a command, with a network that is converted."""
-    command = [sys.executable, "-m", "tools.predict", "--model", str(export), str(picture)]
+def seconds_to_start(export: Path, image: Path) -> float:
+    """Return what classifying one image takes as a command, with a network that is converted."""
+    command = [sys.executable, "-m", "tools.predict", "--model", str(export), str(image)]
     took = []
     for _ in range(3):
         began = time.perf_counter()
@@ -59,43 +56,44 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    spec = backbones.Backbone(name=options.name, weights="imagenet", image_size=options.size)
+    spec = Backbone(name=options.name, weights="imagenet", image_size=options.size)
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     with unpacked(options.source) as source, tempfile.TemporaryDirectory() as scratch:
-        paths = [each.path for each in layout.find(source)[0] if each.given != "train"]
+        paths = [each.path for each in class_folders.find(source)[0] if each.given != "train"]
         places = [str(path) for path in paths]
-        backbone = building.pretrained(spec, Path(scratch))
-        of_head = params.load(heads.Head, "head")
+        backbone = pretrained.load(spec, Path(scratch))
+        of_head = params.load(Head, "head")
         head = heads.build(of_head, backbone.output_shape[-1:], len(LABELS))
-        whole = classifier.with_probabilities(classifier.join(backbone, head, of_head))
+        whole = classifier.with_probabilities(classifier.join(backbone, head, of_head.pooling))
         folder = Path(scratch, "export")
         folder.mkdir()
         whole.save(folder / "model.keras")
         (folder / "labels.json").write_text(json.dumps(LABELS))
-        extract = engines.forward(building.pooled(backbone, maps=False), "openvino", "float32")
-        predictor = predicting.load(str(folder))
+        extract = inference.forward(
+            backbones.pooled(backbone, feature_maps=False), "openvino", "float32"
+        )
+        predictor = load_predictor(str(folder))
 
-        def named() -> None:
-            answers = answering.answers(predictor, places, data, runtime)
-            with open(os.path.join(scratch, "named.csv"), "w") as file:
-                file.writelines(predict.as_csv(answers, LABELS, 1, places))
+        def to_csv() -> None:
+            predictions = batch_predict.predictions(predictor, places, data, runtime)
+            with open(os.path.join(scratch, "predictions.csv"), "w") as file:
+                file.writelines(predict.as_csv(predictions, LABELS, 1, places))
 
         contestants = {
-            "predict": named,
+            "predict": to_csv,
             "extract's engine": lambda: list(extract(decoded(spec, paths))),
         }
         seconds = alternate(contestants, options.rounds)
-        some = paths[:: max(1, len(paths) // 200)]
-        pixels = np.stack([pictures.load(path, spec.size, predictor.decoding) for path in some])
+        pixels = predictor.loader.stack(paths[:: max(1, len(paths) // 200)])
         by_keras = whole.predict(pixels, verbose=0)
         difference = np.abs(predictor.probabilities(pixels) - by_keras).max()
         found = {
-            "pictures": len(paths),
+            "images": len(paths),
             "largest_difference_from_keras": float(f"{difference:.1e}"),
-            "seconds_for_one_picture": seconds_to_start(folder, paths[0]),
+            "seconds_for_one_image": seconds_to_start(folder, paths[0]),
         }
-        print(report(seconds, len(paths), "pictures", found, Path("benchmarks/predict.json")))
-    print(f"\n{json.dumps(found)}")
+    save("predict", rates(seconds, len(paths)), rounds=options.rounds, found=found)
+    print(block("predict"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How good recipes are and how long they take: `python -m benchmarks.recipes FOLDER_OR_ARCHIVE`.
 
-Runs the whole pipeline by `dvc repro` in a clone of the last commit with the recipe's params and
-the given pictures, one recipe after the other; `default` is params.yaml at 160 px with mirrored
-pictures. Without --names those that need no network besides the package registry. Writes
+Runs the whole pipeline by `dvc repro` in a clone of the last commit, with the recipe's params and
+the given images, one recipe after the other. `default` is params.yaml at 160 px with mirrored
+images. Without --names it runs those that need no network besides the package registry. Writes
 benchmarks/recipes.json.
 """
 
@@ -14,7 +14,10 @@ from pathlib import Path
 from scipy.stats import binomtest
 
 from benchmarks import clone
-from stages.lib.errors import UserError, run
+from benchmarks.tables import block
+from benchmarks.timing import save
+from thaw.project.cli import run
+from thaw.project.errors import UserError
 from tools import recipe
 
 DEFAULT = {"backbone": {"image_size": 160}, "augmentation": {"flip": "horizontal"}}
@@ -32,9 +35,9 @@ def repro(name: str, source: Path, folder: Path) -> tuple[float, float]:
 
 
 def measure(name: str, source: Path) -> dict[str, float]:
-    """Return the fine-tuned network's accuracy on test, and on validation and test, with seconds.
+    """Return test accuracy, that of validation and test together, and minutes.
 
-    The interval is Wilson's, of 95 %, on both together; mind that validation chose the epoch.
+    The interval is Wilson's, of 95 %, on both together. Mind that validation chose the epoch.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "clone"
@@ -44,17 +47,17 @@ def measure(name: str, source: Path) -> dict[str, float]:
         best = json.loads((metrics / "fine_tune/metrics.json").read_text())["fine_tune"]
         test = json.loads((metrics / "test.json").read_text())
     counts = {part: sum(each[part] for each in split) for part in ("validation", "test")}
-    hits = round(best["val_accuracy"] * counts["validation"])
-    hits += round(test["fine_tuned"]["accuracy"] * counts["test"])
-    interval = binomtest(hits, sum(counts.values())).proportion_ci(0.95, "wilson")
+    correct = round(best["val_accuracy"] * counts["validation"])
+    correct += round(test["fine_tuned"]["accuracy"] * counts["test"])
+    interval = binomtest(correct, sum(counts.values())).proportion_ci(0.95, "wilson")
     return {
         "head_test": test["head"]["accuracy"],
         "test": test["fine_tuned"]["accuracy"],
-        "test_pictures": counts["test"],
-        "both": round(hits / sum(counts.values()), 4),
+        "test_images": counts["test"],
+        "validation_and_test": round(correct / sum(counts.values()), 4),
         "low": round(interval.low, 4),
         "high": round(interval.high, 4),
-        "pictures": sum(counts.values()),
+        "images": sum(counts.values()),
         "minutes_to_test": round(tested / 60, 2),
         "minutes": round(seconds / 60, 2),
     }
@@ -68,14 +71,8 @@ def main() -> None:
     if not options.source.exists():
         raise UserError(f"no such folder or archive: {options.source}")
     rows = {name: measure(name, options.source) for name in options.names}
-    Path("benchmarks/recipes.json").write_text(json.dumps(rows, indent=2) + "\n")
-    print("| recipe | test, head | test, fine-tuned | validation and test | minutes |")
-    print("| --- | --- | --- | --- | --- |")
-    for name, row in rows.items():
-        both = "{both:.3f} ({low:.3f} to {high:.3f})".format(**row)
-        print(
-            f"| {name} | {row['head_test']:.3f} | {row['test']:.3f} | {both} | {row['minutes']} |"
-        )
+    save("recipes", rows)
+    print(block("recipes"))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """What a sweep of the head costs: `python -m benchmarks.sweep FOLDER_OR_ARCHIVE`.
 
 Runs the whole pipeline once by `dvc repro` in a clone of the last commit, at 160 px with mirrored
-pictures, and then a sweep of twelve settings of the head, two at a time. Writes
+images. Then runs a sweep of twelve settings of the head, two at a time. Writes
 benchmarks/sweep.json: minutes of both, and the ratio.
 """
 
 import argparse
-import json
 import subprocess
 import tempfile
 from pathlib import Path
 
 from benchmarks import clone, recipes
-from stages.lib.errors import run
+from benchmarks.tables import block
+from benchmarks.timing import save
+from thaw.project.cli import run
 
 SWEEP = (
     "tools.sweep",
@@ -47,12 +48,8 @@ def main() -> None:
         "runs": 12,
         "ratio": round(sweep / whole, 2),
     }
-    Path("benchmarks/sweep.json").write_text(json.dumps(row, indent=2) + "\n")
-    print(
-        "{runs} runs: {sweep_minutes} minutes, {ratio} of the whole run's {whole_minutes}".format(
-            **row
-        )
-    )
+    save("sweep", row)
+    print(block("sweep"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
-"""Time contestants side by side: alternating, because a shared machine is now fast and now slow."""
+"""Time contestants side by side, and write down what was measured, and on what."""
 
 import json
 import os
 import platform
+import re
+import shlex
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +15,17 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+FOLDER = Path("benchmarks")
+CODE = ("*.py", "dvc.yaml", "params.yaml", "requirements.txt")
+GIT = {"check": True, "capture_output": True, "text": True}
+CPUINFO = Path("/proc/cpuinfo")  # Linux has it
+
 
 def alternate(contestants: dict[str, Callable[[], object]], repeats: int) -> pd.DataFrame:
     """Call each contestant in turn, `repeats` times; return seconds, a column for each.
 
-    One round before that is not counted: it fills the disk's cache.
+    They alternate because a shared machine is now fast and now slow. One round before that is not
+    counted: it fills the disk's cache.
     """
     rounds = []
     for number in tqdm(range(repeats + 1), desc="rounds", disable=None):
@@ -29,27 +39,54 @@ def alternate(contestants: dict[str, Callable[[], object]], repeats: int) -> pd.
     return pd.DataFrame(rounds)
 
 
-def report(seconds: pd.DataFrame, count: int, unit: str, found: dict, path: Path) -> str:
-    """Write medians, rates and ratios to the JSON file `path` and return them as a Markdown table.
+def rates(seconds: pd.DataFrame, images: int) -> dict[str, dict[str, float]]:
+    """Return median seconds, images per second and a ratio for each contestant.
 
-    `found` is written beside them: what the first contestant made of the `count` units of data.
-
-    The ratio is the median over rounds of another's seconds to the first contestant's, in the same
+    The ratio is the median over rounds of its seconds divided by the first contestant's in the same
     round: above 1 the first is faster.
     """
     first = seconds.columns[0]
-    rows = {
+    return {
         name: {
             "seconds": round(statistics.median(seconds[name]), 3),
-            f"{unit}_per_second": round(count / statistics.median(seconds[name]), 1),
+            "images_per_second": round(images / statistics.median(seconds[name]), 1),
             "ratio": round(statistics.median(seconds[name] / seconds[first]), 2),
         }
         for name in seconds
     }
-    machine = {"cores": os.cpu_count(), "processor": platform.machine()}
-    results = {"rounds": len(seconds), "machine": machine, "results": rows, "found": found}
-    path.write_text(json.dumps(results, indent=2) + "\n")
-    lines = [f"| | {unit} per second | times the first's seconds |", "| --- | --- | --- |"]
-    for name, row in rows.items():
-        lines.append(f"| {name} | {row[f'{unit}_per_second']:.0f} | {row['ratio']:.2f} |")
-    return "\n".join(lines)
+
+
+def command(program: str, arguments: list[str]) -> str:
+    """Return the command line that is running, with the names of files instead of their places."""
+    words = [Path(word).name if Path(word).exists() else word for word in arguments]
+    return shlex.join(["python", "-m", f"benchmarks.{Path(program).stem}", *words])
+
+
+def commit() -> str:
+    """Return the short hash of the last commit, with "-dirty" where other code was measured."""
+    name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], **GIT).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "--", *CODE], **GIT).stdout
+    return f"{name}-dirty" if changed else name
+
+
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """Return the processor's model name with its widest vectors, such as "AMD EPYC, AVX-512"."""
+    if not cpuinfo.is_file():
+        return platform.processor() or platform.machine()
+    fields = dict(re.findall(r"^(model name|flags)\s*: (.*)$", cpuinfo.read_text(), re.M))
+    flags = fields.get("flags", "").split()
+    vectors = [name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags]
+    return ", ".join([fields.get("model name", platform.machine()), *vectors[:1]])
+
+
+def save(name: str, results: dict | list, **more: object) -> None:
+    """Write benchmarks/NAME.json: the command, the commit, the processor, `more` and `results`."""
+    measured = {
+        "command": command(sys.argv[0], sys.argv[1:]),
+        "commit": commit(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        **more,
+        "results": results,
+    }
+    (FOLDER / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n")

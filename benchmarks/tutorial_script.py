@@ -1,12 +1,11 @@
 """Transfer learning as the TensorFlow tutorial does it, in one plain script, to compare with.
 
 `python -m benchmarks.tutorial_script FOLDER --size 160`, where FOLDER holds train/CLASS/ and
-validation/CLASS/. After "Transfer learning and fine-tuning" (tensorflow.org/tutorials/images): ten
-epochs of a head on the frozen network with flips and turns, then ten more with the upper 35 % of
-its layers thawed, at a tenth of the rate. The network is ours, so that the weights are the same,
-and so is the thawing, which keeps all of BatchNormalization frozen (the tutorial's own lets its
-scale and offset train).
-Prints the accuracy on all pictures in validation/ as JSON.
+validation/CLASS/. It follows "Transfer learning and fine-tuning" (tensorflow.org/tutorials/images):
+ten epochs of a head on the frozen network with flips and turns, then ten more with the upper 35 %
+of its layers unfrozen, at a tenth of the learning rate. The network is thaw's, so that the weights
+are the same. So is the unfreezing, which keeps all of BatchNormalization frozen (the tutorial's own
+lets its scale and offset train). Prints the accuracy on all images in validation/ as JSON.
 """
 
 import argparse
@@ -19,10 +18,12 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from stages.lib import backbones, building, fine_tuning
+from thaw.models import pretrained
+from thaw.models.settings import Backbone
+from thaw.training import unfreezing
 
-BATCH, RATE, EPOCHS = 32, 1e-4, 10
-UNFREEZE = 0.35  # the tutorial thaws from layer 100 of 154
+BATCH, LEARNING_RATE, EPOCHS = 32, 1e-4, 10
+UNFREEZE = 0.35  # the tutorial unfreezes from layer 100 of 154
 
 
 class Data(NamedTuple):
@@ -41,7 +42,7 @@ def data(folder: Path, size: int) -> Data:
     return Data(*found)
 
 
-def unhindered(found: Data) -> Data:
+def without_tuner(found: Data) -> Data:
     """Return data sets whose iterators do not wait for tf.data's tuner when they end.
 
     In TensorFlow 2.21 it takes turns at growing distances, so that an epoch of 24 s lasts 41.
@@ -59,14 +60,14 @@ def network(backbone: keras.Model) -> keras.Model:
     x = layers.GlobalAveragePooling2D()(backbone(x, training=False))
     x = layers.Dense(1, activation="sigmoid")(layers.Dropout(0.2)(x))
     model = keras.Model(pixels, x)
-    compile_(model, keras.optimizers.Adam(RATE))
+    compile_(model, keras.optimizers.Adam(LEARNING_RATE))
     return model
 
 
-def thaw(model: keras.Model, backbone: keras.Model, amount: float | str) -> None:
-    """Thaw the top of the backbone and compile at a tenth of the rate."""
-    fine_tuning.unfreeze(backbone, amount)
-    compile_(model, keras.optimizers.RMSprop(RATE / 10))
+def unfreeze(model: keras.Model, backbone: keras.Model, amount: float | str) -> None:
+    """Unfreeze the top of the backbone and compile at a tenth of the learning rate."""
+    unfreezing.unfreeze(backbone, amount)
+    compile_(model, keras.optimizers.RMSprop(LEARNING_RATE / 10))
 
 
 def compile_(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -80,14 +81,14 @@ def main() -> None:
     parser.add_argument("--name", default="EfficientNetLite0")
     parser.add_argument("--size", type=int, default=160)
     options = parser.parse_args()
-    spec = backbones.Backbone(name=options.name, weights="imagenet", image_size=options.size)
+    spec = Backbone(name=options.name, weights="imagenet", image_size=options.size)
     with tempfile.TemporaryDirectory() as scratch:
-        backbone = building.pretrained(spec, Path(scratch))
+        backbone = pretrained.load(spec, Path(scratch))
     keras.utils.set_random_seed(1)
     train, validation = data(options.folder, options.size)
     model = network(backbone)
     model.fit(train, epochs=EPOCHS, validation_data=validation, verbose=2)
-    thaw(model, backbone, UNFREEZE)
+    unfreeze(model, backbone, UNFREEZE)
     model.fit(
         train,
         epochs=2 * EPOCHS,

@@ -4,15 +4,17 @@ Reads  backbone.weights: ImageNet's from a package or Keras' download, a file, o
 Writes models/backbone.weights.h5: the network without top
 """
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import backbones, building, files, params, paths
-from stages.lib.errors import run
+import thaw.models.tf_setup  # noqa: F401  first, before Keras
+from thaw.models import pretrained
+from thaw.models.settings import Backbone
+from thaw.project import files, params, paths
+from thaw.project.cli import run
 
 
 def main() -> None:
-    spec = params.load(backbones.Backbone, "backbone")
+    spec = params.load(Backbone, "backbone")
     with files.scratch(paths.WEIGHTS) as scratch:
-        model = building.pretrained(spec, scratch)
+        model = pretrained.load(spec, scratch)
     with files.replacing(paths.BACKBONE) as partial:
         model.save_weights(partial)
     print(f"{spec.name}: {model.count_params():,} weights, features {model.output_shape[1:]}")

@@ -1,65 +1,57 @@
-"""Bring the pictures into the project and look at every one of them.
+"""Bring the images into the project and look at every one of them.
 
-Reads  data.source: a name, a path or an address; pictures/, where one's own lie
-Writes data/raw/             the usable pictures, in the folders they came in
-       data/manifest.csv     path, label, given_split, group, and what each is (audit.Facts)
-       data/quarantine.csv   path, label, reason: the files that are no usable pictures
+Reads  data.source: a name, a path or an address; images/, where one's own lie
+Writes data/raw/             the valid images, in the folders they came in
+       data/manifest.csv     path, label, given_split, group, and what each is (validation.Facts)
+       data/quarantine.csv   path, label, reason: the invalid images
        metrics/download/     counts.json, sizes.png, quarantine.png
 """
 
 import functools
 import shutil
 
-from stages.lib import (
-    audit,
-    data_figures,
-    figures,
-    files,
-    layout,
-    manifest,
-    params,
-    paths,
-    pictures,
-    sources,
-)
-from stages.lib.errors import run
-from stages.lib.runtime import Runtime
+from thaw.data import class_folders, manifest, sources, validation
+from thaw.data.settings import Data, Decoding
+from thaw.figures import dataset_plots, style
+from thaw.project import files, params, paths
+from thaw.project.cli import run
+from thaw.project.settings import Runtime
 
 
 def main() -> None:
-    settings = params.load(sources.Data, "data")
-    decoding = params.load(pictures.Pictures, "pictures")
+    settings = params.load(Data, "data")
+    decoding = params.load(Decoding, "images")
     runtime = params.load(Runtime, "runtime")
     max_pixels = int(settings.max_megapixels * 1e6)
     with files.scratch(paths.UNPACKED) as scratch:
-        root = sources.fetch(settings, scratch, paths.DOWNLOADS)
-        found, skipped = layout.find(root)
+        root = sources.fetch_source(settings, scratch, paths.DOWNLOADS)
+        found, skipped = class_folders.find(root)
         inspect = functools.partial(
-            audit.inspect,
+            validation.inspect,
             root=root,
             settings=decoding,
             min_side=settings.min_side,
             max_pixels=max_pixels,
         )
-        good, bad = audit.check(found, root, inspect, runtime.threads)
-        good, bad = audit.part_contradictions(good, bad)
-        files.write_csv(paths.QUARANTINE, bad)
-        audit.refuse(found, good, bad, settings.on_bad, settings.max_bad)
+        valid, invalid = validation.check(found, root, inspect, runtime.threads)
+        valid, invalid = validation.part_contradictions(valid, invalid)
+        files.write_csv(paths.QUARANTINE, invalid)
+        validation.refuse(found, valid, invalid, settings)
         groups = settings.groups and root / settings.groups
-        good = manifest.with_groups(good, groups, list(bad["path"]))
+        valid = manifest.with_groups(valid, groups, list(invalid["path"]))
         with files.replacing(paths.RAW) as folder:
-            for path in good["path"]:
+            for path in valid["path"]:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(root / path, folder / path)
         with files.replacing(paths.DOWNLOAD_REPORT) as folder:
-            figures.save(data_figures.sizes(good), folder / "sizes.png")
-            sheet = data_figures.quarantined(bad, root, decoding, max_pixels)
-            figures.save(sheet, folder / "quarantine.png")
-            counts = audit.counts(good, bad, skipped)
+            style.save(dataset_plots.sizes(valid), folder / "sizes.png")
+            sheet = dataset_plots.quarantined(invalid, root, decoding, max_pixels)
+            style.save(sheet, folder / "quarantine.png")
+            counts = validation.counts(valid, invalid, skipped)
             files.write_json(folder / "counts.json", counts)
-    files.write_csv(paths.MANIFEST, good)
+    files.write_csv(paths.MANIFEST, valid)
     files.remove(paths.DOWNLOADS)
-    print(audit.summary(counts))
+    print(validation.summary(counts))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Score the head and the fine-tuned network on the test pictures.
+"""Score the head and the fine-tuned network on the test images.
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
-Writes metrics/test.json: each model's scores, and the gain of fine-tuning
+Writes metrics/scores.json: the few numbers that DVC compares between runs
+       metrics/test.json: all scores of each model, and the gain of fine-tuning
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
        reliability.csv; recall.csv by class of both
        data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
@@ -9,66 +10,59 @@ Writes metrics/test.json: each model's scores, and the gain of fine-tuning
 
 import numpy as np
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import (
-    backbones,
-    classifier,
-    features,
-    files,
-    fingerprints,
-    heads,
-    manifest,
-    params,
-    paths,
-    pictures,
-    scores,
-    weights,
-)
-from stages.lib.determinism import make_deterministic
-from stages.lib.errors import run
-from stages.lib.runtime import Runtime
+from thaw.models.tf_setup import make_deterministic
+from thaw.data.loader import ImageLoader
+from thaw.data.settings import Decoding
+from thaw.evaluation import metrics
+from thaw.evaluation.run_result import RunResult
+from thaw.evaluation.settings import Evaluate
+from thaw.features import arrays
+from thaw.features.provenance import of_backbone
+from thaw.models import classifier, heads, weights
+from thaw.models.settings import Backbone, Head
+from thaw.project import files, params, paths
+from thaw.project.cli import run
+from thaw.project.provenance import check_provenance
+from thaw.project.settings import Runtime
 
 
 def main() -> None:
-    spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
-    settings = params.load(scores.Evaluate, "evaluate")
-    decoding = params.load(pictures.Pictures, "pictures")
-    runtime = params.load(Runtime, "runtime")
-    everything = manifest.read(paths.MANIFEST)
-    names = manifest.classes(everything)
-    test = np.flatnonzero(manifest.read_split(paths.SPLIT, everything) == "test")
-    rows, truth = everything.iloc[test], manifest.class_indices(everything)[test]
-    images = manifest.image_paths(rows, paths.RAW)
+    spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
+    settings = params.load(Evaluate, "evaluate")
+    decoding, runtime = params.load(Decoding, "images"), params.load(Runtime, "runtime")
+    result = RunResult()
+    rows, truth, names = result.rows.iloc[result.test], result.truth[result.test], result.classes
 
     make_deterministic()
-    cached = features.load(paths.FEATURES, head_spec.pooling, len(everything))
+    cached = arrays.load(paths.FEATURES, head_spec.pooling, len(result.rows))
     head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
-    whole = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
-    fingerprint = features.fingerprint(paths.FEATURES)
-    fingerprints.check(
-        fingerprint, backbones.fingerprint(spec, decoding), paths.FEATURES, "extract"
-    )
+    network = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
+    found = arrays.read_provenance(paths.FEATURES)
+    check_provenance(found, of_backbone(spec, decoding), paths.FEATURES, "extract")
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
-        fingerprints.check(weights.fingerprint(file), fingerprint, file, stage)
-    batches = pictures.batches(
-        images, spec.size, decoding, runtime.batch_size, runtime.threads, "evaluate"
+        check_provenance(weights.read_provenance(file), found, file, stage)
+    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
+    of_head = metrics.to_probabilities(head.predict(cached[result.test], verbose=0))
+    of_network = metrics.to_probabilities(
+        np.concatenate([network.predict_on_batch(pixels) for _, pixels in batches])
     )
-    by_head = scores.probabilities(head.predict(cached[test], verbose=0))
-    by_whole = scores.probabilities(
-        np.concatenate([whole.predict_on_batch(pixels) for _, pixels in batches])
-    )
-    guesses = {"head": by_head.argmax(axis=1), "fine_tuned": by_whole.argmax(axis=1)}
 
-    table = scores.compare(truth, by_head, by_whole, settings.confidence)
-    files.write_json(paths.TEST, table)
+    scores = metrics.compare(truth, of_head, of_network, settings.confidence)
+    predicted = {"head": of_head.argmax(axis=1), "fine_tuned": of_network.argmax(axis=1)}
+    tables = {
+        "confusion": metrics.confusion(truth, predicted["fine_tuned"], names),
+        "recall": metrics.recall_by_class(truth, predicted, names),
+        "roc": metrics.roc(truth, of_network),
+        "reliability": metrics.reliability(truth, of_network),
+    }
+    files.write_json(paths.SCORES, metrics.headline(scores, result.split))
+    files.write_json(paths.TEST, scores)
     with files.replacing(paths.EVALUATION) as folder:
-        confusion = scores.confusion(truth, guesses["fine_tuned"], names)
-        files.write_csv(folder / "confusion.csv", confusion)
-        files.write_csv(folder / "recall.csv", scores.recall_by_class(truth, guesses, names))
-        files.write_csv(folder / "roc.csv", scores.roc(truth, by_whole))
-        files.write_csv(folder / "reliability.csv", scores.reliability(truth, by_whole))
-    files.write_csv(paths.PREDICTIONS, scores.predictions(rows, guesses, by_whole, names))
-    print(scores.summary(table))
+        for name, table in tables.items():
+            files.write_csv(folder / f"{name}.csv", table)
+    files.write_csv(paths.PREDICTIONS, metrics.predictions(rows, predicted, of_network, names))
+    print(metrics.summary(scores))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,32 @@
-"""Pass every picture once through the frozen backbone.
+"""Pass every image once through the frozen backbone.
 
 Reads  data/manifest.csv, data/raw/, models/backbone.weights.h5
 Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to manifest row i
-       data/features/map.npy: float32 (n, height, width, channels), with extract.maps
-       data/features/fingerprint.json: the backbone, its weights' digest, sizes and settings
+       data/features/map.npy: float32 (n, height, width, channels), with extract.feature_maps
+       data/features/provenance.json: the backbone, its weights' digest, sizes and settings
 """
 
-from stages.lib import backbones, extraction, features, files, manifest, params, paths, pictures
-from stages.lib.errors import run
-from stages.lib.runtime import Runtime
+from thaw.data import manifest
+from thaw.data.settings import Decoding
+from thaw.features import arrays
+from thaw.features.extract import ImageSource, extract_features
+from thaw.features.settings import Extract
+from thaw.models.settings import Backbone
+from thaw.project import files, params, paths
+from thaw.project.cli import run
+from thaw.project.settings import Runtime
 
 
 def main() -> None:
-    spec = params.load(backbones.Backbone, "backbone")
-    settings = params.load(features.Extract, "extract")
-    decoding = params.load(pictures.Pictures, "pictures")
-    runtime = params.load(Runtime, "runtime")
+    spec, settings = params.load(Backbone, "backbone"), params.load(Extract, "extract")
+    decoding, runtime = params.load(Decoding, "images"), params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
     images = manifest.image_paths(rows, paths.RAW)
-    source = extraction.Source(images, rows["sha256"], decoding, runtime)
+    source = ImageSource(images, rows["sha256"], decoding, runtime)
     with files.replacing(paths.FEATURES) as folder:
-        done = extraction.run(spec, settings, paths.BACKBONE, source, folder)
-        files.write_json(folder / features.FINGERPRINT, done.made_with)
-    print(f"{done.computed} pictures passed once, {done.found} were in the feature store")
+        done = extract_features(spec, settings, paths.BACKBONE, source, folder)
+        files.write_json(folder / arrays.PROVENANCE_FILE, done.provenance)
+    print(f"{done.computed} images passed once, {done.found} were in the feature store")
 
 
 if __name__ == "__main__":

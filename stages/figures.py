@@ -1,71 +1,55 @@
-"""Draw the run: its pictures, curves, mistakes and what the network looks at.
+"""Draw the run: its images, learning curves and errors, and what the network looks at.
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, data/predictions.csv,
        models/fine_tuned.weights.h5, both logs
 Writes metrics/figures/*.png
 """
 
-import numpy as np
+from itertools import chain
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import (
-    augmenting,
-    backbones,
-    classifier,
-    features,
-    figures,
-    files,
-    fingerprints,
-    gallery,
-    heads,
-    learning_log,
-    manifest,
-    networks,
-    params,
-    paths,
-    pictures,
-    scores,
-    sheets,
-    weights,
-)
-from stages.lib.determinism import make_deterministic
-from stages.lib.errors import run
+from thaw.models.tf_setup import make_deterministic
+from thaw.data.loader import ImageLoader
+from thaw.data.settings import Decoding
+from thaw.evaluation.run_result import RunResult
+from thaw.features import arrays
+from thaw.features.provenance import of_backbone
+from thaw.figures import run_figures, style
+from thaw.figures.settings import Figures
+from thaw.models import classifier, weights
+from thaw.models.registry import NETWORKS
+from thaw.models.settings import Backbone, Head
+from thaw.project import files, params, paths
+from thaw.project.cli import run
+from thaw.project.provenance import check_provenance
+from thaw.training import history
+from thaw.training.settings import Augmentation
 
 
 def main() -> None:
-    settings = params.load(sheets.Figures, "figures")
-    spec, head_spec = params.load(backbones.Backbone, "backbone"), params.load(heads.Head, "head")
-    decoding = params.load(pictures.Pictures, "pictures")
-    augmentation = params.load(augmenting.Augmentation, "augmentation")
-    rows = manifest.read(paths.MANIFEST)
-    names, images = manifest.classes(rows), manifest.image_paths(rows, paths.RAW)
-    split = manifest.read_split(paths.SPLIT, rows)
-    test = np.flatnonzero(split == "test")
-    expected = backbones.fingerprint(spec, decoding)
-    made_with = weights.fingerprint(paths.FINE_TUNED)
-    fingerprints.check(made_with, expected, paths.FINE_TUNED, "fine_tune")
+    settings = params.load(Figures, "figures")
+    spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
+    decoding = params.load(Decoding, "images")
+    augmentation = params.load(Augmentation, "augmentation")
+    found = weights.read_provenance(paths.FINE_TUNED)
+    check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")
     make_deterministic()
 
-    def load(chosen: np.ndarray) -> np.ndarray:
-        loaded = [pictures.load(images[row], spec.size, decoding) for row in chosen]
-        return np.array(loaded, "uint8").reshape(-1, spec.size, spec.size, 3)
-
+    result, loader = RunResult(), ImageLoader(spec.size, decoding)
     pooling = "avg" if head_spec.pooling == "flatten" else head_spec.pooling
-    left = gallery.Run(
-        names=names,
-        classes=manifest.class_indices(rows),
-        train=np.flatnonzero(split == "train"),
-        test=test,
-        chances=scores.read_predictions(paths.PREDICTIONS, rows.iloc[test], names),
-        features=features.load(paths.FEATURES, pooling, len(rows)),
-        logs=tuple(learning_log.read(log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)),
-        network=classifier.load(spec, head_spec, len(names), paths.FINE_TUNED),
-        load=load,
+    features = arrays.load(paths.FEATURES, pooling, len(result.rows))
+    logs = history.read(paths.HEAD_LOG), history.read(paths.FINE_TUNE_LOG)
+    network = classifier.load(spec, head_spec, len(result.classes), paths.FINE_TUNED)
+    order = "BGR" if NETWORKS[spec.name].preprocess == "caffe" else "RGB"
+    figures = chain(
+        run_figures.of_training_images(result, loader, augmentation),
+        run_figures.of_metrics(result, logs),
+        run_figures.of_test_images(result, loader, settings.images),
+        run_figures.of_network(result, loader, network, settings.layers, order),
+        run_figures.of_features(result, features, settings.points),
     )
-    blue_first = networks.NETWORKS[spec.name].preprocess == "caffe"
     with files.replacing(paths.FIGURES) as folder:
-        for name, figure in gallery.draw(left, settings, augmentation, blue_first):
-            figures.save(figure, folder / f"{name}.png")
+        for name, figure in figures:
+            style.save(figure, folder / f"{name}.png")
     print(f"{paths.FIGURES}/: {len([*paths.FIGURES.iterdir()])} figures")
 
 

@@ -1,18 +1,20 @@
-"""Put every picture into train, validation or test, by its content, and what belongs together onto
-one side.
+"""Put every image into train, validation or test by its content; what belongs together, into one.
 
 Reads  data/manifest.csv, data/quarantine.csv
 Writes data/split.csv: path, label, split; row i belongs to manifest row i
-       metrics/split.json: counts of pictures, classes, groups and duplicates
+       metrics/split.json: counts of images, classes, groups and duplicates
        metrics/split/: counts.png
 """
 
-from stages.lib import data_figures, duplicates, figures, files, manifest, params, paths, splitting
-from stages.lib.errors import run
+from thaw.data import duplicates, manifest, splitting
+from thaw.data.settings import Split
+from thaw.figures import dataset_plots, style
+from thaw.project import files, params, paths
+from thaw.project.cli import run
 
 
 def main() -> None:
-    settings = params.load(splitting.Split, "split")
+    settings = params.load(Split, "split")
     rows, quarantine = manifest.read(paths.MANIFEST), manifest.read(paths.QUARANTINE)
     groups = duplicates.group(rows, settings.near_duplicates)
     split = splitting.assign(rows, groups, settings)
@@ -21,7 +23,7 @@ def main() -> None:
     files.write_json(paths.SPLIT_REPORT, report)
     counts = splitting.counts(rows["label"], split)
     with files.replacing(paths.SPLIT_FIGURES) as folder:
-        figures.save(data_figures.counts(counts), folder / "counts.png")
+        style.save(dataset_plots.counts(counts), folder / "counts.png")
     print(counts.rename_axis(columns=None).to_string())
     print(splitting.summary(report, groups.note))
 

@@ -1,8 +1,9 @@
-"""Shared set-up: generated pictures, a project in a temporary folder, and stages run in it."""
+"""Shared set-up: generated images, a project in a temporary folder, and stages run in it."""
 
 import importlib
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.lib import errors
+from tests import tiny
 from tests.imports import ROOT
+from thaw.models.settings import Head, Regularization
+from thaw.project import cli
 
 STAGES = (
     "download",
     "split",
     "backbone",
     "extract",
-    "views",
+    "augment",
     "train_head",
     "fine_tune",
     "evaluate",
@@ -33,19 +36,21 @@ PLAIN_ADAM = {  # the step of train_head and fine_tune, without anything more
     "schedule": "constant",
     "warmup": 0.0,
     "weight_decay": 0.0,
-    "clip_norm": None,
+    "global_clipnorm": None,
 }
 TINY = {
-    "data": {"source": "pictures"},
+    "data": {"source": "images"},
     "split": {"validation": 0.3, "test": 0.3},
-    "backbone": {"image_size": 32},
-    "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.01},
+    "backbone": {"name": tiny.NAME, "weights": None, "image_size": 32},
+    "train_head": {"epochs": 3, "batch_size": 7, "learning_rate": 0.2},
     "augmentation": {"flip": "horizontal"},
-    "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 11},
+    "fine_tune": {"epochs": 2, "batch_size": 7, "unfreeze": 5},
     "export": {"formats": []},  # but for tests of the others
-    "figures": {"pictures": 5},
+    "figures": {"images": 5},
     "runtime": {"batch_size": 8, "store": None},
 }
+
+tiny.register()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,8 +58,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "tests/tools/" not in item.nodeid)
 
 
-def draw_pictures(folder: Path, classes: dict[str, int] = CLASSES, seed: int = 0) -> None:
-    """Write noisy one-colour JPEG pictures of odd sizes into CLASS/NUMBER.jpg."""
+def draw_images(folder: Path, classes: dict[str, int] = CLASSES, seed: int = 0) -> None:
+    """Write noisy one-colour JPEG images of odd sizes into CLASS/NUMBER.jpg."""
     random = np.random.default_rng(seed)
     for label, count in classes.items():
         (folder / label).mkdir(parents=True, exist_ok=True)
@@ -75,15 +80,21 @@ def set_params(path: Path, changes: dict[str, dict]) -> None:
 
 def run_stage(name: str) -> None:
     """Run a stage's main in this process, in the current folder, with Keras' names begun anew."""
+    main_of(name)()
+
+
+def main_of(name: str) -> Callable[[], None]:
+    stage = importlib.import_module(f"stages.{name}")
+    tiny.register()
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
-    importlib.import_module(f"stages.{name}").main()
+    return stage.main
 
 
 def refusal(name: str) -> str:
     """Run a stage that must refuse; return the line that its user reads."""
     with pytest.raises(SystemExit) as stop:
-        errors.run(importlib.import_module(f"stages.{name}").main)
+        cli.run(main_of(name))
     line = stop.value.code  # a text: Python prints it and exits with 1
     assert isinstance(line, str)
     assert "\n" not in line
@@ -93,12 +104,11 @@ def refusal(name: str) -> str:
 
 def head_spec(**changes):
     """A linear head on averaged features without anything more, but for `changes`."""
-    from stages.lib import heads  # takes Keras, which not every test needs
 
     factors = ("kernel_l1", "kernel_l2", "activity_l1", "activity_l2")
     values = {"pooling": "avg", "hidden": [], "dropout": 0.0, "batch_normalization": False}
-    values |= {"penalty": heads.Penalty(**dict.fromkeys(factors, 0.0))}
-    return heads.Head(**values | changes)
+    values |= {"regularization": Regularization(**dict.fromkeys(factors, 0.0))}
+    return Head(**values | changes)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -111,10 +121,10 @@ def no_cache_of_the_users(tmp_path_factory):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    """An empty project: the current folder, with tiny params and pictures in `pictures/`."""
+    """An empty project: the current folder, with tiny params and images in `images/`."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     set_params(tmp_path / "params.yaml", TINY)
-    draw_pictures(tmp_path / "pictures")
+    draw_images(tmp_path / "images")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -127,7 +137,7 @@ def finished_run(tmp_path_factory) -> Path:
         patch.chdir(folder)
         shutil.copy(ROOT / "params.yaml", folder)
         set_params(folder / "params.yaml", TINY)
-        draw_pictures(folder / "pictures")
+        draw_images(folder / "images")
         for name in STAGES:
             run_stage(name)
     return folder

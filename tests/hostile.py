@@ -1,4 +1,4 @@
-"""A folder of pictures as they come: odd ones that are fine, bad ones, and files that are none.
+"""A folder of images as they come: odd ones that are fine, invalid ones, and files that are none.
 
 Each case is a path, what to write there, and what must become of it:
 Used(colour) with the RGB colour of its upper left corner, Bad(reason), or SKIPPED.
@@ -34,7 +34,7 @@ class Bad(NamedTuple):
 numbers = itertools.count()
 
 
-def picture(left=RED, right=BLUE, mode: str = "RGB") -> Image.Image:
+def image(left=RED, right=BLUE, mode: str = "RGB") -> Image.Image:
     """Two colours side by side, 48 x 32, with a little noise in the lower half, each time other."""
     pixels = np.empty((32, 48, 3), "uint8")
     pixels[:, :24], pixels[:, 24:] = left, right
@@ -50,7 +50,7 @@ def coded(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def moving(kind: str, **options) -> bytes:
-    frames = [picture(colour) for colour in (RED, GREEN, BLUE)]
+    frames = [image(colour) for colour in (RED, GREEN, BLUE)]
     return coded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
 
 
@@ -60,9 +60,9 @@ def cut(data: bytes) -> bytes:
 
 def transparent(mode: str) -> Image.Image:
     """Its left half is red and clear, its right half solid."""
-    image = picture().convert("RGBA")
-    image.putalpha(Image.fromarray(np.repeat([[0] * 24 + [255] * 24], 32, 0).astype("uint8")))
-    return image.convert(mode)
+    drawn = image().convert("RGBA")
+    drawn.putalpha(Image.fromarray(np.repeat([[0] * 24 + [255] * 24], 32, 0).astype("uint8")))
+    return drawn.convert(mode)
 
 
 def palette_with_transparency() -> bytes:
@@ -74,10 +74,10 @@ def palette_with_transparency() -> bytes:
 
 def turned() -> bytes:
     """Stored lying: its left half, red, comes to the top when it is turned upright."""
-    image = picture().transpose(Image.Transpose.ROTATE_90)
-    exif = image.getexif()
+    drawn = image().transpose(Image.Transpose.ROTATE_90)
+    exif = drawn.getexif()
     exif[0x0112] = 6
-    return coded(image, "JPEG", exif=exif, quality=95)
+    return coded(drawn, "JPEG", exif=exif, quality=95)
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -95,7 +95,7 @@ def huge_png(side: int = 20_000) -> bytes:
 
 
 def wrong_checksum() -> bytes:
-    data = bytearray(coded(picture(), "PNG"))
+    data = bytearray(coded(image(), "PNG"))
     data[data.index(b"IEND") - 5] ^= 1  # the last byte of the checksum of IDAT
     return bytes(data)
 
@@ -103,13 +103,13 @@ def wrong_checksum() -> bytes:
 def text_bomb() -> bytes:
     """A PNG whose comment unpacks to 200 MB."""
     comment = b"Comment\0\0" + zlib.compress(bytes(200_000_000), 9)
-    data = coded(picture(), "PNG")
+    data = coded(image(), "PNG")
     return data[:33] + chunk(b"zTXt", comment) + data[33:]
 
 
 def huge_header(kind: str, place: int, form: str) -> bytes:
-    """A small picture whose header claims 60,000 x 60,000 pixels."""
-    data = bytearray(coded(picture(), kind))
+    """A small image whose header claims 60,000 x 60,000 pixels."""
+    data = bytearray(coded(image(), kind))
     struct.pack_into(form, data, place, 60_000, 60_000)
     return bytes(data)
 
@@ -123,38 +123,38 @@ def pixels16(value: int) -> bytes:
 
 
 ACCEPTED = {
-    "cat/plain.jpg": (coded(picture(), "JPEG", quality=95), Used(RED)),
-    "cat/progressive.jpeg": (coded(picture(), "JPEG", quality=95, progressive=True), Used(RED)),
+    "cat/plain.jpg": (coded(image(), "JPEG", quality=95), Used(RED)),
+    "cat/progressive.jpeg": (coded(image(), "JPEG", quality=95, progressive=True), Used(RED)),
     "cat/cmyk.jpg": (
         coded(Image.new("CMYK", (48, 32), (0, 255, 255, 0)), "JPEG"),
         Used((255, 0, 0)),
     ),
     "cat/grey.jpg": (coded(Image.new("L", (48, 32), 77), "JPEG"), Used((77, 77, 77))),
     "cat/16 bit.png": (pixels16(257 * 90), Used((90, 90, 90))),
-    "cat/palette.png": (coded(picture(mode="P"), "PNG"), Used((204, 51, 51))),
+    "cat/palette.png": (coded(image(mode="P"), "PNG"), Used((204, 51, 51))),
     "cat/palette-clear.png": (palette_with_transparency(), Used(WHITE)),
     "cat/alpha.png": (coded(transparent("RGBA"), "PNG"), Used(WHITE)),
     "cat/grey-alpha.png": (coded(transparent("LA"), "PNG"), Used(WHITE)),
     "cat/1 bit.png": (coded(Image.new("1", (48, 32), 1), "PNG"), Used(WHITE)),
-    "cat/plain.webp": (coded(picture(), "WEBP", lossless=True), Used(RED)),
+    "cat/plain.webp": (coded(image(), "WEBP", lossless=True), Used(RED)),
     "cat/alpha.webp": (coded(transparent("RGBA"), "WEBP", lossless=True), Used(WHITE)),
-    "cat/plain.bmp": (coded(picture(), "BMP"), Used(RED)),
-    "cat/plain.gif": (coded(picture(GREEN), "GIF"), Used(GREEN)),
+    "cat/plain.bmp": (coded(image(), "BMP"), Used(RED)),
+    "cat/plain.gif": (coded(image(GREEN), "GIF"), Used(GREEN)),
     "cat/moving.gif": (moving("GIF"), Used(RED)),
     "cat/moving.png": (moving("PNG"), Used(RED)),
     "cat/turned.jpg": (turned(), Used(RED)),
-    "cat/png-named.jpg": (coded(picture(GREEN), "PNG"), Used(GREEN)),
-    "dog/plain.tif": (coded(picture(), "TIFF"), Used(RED)),
+    "cat/png-named.jpg": (coded(image(GREEN), "PNG"), Used(GREEN)),
+    "dog/plain.tif": (coded(image(), "TIFF"), Used(RED)),
     "dog/pages.tif": (moving("TIFF"), Used(RED)),
-    "dog/plain.avif": (coded(picture(), "AVIF", quality=100), Used(RED)),
-    "dog/plain.jp2": (coded(picture(), "JPEG2000"), Used(RED)),
-    "dog/plain.ppm": (coded(picture(GREEN, RED), "PPM"), Used(GREEN)),
-    "dog/no ending": (coded(picture(BLUE), "PNG"), Used(BLUE)),
-    "dog/ two  spaces .png": (coded(picture(BLUE, GREEN), "PNG"), Used(BLUE)),
-    "dog/käse 猫 🐈.png": (coded(picture(BLUE, RED), "PNG"), Used(BLUE)),
-    "dog/new\nline.png": (coded(picture(GREEN, BLUE), "PNG"), Used(GREEN)),
-    'dog/comma, "quote".png': (coded(picture(GREEN, GREEN), "PNG"), Used(GREEN)),
-    "dog/deep/er/below.png": (coded(picture(BLUE, BLUE), "PNG"), Used(BLUE)),
+    "dog/plain.avif": (coded(image(), "AVIF", quality=100), Used(RED)),
+    "dog/plain.jp2": (coded(image(), "JPEG2000"), Used(RED)),
+    "dog/plain.ppm": (coded(image(GREEN, RED), "PPM"), Used(GREEN)),
+    "dog/no ending": (coded(image(BLUE), "PNG"), Used(BLUE)),
+    "dog/ two  spaces .png": (coded(image(BLUE, GREEN), "PNG"), Used(BLUE)),
+    "dog/käse 猫 🐈.png": (coded(image(BLUE, RED), "PNG"), Used(BLUE)),
+    "dog/new\nline.png": (coded(image(GREEN, BLUE), "PNG"), Used(GREEN)),
+    'dog/comma, "quote".png': (coded(image(GREEN, GREEN), "PNG"), Used(GREEN)),
+    "dog/deep/er/below.png": (coded(image(BLUE, BLUE), "PNG"), Used(BLUE)),
     "dog/lab.tif": (
         coded(Image.new("LAB", (48, 32), (128, 128, 128)), "TIFF"),
         Used((119, 119, 119)),
@@ -162,28 +162,28 @@ ACCEPTED = {
     "dog/link.ppm": (link("plain.ppm"), Used(GREEN)),
 }
 DAMAGED = {
-    "cat/cut.jpg": (cut(coded(picture(), "JPEG")), Bad("(?i)^damaged: .*truncated")),
-    "cat/cut.png": (cut(coded(picture(), "PNG")), Bad("^damaged: ")),
-    "cat/no-end.png": (coded(picture(), "PNG")[:-12], Bad("^damaged: truncated PNG")),
-    "cat/cut.gif": (cut(coded(picture(), "GIF")), Bad("^damaged: .*truncated")),
-    "cat/cut.webp": (cut(coded(picture(), "WEBP")), Bad("^damaged: ")),
-    "cat/cut.bmp": (cut(coded(picture(), "BMP")), Bad("^damaged: .*truncated")),
-    "cat/cut.tif": (cut(coded(picture(), "TIFF")), Bad("^damaged: .*truncated|^no known")),
+    "cat/cut.jpg": (cut(coded(image(), "JPEG")), Bad("(?i)^damaged: .*truncated")),
+    "cat/cut.png": (cut(coded(image(), "PNG")), Bad("^damaged: ")),
+    "cat/no-end.png": (coded(image(), "PNG")[:-12], Bad("^damaged: truncated PNG")),
+    "cat/cut.gif": (cut(coded(image(), "GIF")), Bad("^damaged: .*truncated")),
+    "cat/cut.webp": (cut(coded(image(), "WEBP")), Bad("^damaged: ")),
+    "cat/cut.bmp": (cut(coded(image(), "BMP")), Bad("^damaged: .*truncated")),
+    "cat/cut.tif": (cut(coded(image(), "TIFF")), Bad("^damaged: .*truncated|^no known")),
     "cat/checksum.png": (wrong_checksum(), Bad("^damaged: .*checksum")),
     "cat/empty.jpg": (b"", Bad("^empty file$")),
-    "cat/page.jpg": (b"\n<!DOCTYPE html><html>404</html>", Bad("^an HTML page, not a picture")),
+    "cat/page.jpg": (b"\n<!DOCTYPE html><html>404</html>", Bad("^an HTML page, not an image")),
     "cat/drawing.png": (b"<svg xmlns='x'></svg>", Bad("^SVG or another XML file")),
     "cat/phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), Bad("^HEIC, which")),
-    "cat/text.png": (b"see attachment", Bad("^no known picture format$")),
-    "cat/noise.jpg": (bytes(range(256)) * 9, Bad("^no known picture format$")),
-    "cat/paper.pdf": (b"%PDF-1.7\n1 0 obj", Bad("^no known picture format$")),
+    "cat/text.png": (b"see attachment", Bad("^no known image format$")),
+    "cat/noise.jpg": (bytes(range(256)) * 9, Bad("^no known image format$")),
+    "cat/paper.pdf": (b"%PDF-1.7\n1 0 obj", Bad("^no known image format$")),
     "cat/print.eps": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
-        Bad("^no known picture format$"),
+        Bad("^no known image format$"),
     ),
-    "cat/packed.jpg": (b"PK\x03\x04" + bytes(60), Bad("^no known picture format$")),
-    "cat/header-only.jpg": (coded(picture(), "JPEG")[:200], Bad("^damaged: |^no known")),
-    "cat/sound.webp": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), Bad("^no known picture format$")),
+    "cat/packed.jpg": (b"PK\x03\x04" + bytes(60), Bad("^no known image format$")),
+    "cat/header-only.jpg": (coded(image(), "JPEG")[:200], Bad("^damaged: |^no known")),
+    "cat/sound.webp": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), Bad("^no known image format$")),
 }
 HOSTILE = {
     "dog/moving.webp": (moving("WEBP"), Bad("^a moving WEBP; save the frame that is meant$")),
@@ -209,8 +209,8 @@ NONE = {
     "cat/Thumbs.db": (b"\xd0\xcf\x11\xe0", SKIPPED),
     "cat/desktop.ini": (b"[ViewState]", SKIPPED),
     "cat/._plain.jpg": (b"\0\5\x16\7", SKIPPED),
-    "cat/.hidden/x.png": (coded(picture(), "PNG"), SKIPPED),
-    "__MACOSX/cat/x.png": (coded(picture(), "PNG"), SKIPPED),
+    "cat/.hidden/x.png": (coded(image(), "PNG"), SKIPPED),
+    "__MACOSX/cat/x.png": (coded(image(), "PNG"), SKIPPED),
     "README.txt": (b"about", SKIPPED),
 }
 CASES = {**ACCEPTED, **DAMAGED, **HOSTILE, **NONE}
@@ -272,4 +272,4 @@ def write(root: Path) -> None:
             content(path)
         else:
             path.write_bytes(content)
-    picture().save(root.parent / "outside.png")
+    image().save(root.parent / "outside.png")

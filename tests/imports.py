@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from stages.lib import params
+from thaw.project import params
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,11 +15,12 @@ def imported(path: Path, root: Path = ROOT) -> set[Path]:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
-            waiting += _direct(file, root)
+            waiting += direct(file, root)
     return seen
 
 
-def _direct(path: Path, root: Path) -> set[Path]:
+def direct(path: Path, root: Path = ROOT) -> set[Path]:
+    """Return the project's files that a file imports itself."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -40,7 +41,7 @@ def sections_read(path: Path) -> set[str]:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load":
             sections.add(ast.literal_eval(node.args[1]))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "params.read":
-            from stages.lib import model_card  # with Keras, which not every test needs
+            from thaw.export import model_card
 
             sections |= set(params.read(ROOT / "params.yaml")) - set(model_card.APART)
     return sections

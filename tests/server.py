@@ -167,6 +167,7 @@ class Handler(BaseHTTPRequestHandler):
 def running() -> Iterator[Server]:
     """Run a server for the length of the block."""
     with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # it ends when it next looks whether it should
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()

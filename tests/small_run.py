@@ -4,13 +4,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from dvc.repo import Repo
 
-from stages.lib import files, scores
 from tests.imports import ROOT
-from tests.test_pipeline import call
+from tests.repository import commit, init_git, reproduce
+from thaw.evaluation import metrics
+from thaw.project import files
 
 CLASSES = ["NA", "dog"]  # pandas would take the first for nothing
-COUNT = 200  # test pictures
+COUNT = 200  # test images
 STAGE = """
 stages:
   evaluate:
@@ -22,16 +24,24 @@ stages:
 
 
 def leave(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None:
-    """Leave what a run leaves that mistakes `wrong` test pictures, from the `first`-th on."""
+    """Leave what a run leaves that misclassifies `wrong` test images, from the `first`-th on."""
+    write(folder, wrong, first, ending)
+    reproduce(folder)
+
+
+def write(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None:
+    """Write metrics/ and given.csv, as `leave` does, without DVC."""
     truth = np.arange(COUNT) % 2
-    chances = np.eye(2)[truth] * 0.8 + 0.1
-    chances[first : first + wrong] = chances[first : first + wrong, ::-1]
-    guess = chances.argmax(axis=1)
+    probabilities = np.eye(2)[truth] * 0.8 + 0.1
+    probabilities[first : first + wrong] = probabilities[first : first + wrong, ::-1]
+    guess = probabilities.argmax(axis=1)
     (folder / "metrics").mkdir(exist_ok=True)
-    files.write_json(folder / "metrics/test.json", scores.compare(truth, chances, chances, 0.95))
-    confusion = scores.confusion(truth, guess, CLASSES)
+    files.write_json(
+        folder / "metrics/test.json", metrics.compare(truth, probabilities, probabilities, 0.95)
+    )
+    confusion = metrics.confusion(truth, guess, CLASSES)
     files.write_csv(folder / "metrics/evaluate/confusion.csv", confusion)
-    counts = {"train": 300, "validation": 100, "test": COUNT // 2, "aside": 0}
+    counts = {"train": 300, "validation": 100, "test": COUNT // 2, "excluded": 0}
     files.write_json(folder / "metrics/split.json", {"classes": dict.fromkeys(CLASSES, counts)})
     for phase in ("train_head", "fine_tune"):
         for part in ("train", "validation"):
@@ -42,20 +52,16 @@ def leave(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None
     rows = [f"{CLASSES[row % 2]}/{row // 2}.{ending},{CLASSES[row % 2]}" for row in range(COUNT)]
     lines = [f"{row},{CLASSES[each]},{CLASSES[each]}" for row, each in zip(rows, guess)]
     (folder / "given.csv").write_text("\n".join(["path,label,head,fine_tuned", *lines]) + "\n")
-    call("dvc", "repro", "--quiet", cwd=folder)
 
 
 def make(folder: Path) -> Path:
-    """Make `folder` a repository whose branch main has a run with 5 mistakes of 200 pictures."""
+    """Make `folder` a repository whose branch main has a run with 5 of 200 images misclassified."""
     for name in ("params.yaml", "report.yaml"):
         shutil.copy(ROOT / name, folder)
     (folder / "dvc.yaml").write_text(STAGE)
     (folder / ".gitignore").write_text("/data/\n/report/\n")
-    call("git", "init", "--quiet", "--initial-branch=main", cwd=folder)
-    call("git", "config", "user.name", "test", cwd=folder)
-    call("git", "config", "user.email", "test@example.com", cwd=folder)
-    call("dvc", "init", "--quiet", cwd=folder)
+    init_git(folder)
+    Repo.init(folder).close()
     leave(folder, 5)
-    call("git", "add", "--all", cwd=folder)
-    call("git", "commit", "--quiet", "--message", "main", cwd=folder)
+    commit(folder, "main")
     return folder

@@ -12,8 +12,8 @@ from moto.server import ThreadedMotoServer
 
 from tests.conftest import set_params
 from tests.imports import ROOT
+from tests.repository import call, sign
 from tests.small_run import leave, make
-from tests.test_pipeline import call
 
 WORKFLOWS = ROOT / ".github/workflows"
 
@@ -28,21 +28,36 @@ def script(name: str, *arguments: str, cwd, **environment) -> subprocess.Complet
     )
 
 
-@pytest.fixture
-def clone(tmp_path):
-    """A clone of a repository whose main was run and pushed, to Git and to a DVC remote."""
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory):
+    """A repository whose main was run and pushed: origin/, and remote/ for DVC. Only to be read."""
+    folder = tmp_path_factory.mktemp("pushed")
     for name in ("first", "origin", "remote"):
-        (tmp_path / name).mkdir()
-    first = make(tmp_path / "first")
+        (folder / name).mkdir()
+    first = make(folder / "first")
     call("dvc", "remote", "add", "--quiet", "--default", "there", "../remote", cwd=first)
     call("git", "commit", "--quiet", "--all", "--message", "remote", cwd=first)
     call("dvc", "push", "--quiet", cwd=first)
-    call("git", "init", "--quiet", "--bare", str(tmp_path / "origin"), cwd=tmp_path)
-    call("git", "push", "--quiet", str(tmp_path / "origin"), "main", cwd=first)
+    call("git", "init", "--quiet", "--bare", "origin", cwd=folder)
+    call("git", "push", "--quiet", str(folder / "origin"), "main", cwd=first)
+    return folder
+
+
+@pytest.fixture
+def clone(pushed, tmp_path):
+    """A clone of a copy of it, on a branch of its own."""
+    for name in ("origin", "remote"):
+        shutil.copytree(pushed / name, tmp_path / name)
     call("git", "clone", "--quiet", "--branch=main", "origin", "clone", cwd=tmp_path)
-    call("git", "config", "user.name", "test", cwd=tmp_path / "clone")
-    call("git", "config", "user.email", "test@example.com", cwd=tmp_path / "clone")
+    sign(tmp_path / "clone")
     call("git", "switch", "--quiet", "--create", "change", cwd=tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """An empty folder, which is enough to comment."""
+    (tmp_path / "clone").mkdir()
     return tmp_path / "clone"
 
 
@@ -53,6 +68,7 @@ def test_a_clone_pulls_what_was_pushed_and_runs_nothing(clone):
     assert call("git", "status", "--porcelain", cwd=clone) == ""
 
 
+@pytest.mark.slow
 def test_an_s3_remote_holds_what_a_clone_needs(clone, tmp_path, monkeypatch):
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -83,7 +99,7 @@ def test_from_clone_to_comment(clone, tmp_path):
     shutil.rmtree(clone / ".dvc/cache")
     done = script("report", "main", cwd=clone)
     assert done.returncode == 1, done.stderr
-    assert "fails: test accuracy of fine_tuned -12.5 points on 200 test pictures" in done.stdout
+    assert "fails: test accuracy of fine_tuned -12.5 points on 200 test images" in done.stdout
     text = (clone / "report/report.md").read_text()
     assert "# workspace against origin/main" in text
     done = comment(clone)
@@ -108,14 +124,14 @@ def comment(clone, **environment) -> subprocess.CompletedProcess:
     return script("comment", "17", "https://example.com/run/1", cwd=clone, **environment)
 
 
-def test_a_run_that_failed_takes_back_the_last_comment(clone, tmp_path):
-    assert comment(clone, HEAD_SHA="abc").returncode == 0
+def test_a_run_that_failed_takes_back_the_last_comment(checkout, tmp_path):
+    assert comment(checkout, HEAD_SHA="abc").returncode == 0
     said = (tmp_path / "comment.md").read_text()
     assert said.startswith("The run failed; there is no report.\n")
 
 
-def test_the_report_of_another_pull_request_is_refused(clone, tmp_path):
-    done = comment(clone, HEAD_SHA="def")
+def test_the_report_of_another_pull_request_is_refused(checkout, tmp_path):
+    done = comment(checkout, HEAD_SHA="def")
     assert done.returncode == 1
     assert "error: the report is not of the last commit of pull request 17" in done.stderr
     assert not (tmp_path / "comment.md").exists()
@@ -137,9 +153,9 @@ def test_a_remote_that_cannot_be_read_is_said_and_everything_runs(clone, tmp_pat
 
 
 @pytest.mark.parametrize("number", ["$(touch oh)", "1; rm", "", "-1"])
-def test_what_is_no_number_of_a_pull_request_is_refused(clone, number):
-    assert script("comment", number, cwd=clone).returncode == 1
-    assert not (clone / "oh").exists()
+def test_what_is_no_number_of_a_pull_request_is_refused(checkout, number):
+    assert script("comment", number, cwd=checkout).returncode == 1
+    assert not (checkout / "oh").exists()
 
 
 def test_workflows_call_scripts_that_are_there_and_forks_get_no_secret():
@@ -158,6 +174,7 @@ def test_workflows_call_scripts_that_are_there_and_forks_get_no_secret():
     assert len(list(WORKFLOWS.glob("*.yml"))) == 3
 
 
+@pytest.mark.slow
 def test_experiments_are_shared(clone):
     set_params(clone / "params.yaml", {"fine_tune": {"learning_rate": 0.01}})
     call("dvc", "exp", "run", "--quiet", "--name=faster", cwd=clone)
@@ -171,7 +188,7 @@ def test_experiments_are_shared(clone):
 def test_a_conflict_in_dvc_lock_is_solved_by_running(clone):
     """As CONTRIBUTING.md has it: take either side's lock file and metrics, then run."""
     call("git", "switch", "--quiet", "main", cwd=clone)
-    for branch, key in (("one", "learning_rate"), ("two", "block_decay")):
+    for branch, key in (("one", "learning_rate"), ("two", "layer_decay")):
         call("git", "switch", "--quiet", "--create", branch, "main", cwd=clone)
         set_params(clone / "params.yaml", {"fine_tune": {key: 0.25}})
         leave(clone, 3 if branch == "one" else 9)
@@ -183,6 +200,6 @@ def test_a_conflict_in_dvc_lock_is_solved_by_running(clone):
     call("git", "commit", "--quiet", "--all", "--no-edit", cwd=clone)
     lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["evaluate"]
     settings = lock["params"]["params.yaml"]["fine_tune"]
-    assert (settings["learning_rate"], settings["block_decay"]) == (0.25, 0.25)
+    assert (settings["learning_rate"], settings["layer_decay"]) == (0.25, 0.25)
     assert "Running stage" not in call("dvc", "repro", cwd=clone)
     assert call("git", "status", "--porcelain", cwd=clone) == ""

@@ -1,4 +1,4 @@
-"""The pipeline as DVC runs it, in a Git repository of its own, on a handful of pictures."""
+"""The pipeline as DVC runs it, in a Git repository of its own, on a handful of images."""
 
 import json
 import re
@@ -14,13 +14,18 @@ from playwright.sync_api import expect
 from ruamel.yaml import YAML
 
 from tests import browser
-from tests.conftest import STAGES, TINY, draw_pictures, set_params
+from tests.conftest import STAGES, TINY, draw_images, set_params
 from tests.imports import ROOT
 
 
 def reruns() -> dict[str, set[str]]:
-    """Return what the README says that a change of each section reruns."""
-    table = (ROOT / "README.md").read_text().split("| a change of | reruns |")[1].split("\n\n")[0]
+    """Return what docs/internals.md says that a change of each section reruns."""
+    table = (
+        (ROOT / "docs/internals.md")
+        .read_text()
+        .split("| a change of | reruns |")[1]
+        .split("\n\n")[0]
+    )
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     return {
         section: set(re.findall(r"\w+", stages)) & set(STAGES)
@@ -39,7 +44,7 @@ def call(*command: str, cwd: Path) -> str:
 
 
 def make_repository(folder: Path) -> Path:
-    """Fill `folder` with this project's tracked files, tiny params and pictures, and commit."""
+    """Fill `folder` with this project's tracked files, tiny params and images, and commit."""
     folder.mkdir(exist_ok=True)
     ours = call(
         "git", "ls-files", "--cached", "--others", "--exclude-standard", "stages", ".dvc", cwd=ROOT
@@ -50,7 +55,7 @@ def make_repository(folder: Path) -> Path:
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     set_params(folder / "params.yaml", {**TINY, "backbone": {"image_size": 32, "weights": None}})
-    draw_pictures(folder / "pictures")
+    draw_images(folder / "images")
     call("git", "init", "--quiet", cwd=folder)
     call("git", "add", "--all", cwd=folder)
     call("git", "config", "user.name", "test", cwd=folder)
@@ -63,7 +68,7 @@ def make_repository(folder: Path) -> Path:
 def repository(tmp_path_factory) -> Path:
     """A repository after one `dvc repro`, with a name in it that is hard to write down."""
     folder = make_repository(tmp_path_factory.mktemp("repository"))
-    (folder / "pictures/red/3.jpg").rename(folder / "pictures/red/new\nline, 猫.jpg")
+    (folder / "images/red/3.jpg").rename(folder / "images/red/new\nline, 猫.jpg")
     call("dvc", "repro", cwd=folder)
     return folder
 
@@ -97,41 +102,41 @@ def test_outputs_are_there_and_metrics_go_to_git(repository):
     }
 
 
-def test_changes_of_ones_own_pictures_are_noticed(tmp_path):
+def test_changes_of_ones_own_images_are_noticed(tmp_path):
     """As they are, under `dvc add`, and under `dvc import-url`."""
     folder = make_repository(tmp_path / "repository")
-    own, elsewhere = folder / "pictures", tmp_path / "elsewhere"
+    own, elsewhere = folder / "images", tmp_path / "elsewhere"
     for path in list(own.iterdir()):
         path.rename(elsewhere.parent / path.name)
     elsewhere.mkdir()
     for label in ("green", "red"):
         shutil.move(tmp_path / label, elsewhere)
     shutil.copytree(elsewhere, own / "mine")
-    set_params(folder / "params.yaml", {"data": {"source": "pictures/mine"}})
+    set_params(folder / "params.yaml", {"data": {"source": "images/mine"}})
 
     def download() -> str:
         said = call("dvc", "repro", "download", cwd=folder)
         assert "didn't change, skipping" in call("dvc", "repro", "download", cwd=folder)
         return said
 
-    assert "36 pictures found" in download()
+    assert "36 images found" in download()
     (own / "mine/red/0.jpg").unlink()
-    assert "35 pictures found" in download()
-    call("dvc", "add", "pictures/mine", cwd=folder)
+    assert "35 images found" in download()
+    call("dvc", "add", "images/mine", cwd=folder)
     download()
     (own / "mine/red/1.jpg").unlink()
-    assert "34 pictures found" in download()
-    set_params(folder / "params.yaml", {"data": {"source": "pictures/imported"}})
-    call("dvc", "import-url", str(elsewhere), "pictures/imported", cwd=folder)
-    assert "36 pictures found" in download()
+    assert "34 images found" in download()
+    set_params(folder / "params.yaml", {"data": {"source": "images/imported"}})
+    call("dvc", "import-url", str(elsewhere), "images/imported", cwd=folder)
+    assert "36 images found" in download()
     (elsewhere / "green/0.jpg").unlink()
-    call("dvc", "update", "pictures/imported.dvc", cwd=folder)
-    assert "35 pictures found" in download()
-    ignored = call("git", "status", "--porcelain", "--untracked-files=all", "pictures", cwd=folder)
+    call("dvc", "update", "images/imported.dvc", cwd=folder)
+    assert "35 images found" in download()
+    ignored = call("git", "status", "--porcelain", "--untracked-files=all", "images", cwd=folder)
     assert {line[3:] for line in ignored.splitlines() if line.startswith("?")} <= {
-        "pictures/mine.dvc",
-        "pictures/imported.dvc",
-        "pictures/.gitignore",
+        "images/mine.dvc",
+        "images/imported.dvc",
+        "images/.gitignore",
     }
 
 
@@ -140,7 +145,7 @@ MARKS = ".mark-line path, .mark-symbol path, .mark-rect path"
 
 
 def look_at_plots(place: str, name: str) -> tuple[list[str], list[bool]]:
-    """Open what DVC has drawn; return where its pictures lie, and whether each plot has marks.
+    """Open what DVC has drawn; return where its images lie, and whether each plot has marks.
 
     The page loads Vega from its publisher; here it gets what vl-convert has of it instead.
     """
@@ -155,10 +160,10 @@ def look_at_plots(place: str, name: str) -> tuple[list[str], list[bool]]:
         )
         page.goto(place)
         expect(page.locator("svg.marks")).to_have_count(PLOTS, timeout=60_000)
-        for picture in page.locator("img").all():
-            expect(picture).not_to_have_js_property("naturalWidth", 0)
+        for image in page.locator("img").all():
+            expect(image).not_to_have_js_property("naturalWidth", 0)
         page.screenshot(path=browser.SCREENSHOTS / f"{name}.png", full_page=True)
-        sources = [picture.get_attribute("src") for picture in page.locator("img").all()]
+        sources = [image.get_attribute("src") for image in page.locator("img").all()]
         drawn = page.locator("svg.marks").all()
         return sources, [each.locator(MARKS).count() > 0 for each in drawn]
 

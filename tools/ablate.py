@@ -2,7 +2,7 @@
 
 Runs one DVC experiment with everything that params.yaml has, and one without each ingredient, as
 tools.sweep does: what they share is run once, and what was run before of the same commit is not run
-again. Prints how each scores on validation. The test pictures have no say here. What fine-tuning
+again. Prints how each scores on validation. The test images have no say here. What fine-tuning
 contributes needs no run of its own: it is the difference between the head and the fine-tuned
 network of the first.
 """
@@ -11,9 +11,9 @@ import argparse
 
 import pandas as pd
 
-from stages.lib import params
-from stages.lib.errors import run
-from tools.lib import experiments, planning, ranking, runs
+from thaw.project import params
+from thaw.project.cli import run
+from tools.experiments import dvc_experiments, plan, ranking, sweep_runner
 from tools.params import check
 
 # What switches each ingredient off; it is on when any of these keys has another value.
@@ -21,22 +21,22 @@ INGREDIENTS = {
     "augmentation": {
         "augmentation.flip": "none",
         "augmentation.rotation": 0.0,
-        "augmentation.shift": 0.0,
+        "augmentation.translation": 0.0,
         "augmentation.zoom": 0.0,
         "augmentation.shear": 0.0,
         "augmentation.brightness": 0.0,
         "augmentation.contrast": 0.0,
-        "extract.views": 0,
+        "extract.augmented_copies": 0,
     },
-    "views": {"extract.views": 0},
+    "augmented-copies": {"extract.augmented_copies": 0},
     "dropout": {"head.dropout": 0.0},
     "batch-normalization": {"head.batch_normalization": False},
-    "l1": {"head.penalty.kernel_l1": 0.0, "head.penalty.activity_l1": 0.0},
-    "l2": {"head.penalty.kernel_l2": 0.0, "head.penalty.activity_l2": 0.0},
+    "l1": {"head.regularization.kernel_l1": 0.0, "head.regularization.activity_l1": 0.0},
+    "l2": {"head.regularization.kernel_l2": 0.0, "head.regularization.activity_l2": 0.0},
     "weight-decay": {"train_head.weight_decay": 0.0, "fine_tune.weight_decay": 0.0},
     "label-smoothing": {"loss.label_smoothing": 0.0},
     "class-weights": {"loss.class_weights": "none"},
-    "block-decay": {"fine_tune.block_decay": 1.0},
+    "layer-decay": {"fine_tune.layer_decay": 1.0},
 }
 EVERYTHING = "everything"
 FINE_TUNING = "fine-tuning"
@@ -63,8 +63,8 @@ def results(names: dict[str, str]) -> pd.DataFrame:
 
     `names`: of each ingredient's experiment.
     """
-    scores = {name: experiments.best(each, ranking.FINE_TUNED) for name, each in names.items()}
-    scores[FINE_TUNING] = experiments.best(names[EVERYTHING], ranking.HEAD)
+    scores = {name: dvc_experiments.best(each, ranking.FINE_TUNE) for name, each in names.items()}
+    scores[FINE_TUNING] = dvc_experiments.best(names[EVERYTHING], ranking.TRAIN_HEAD)
     return pd.DataFrame(scores).T[["accuracy", "loss"]]
 
 
@@ -82,10 +82,10 @@ def table(scores: pd.DataFrame, validation: int) -> str:
     ).sort_values("contributes", ascending=False)
     shown["contributes"] = shown["contributes"].map("{:+.4f}".format)
     accuracy = everything["accuracy"]
-    chance = experiments.chance(accuracy, validation)
+    chance = dvc_experiments.chance(accuracy, validation)
     return (
         f"everything: accuracy {accuracy:.4f}, loss {everything['loss']:.4f} on {validation} "
-        f"validation pictures\n{shown.to_string(index=False)}\n"
+        f"validation images\n{shown.to_string(index=False)}\n"
         f"differences under {chance:.4f} may well be chance"
     )
 
@@ -95,26 +95,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dry", action="store_true", help="say what would be run, run nothing")
-    runs.add_jobs(parser)
+    sweep_runner.add_jobs(parser)
     options = parser.parse_args()
     values = params.read()
     check(values)
     chosen = {EVERYTHING: {}} | ingredients(values)
-    until = ranking.FINE_TUNED
+    until = ranking.FINE_TUNE
     wanted = [
         configuration
         for name, off in chosen.items()
-        for configuration in runs.configurations(f"ablate-{name}", [off], until)
+        for configuration in sweep_runner.configurations(f"ablate-{name}", [off], until)
     ]
-    planned = planning.plan(wanted, planning.stages(until), values, runs.fresh_stages())
-    runs.announce(planned, experiments.states(), options.jobs)
+    planned = plan.plan(wanted, plan.stages(until), values, sweep_runner.fresh_stages())
+    sweep_runner.announce(planned, dvc_experiments.states(), options.jobs)
     if options.dry:
         return
-    experiments.check_local_files(values)
-    runs.run(planned, until, options.jobs)
-    names = {name: experiment for name, (experiment, _, _) in zip(chosen, wanted)}
-    runs.check_all_ended(list(names.values()))
-    print(table(results(names), experiments.validation_pictures(names[EVERYTHING])))
+    dvc_experiments.check_local_files(values)
+    sweep_runner.run(planned, until, options.jobs)
+    names = {name: configuration.name for name, configuration in zip(chosen, wanted)}
+    sweep_runner.check_all_ended(list(names.values()))
+    print(table(results(names), dvc_experiments.validation_images(names[EVERYTHING])))
 
 
 if __name__ == "__main__":

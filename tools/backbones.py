@@ -1,11 +1,11 @@
 """List the networks that `backbone.name` knows.
 
-Prints their own and smallest picture size, what becomes of the pixels first, how many weights they
-have without top, and their published accuracy on ImageNet.
+Prints their own and smallest image size, what becomes of the pixels first, how many weights they
+have without the top, and their published accuracy on ImageNet.
 """
 
-from stages.lib.errors import run
-from stages.lib.networks import NETWORKS
+from thaw.models.registry import NETWORKS
+from thaw.project.cli import run
 
 WEIGHTS = {"torch": "mean, deviation", "tf": "-1..1", "caffe": "BGR - mean"}
 

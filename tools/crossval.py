@@ -2,9 +2,9 @@
 `python -m tools.crossval -S head.dropout=0,0.2,0.5 -S train_head.learning_rate=0.001,0.01`.
 
 -S is that of `dvc exp run`, for keys of head, loss and train_head; several values of several keys
-give all combinations. The training pictures are cut into folds, with as many of each class in each
-and no group of pictures (see `split`) in two. Each fold is scored by a head that is trained on the
-others; the validation pictures choose its best epoch, as in train_head, and the test pictures are
+give all combinations. The training images are cut into folds, with as many of each class in each
+and no group of images (see `split`) in two. Each fold is scored by a head that is trained on the
+others; the validation images choose its best epoch, as in train_head, and the test images are
 not looked at. Needs the features of the last `dvc repro`.
 """
 
@@ -23,30 +23,26 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import (
-    duplicates,
-    features,
-    feeding,
-    files,
-    heads,
-    manifest,
-    optimizing,
-    params,
-    paths,
-    scores,
-    splitting,
-    training,
-)
-from stages.lib.determinism import make_deterministic
-from stages.lib.errors import UserError, run
-from tools.lib import experiments
+from thaw.models.tf_setup import make_deterministic
+from thaw.data import duplicates, manifest
+from thaw.data.settings import Split
+from thaw.evaluation import metrics
+from thaw.features import arrays
+from thaw.models import heads
+from thaw.models.settings import Head
+from thaw.project import files, params, paths
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from thaw.training import loop, losses, optimizers
+from thaw.training.batches import train_and_validation
+from thaw.training.settings import Loss, Training
+from tools.experiments import dvc_experiments
 
-SCHEMAS = {"head": heads.Head, "loss": optimizing.Loss, "train_head": training.Training}
+SCHEMAS = {"head": Head, "loss": Loss, "train_head": Training}
 
 
-class Data(NamedTuple):
-    """What all heads are trained on; rows are those of the manifest."""
+class Rows(NamedTuple):
+    """The manifest's rows: class (int, (n,)), split and group of each; names: of all classes."""
 
     classes: np.ndarray
     names: list[str]
@@ -54,10 +50,10 @@ class Data(NamedTuple):
     groups: np.ndarray
 
 
-def read_data() -> Data:
+def read_rows() -> Rows:
     rows = manifest.read(paths.MANIFEST)
-    near = params.load(splitting.Split, "split").near_duplicates
-    return Data(
+    near = params.load(Split, "split").near_duplicates
+    return Rows(
         manifest.class_indices(rows),
         manifest.classes(rows),
         manifest.read_split(paths.SPLIT, rows).to_numpy(),
@@ -70,7 +66,7 @@ def combinations(overrides: list[str]) -> list[dict[str, object]]:
 
     Raises UserError for what `-S` does not understand, and for other sections.
     """
-    chosen = experiments.combinations(overrides)
+    chosen = dvc_experiments.combinations(overrides)
     for key in chosen[0]:
         if key.split(".")[0] not in SCHEMAS:
             raise UserError(
@@ -82,54 +78,53 @@ def combinations(overrides: list[str]) -> list[dict[str, object]]:
 
 def sections(changes: dict[str, object]) -> dict[str, params.Section]:
     """Return the three sections of params.yaml with the changes in them, checked."""
-    values = experiments.changed(params.read(), changes)
+    values = dvc_experiments.changed(params.read(), changes)
     return {name: params.check(schema, values, name) for name, schema in SCHEMAS.items()}
 
 
-def folds(data: Data, count: int, seed: int) -> list[np.ndarray]:
+def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
     """Return the rows of each fold, which together are the training rows.
 
-    Raises UserError when a class has fewer groups of pictures than there are folds.
+    Raises UserError when a class has fewer groups of images than there are folds.
     """
-    train = np.flatnonzero(data.split == "train")
-    groups = pd.Series(data.groups[train]).groupby(data.classes[train]).nunique()
+    train = np.flatnonzero(rows.split == "train")
+    groups = pd.Series(rows.groups[train]).groupby(rows.classes[train]).nunique()
     if groups.min() < count:
         raise UserError(
-            f"--folds {count}: class {data.names[groups.idxmin()]!r} has only {groups.min()} "
-            "training pictures that are no copies of one another; ask for fewer folds"
+            f"--folds {count}: class {rows.names[groups.idxmin()]!r} has only {groups.min()} "
+            "training images that are no copies of one another; ask for fewer folds"
         )
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings(action="ignore"):  # it compares pictures, not groups, with folds
-        parts = splitter.split(train, data.classes[train], data.groups[train])
+    with warnings.catch_warnings(action="ignore"):  # it compares images, not groups, with folds
+        parts = splitter.split(train, rows.classes[train], rows.groups[train])
         return [train[held_out] for _, held_out in parts]
 
 
-def score(data: Data, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:
+def score(rows: Rows, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:
     """Train a head without the rows `held_out`; return its accuracy and loss on them, in nats."""
-    head_spec, loss, settings = chosen["head"], chosen["loss"], chosen["train_head"]
-    inputs = features.load(paths.FEATURES, head_spec.pooling, len(data.classes))
-    of_views = features.fingerprint(paths.FEATURES) | {"split_sha256": files.sha256(paths.SPLIT)}
-    varied = features.load_varied(
-        inputs,
-        paths.VIEWS,
-        of_views,
-        head_spec.pooling,
-        np.flatnonzero(data.split == "train"),
-        settings.seed,
-    )
-    split = pd.Series(data.split)
+    spec, loss, settings = chosen["head"], chosen["loss"], chosen["train_head"]
+    inputs = arrays.load(paths.FEATURES, spec.pooling, len(rows.classes))
+    of_copies = arrays.read_provenance(paths.FEATURES) | {"split_sha256": files.sha256(paths.SPLIT)}
+    augmented = arrays.load_augmented(
+        inputs, paths.AUGMENTED_COPIES, of_copies, spec.pooling,
+        np.flatnonzero(rows.split == "train"), settings.seed,
+    )  # fmt: skip
+    split = pd.Series(rows.split)
     split[held_out] = "held out"
     make_deterministic(settings.seed)
-    head = heads.build(head_spec, inputs.shape[1:], len(data.names))
-    batches = feeding.train_and_validation(inputs, data.classes, split, settings, varied)
-    weighting = optimizing.class_weights(loss, data.classes[split == "train"], data.names)
+    head = heads.build(spec, inputs.shape[1:], len(rows.names))
+    train, validation = train_and_validation(inputs, rows.classes, split, settings, augmented)
+    weighting = losses.class_weights(loss, rows.classes[split == "train"], rows.names)
+    optimizer = optimizers.build(settings, len(train))
+    objective = losses.build(loss, head.output_shape[-1])
+    loop.compile_for_training(head, optimizer, objective, train, settings)
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
-        best = training.fit(head, *batches, settings, loss, weighting, Path(scratch) / "log")
-    chances = scores.probabilities(head.predict(inputs[held_out], verbose=0))
-    truth = data.classes[held_out]
+        best = loop.fit(head, train, validation, settings, Path(scratch) / "log", weighting)
+    probabilities = metrics.to_probabilities(head.predict(inputs[held_out], verbose=0))
+    truth = rows.classes[held_out]
     return {
-        "accuracy": float((chances.argmax(axis=1) == truth).mean()),
-        "loss": log_loss(truth, chances, labels=range(len(data.names))),
+        "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
+        "loss": log_loss(truth, probabilities, labels=range(len(rows.names))),
         "epochs": best["epoch"],
     }
 
@@ -146,11 +141,11 @@ def main() -> None:
         raise UserError("--folds should be at least 2 and --repeats at least 1")
     changes = combinations(options.set_param)
     settings = [sections(each) for each in changes]
-    data = read_data()
-    parts = [part for seed in range(options.repeats) for part in folds(data, options.folds, seed)]
+    rows = read_rows()
+    parts = [part for seed in range(options.repeats) for part in folds(rows, options.folds, seed)]
     work = list(product(range(len(settings)), parts))
     results = [
-        {"setting": number, **score(data, part, settings[number])}
+        {"setting": number, **score(rows, part, settings[number])}
         for number, part in tqdm(work, desc="crossval", unit=" heads", disable=None)
     ]
     print(table(changes, pd.DataFrame(results)))

@@ -1,4 +1,4 @@
-"""Write docs/PARAMS.md: every key of params.yaml, what it may be, and its comment.
+"""Write docs/params.md: every key of params.yaml, what it may be, and its comment.
 
 What a key may be comes from the schemas, the comments from params.yaml itself.
 """
@@ -6,16 +6,16 @@ What a key may be comes from the schemas, the comments from params.yaml itself.
 import re
 from pathlib import Path
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import files, paths
-from stages.lib.errors import run
+from thaw.project import files, paths
+from thaw.project.cli import run
 from tools.params import SCHEMAS
 
-DOCS = Path("docs/PARAMS.md")
+DOCS = Path("docs/params.md")
 TITLE = """# params.yaml, key by key
 
-Written by `python -m tools.param_docs` from params.yaml and the schemas beside the code; not to be
-edited. What a change of a section reruns is the table in the README.
+`python -m tools.param_docs` writes this page from params.yaml and the schemas beside the code; do
+not edit it. What a change of a section reruns is in
+[internals.md](internals.md#what-a-change-reruns).
 """
 BOUNDS = {
     "exclusiveMinimum": "> {}",
@@ -60,10 +60,13 @@ def allowed(schema: dict) -> str:
 
 
 def rows(name: str, schema: dict, said: dict[str, str], sections: dict) -> list[str]:
-    """Return the table rows of a section; those of a section in it follow its key."""
-    lines = []
-    for key, inner in schema["properties"].items():
-        key = f"{name}.{key}"
+    """Return the table rows of a section, in the order of params.yaml.
+
+    Those of a section in it follow its key.
+    """
+    lines, order = [], list(said)
+    keys = {f"{name}.{key}": inner for key, inner in schema["properties"].items()}
+    for key, inner in sorted(keys.items(), key=lambda item: order.index(item[0])):
         if "$ref" in inner:
             lines.append(f"| `{key}` | | {said[key]} |")
             lines += rows(key, sections[inner["$ref"].rsplit("/", 1)[1]], said, sections)

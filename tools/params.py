@@ -1,64 +1,63 @@
 """Check every section of params.yaml, before any stage runs.
 
-Reads params.yaml; prints how many keys fit, or the first one that does not.
+Reads params.yaml; prints how many keys fit, or the first one that does not. Of a file of an earlier
+version it names the new name of each old key.
 """
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import (
-    augmenting,
-    backbones,
-    exporting,
-    features,
-    fine_tuning,
-    heads,
-    optimizing,
-    params,
-    pictures,
-    runtime,
-    scores,
-    sheets,
-    sources,
-    splitting,
-    training,
-)
-from stages.lib.errors import UserError, run
+import sys
+
+from thaw.data.settings import Data, Decoding, Split
+from thaw.evaluation.settings import Evaluate
+from thaw.export.settings import Export, check_installed
+from thaw.features.settings import Extract
+from thaw.figures.settings import Figures
+from thaw.models.settings import Backbone, Head
+from thaw.project import params
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from thaw.project.settings import Runtime
+from thaw.training.settings import Augmentation, FineTune, Loss, Training
 
 SCHEMAS = {
-    "data": sources.Data,
-    "pictures": pictures.Pictures,
-    "split": splitting.Split,
-    "backbone": backbones.Backbone,
-    "augmentation": augmenting.Augmentation,
-    "extract": features.Extract,
-    "head": heads.Head,
-    "loss": optimizing.Loss,
-    "train_head": training.Training,
-    "fine_tune": fine_tuning.FineTune,
-    "evaluate": scores.Evaluate,
-    "figures": sheets.Figures,
-    "export": exporting.Export,
-    "runtime": runtime.Runtime,
+    "data": Data,
+    "images": Decoding,
+    "split": Split,
+    "backbone": Backbone,
+    "augmentation": Augmentation,
+    "extract": Extract,
+    "head": Head,
+    "loss": Loss,
+    "train_head": Training,
+    "fine_tune": FineTune,
+    "evaluate": Evaluate,
+    "figures": Figures,
+    "export": Export,
+    "runtime": Runtime,
 }
 
 
 def check(values: dict) -> int:
     """Return how many keys all params have. Raises UserError for the first that does not fit."""
+    if old := params.renamed(values):
+        raise old[0]
     unknown = sorted(set(values) - set(SCHEMAS))
     if unknown:
-        known = ", ".join(SCHEMAS)
-        raise UserError(f"{params.PARAMS} [{unknown[0]}]: unknown section; known are {known}")
+        raise UserError("unknown section", unknown[0], f"known are {', '.join(SCHEMAS)}")
     sections = {name: params.check(schema, values, name) for name, schema in SCHEMAS.items()}
-    if sections["head"].pooling == "flatten" and not sections["extract"].maps:
+    if sections["head"].pooling == "flatten" and not sections["extract"].feature_maps:
         raise UserError(
-            f"{params.PARAMS} [head.pooling]: 'flatten' needs whole feature maps; set extract.maps "
-            "to true as well"
-        )
-    exporting.check_installed(sections["export"])
+            "'flatten' needs whole feature maps", "head.pooling",
+            "set extract.feature_maps to true as well",
+        )  # fmt: skip
+    check_installed(sections["export"])
     return sum(len(section.model_dump()) for section in sections.values())
 
 
 def main() -> None:
-    print(f"{params.PARAMS}: all {check(params.read())} keys fit")
+    values = params.read()
+    for error in params.renamed(values)[1:]:
+        print(f"error: {error}", file=sys.stderr)
+    print(f"{params.PARAMS}: all {check(values)} keys fit")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Say which class pictures are of: `python -m tools.predict PATH...`.
+"""Say which class images are of: `python -m tools.predict PATH...`.
 
 A PATH is a file, a folder (all files below it), a pattern in quotes ('photos/**/*.jpg'), an address
 (https://...), or - for a list of paths on standard input, one a line. Prints a row for each: its
-likeliest class with the probability, or why it cannot be used; then the exit code is 1, and all
-others are answered all the same.
+likeliest class with the probability, or why it is invalid; then the exit code is 1, and all others
+are classified all the same.
 
 --model says which classifier: fine_tuned (what the last run exported), head (the one before
 fine-tuning), the path of an exported folder or a .keras file with labels.json beside it, or a Git
-branch, tag, commit or DVC experiment, whose export comes from DVC's cache or a remote. Pictures are
-decoded as params.yaml says in `pictures`, and refused as it says in `data`, as when training.
+branch, tag, commit or DVC experiment, whose export comes from DVC's cache or a remote. Images are
+decoded as params.yaml says in `images`, and refused as it says in `data`, as when training.
 """
 
 import argparse
@@ -23,40 +23,42 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from tqdm import tqdm
 
-from stages.lib import params
-from stages.lib.errors import UserError, run
-from stages.lib.runtime import Runtime
-from stages.lib.sources import Data
-from tools.lib import answering, finding, predicting
-from tools.lib.answering import Answer
+from thaw.data.settings import Data
+from thaw.project import params
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from thaw.project.settings import Runtime
+from tools.serving import batch_predict, inputs
+from tools.serving.batch_predict import Prediction
+from tools.serving.predictor import load_predictor
 
-FEW = 10  # pictures that need no progress bar
+FEW = 10  # images that need no progress bar
 DIGITS = 6  # of a probability, where a program reads it
 COLUMNS = ("class", "probability")
 WIDEST = 60  # characters of a path that others are aligned with
 
 
-def likeliest(answer: Answer, labels: list[str], top: int) -> list[tuple[str, float]]:
-    """Return the `top` likeliest classes, each with its probability; [] for a bad picture."""
-    if answer.probabilities is None:
+def likeliest(prediction: Prediction, labels: list[str], top: int) -> list[tuple[str, float]]:
+    """Return the `top` likeliest classes, each with its probability; [] for an invalid image."""
+    if prediction.probabilities is None:
         return []
-    best = np.argsort(-answer.probabilities, kind="stable")[:top]
-    return [(labels[each], round(float(answer.probabilities[each]), DIGITS)) for each in best]
+    best = np.argsort(-prediction.probabilities, kind="stable")[:top]
+    return [(labels[each], round(float(prediction.probabilities[each]), DIGITS)) for each in best]
 
 
 def as_table(
-    answers: Iterable[Answer], labels: list[str], top: int, places: list[str]
+    predictions: Iterable[Prediction], labels: list[str], top: int, places: list[str]
 ) -> Iterator[str]:
-    """Yield aligned lines; `places` are what the answers will be of."""
+    """Yield aligned lines; `places`: of all predictions."""
     first = max(map(len, ["path", *(each for each in places if len(each) <= WIDEST)]))
     width = max(map(len, ["class", *map(_plain, labels)]))
     yield f"{'path':<{first}}" + f"  {'class':<{width}}  probability" * top + "\n"
-    for answer in answers:
-        cells = [f"{_plain(answer.place):<{first}}"]
-        for label, probability in likeliest(answer, labels, top):
+    for prediction in predictions:
+        cells = [f"{_plain(prediction.place):<{first}}"]
+        for label, probability in likeliest(prediction, labels, top):
             cells += [f"{_plain(label):<{width}}", f"{probability:11.4f}"]
-        if answer.reason:
-            cells.append(f"error: {_plain(answer.reason)}")
+        if prediction.reason:
+            cells.append(f"error: {_plain(prediction.reason)}")
         yield "  ".join(cells) + "\n"
 
 
@@ -66,14 +68,14 @@ def _plain(text: str) -> str:
 
 
 def as_csv(
-    answers: Iterable[Answer], labels: list[str], top: int, places: list[str]
+    predictions: Iterable[Prediction], labels: list[str], top: int, places: list[str]
 ) -> Iterator[str]:
-    """Yield a row for each answer: path, class, probability, class_2, probability_2, ..., error."""
+    """Yield a row for each: path, class, probability, class_2, probability_2, ..., error."""
     ranks = ["", *(f"_{rank}" for rank in range(2, top + 1))]
     yield _row(["path", *(f"{name}{rank}" for rank in ranks for name in COLUMNS), "error"])
-    for answer in answers:
-        cells = [cell for pair in likeliest(answer, labels, top) for cell in pair]
-        yield _row([answer.place, *(cells or [""] * (2 * top)), answer.reason or ""])
+    for prediction in predictions:
+        cells = [cell for pair in likeliest(prediction, labels, top) for cell in pair]
+        yield _row([prediction.place, *(cells or [""] * (2 * top)), prediction.reason or ""])
 
 
 def _row(cells: list) -> str:
@@ -83,17 +85,17 @@ def _row(cells: list) -> str:
 
 
 def as_json(
-    answers: Iterable[Answer], labels: list[str], top: int, places: list[str]
+    predictions: Iterable[Prediction], labels: list[str], top: int, places: list[str]
 ) -> Iterator[str]:
     """Yield a list of objects with path and predictions (class, probability), or path and error."""
     yield "[\n"
     line = ""
-    for answer in answers:
-        found = {"path": answer.place}
-        if answer.reason:
-            found["error"] = answer.reason
+    for prediction in predictions:
+        found = {"path": prediction.place}
+        if prediction.reason:
+            found["error"] = prediction.reason
         else:
-            best = likeliest(answer, labels, top)
+            best = likeliest(prediction, labels, top)
             found["predictions"] = [dict(zip(COLUMNS, each)) for each in best]
         if line:
             yield f"{line},\n"
@@ -101,7 +103,7 @@ def as_json(
     yield f"{line}\n]\n"
 
 
-FORMATS: dict[str, Callable[..., Iterator[str]]] = {
+OUTPUT_FORMATS: dict[str, Callable[..., Iterator[str]]] = {
     "table": as_table,
     "json": as_json,
     "csv": as_csv,
@@ -121,33 +123,33 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--model", default="fine_tuned", metavar="head|fine_tuned|PATH|EXP")
     parser.add_argument("--top", type=_positive, default=1, metavar="K", help="this many classes")
-    parser.add_argument("--format", default="table", choices=FORMATS)
+    parser.add_argument("--format", default="table", choices=OUTPUT_FORMATS)
     options = parser.parse_args()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     for stream in (sys.stdin, sys.stdout):  # a path may be of any bytes
         stream.reconfigure(errors="surrogateescape")
     warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
-    places = finding.pictures(options.paths, sys.stdin)
-    predictor = predicting.load(options.model)
-    bad = 0
+    places = inputs.images(options.paths, sys.stdin)
+    predictor = load_predictor(options.model)
+    invalid = 0
 
-    def counted() -> Iterator[Answer]:
-        nonlocal bad
+    def counted() -> Iterator[Prediction]:
+        nonlocal invalid
         hidden = None if len(places) > FEW else True  # None: shown on a terminal only
-        found = answering.answers(predictor, places, data, runtime)
-        bar = tqdm(found, "predict", len(places), unit=" pictures", disable=hidden, leave=False)
-        for answer in bar:
-            bad += answer.reason is not None
-            yield answer
+        found = batch_predict.predictions(predictor, places, data, runtime)
+        bar = tqdm(found, "predict", len(places), unit=" images", disable=hidden, leave=False)
+        for prediction in bar:
+            invalid += prediction.reason is not None
+            yield prediction
 
     top = min(options.top, len(predictor.labels))
     # On a terminal the progress bar has to make way for each line.
     write = functools.partial(tqdm.write, end="") if sys.stdout.isatty() else sys.stdout.write
-    for line in FORMATS[options.format](counted(), predictor.labels, top, places):
+    for line in OUTPUT_FORMATS[options.format](counted(), predictor.labels, top, places):
         write(line)
     sys.stdout.flush()
-    if bad:
-        raise UserError(f"{bad} of {len(places)} pictures cannot be used; mend or remove them")
+    if invalid:
+        raise UserError(f"{invalid} of {len(places)} images are invalid; fix or remove them")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.lib import files, params, paths
-from stages.lib.errors import UserError, run
+from thaw.project import files, params, paths
+from thaw.project.cli import run
+from thaw.project.errors import UserError
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -29,7 +30,7 @@ def apply(text: str, recipe: dict) -> str:
     for section, keys in recipe.items():
         for key, value in keys.items():
             if key not in values.get(section, {}):
-                raise UserError(f"{paths.PARAMS} has no key {section}.{key}; mend the recipe")
+                raise UserError("unknown key", f"{section}.{key}", "fix the recipe")
             values[section][key] = value
     written = io.StringIO()
     yaml.dump(values, written)

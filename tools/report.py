@@ -1,8 +1,8 @@
 """What a change does, for its pull request: `python -m tools.report --against main`.
 
 Compares the run in the workspace with that of another revision: params, data and code; test scores
-with their intervals and a paired test; the pictures that are mended and broken; learning curves,
-confusion matrices and cost. Writes report/report.md with its pictures and report/report.html, which
+with their intervals and a paired test; the images that are fixed and regressed; learning curves,
+confusion matrices and cost. Writes report/report.md with its images and report/report.html, which
 holds them. The verdict follows the budget in report.yaml: exit code 1 when it fails. Metrics in Git
 are enough; with the predictions of both revisions (`dvc pull`, or a DVC remote) it shows more.
 """
@@ -15,15 +15,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import stages.lib.quiet
-from stages.lib import curves, figures, files, markdown, params, paths, pictures, sheets, timings
-from stages.lib.errors import UserError, run
-from tools.lib import pages, revisions, verdicts
-from tools.lib.planning import stages
-from tools.lib.revisions import Revision
+from thaw.data.loader import ImageLoader
+from thaw.data.settings import Decoding
+from thaw.export import markdown
+from thaw.figures import image_grid, metric_plots, style
+from thaw.project import files, params, paths, timings
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from tools.experiments.plan import stages
+from tools.reports import html, significance
+from tools.revisions import run_revision
+from tools.revisions.run_revision import Revision
 
 FILE, BUDGET = "report", Path("report.yaml")
-SHOWN = 16  # pictures on a sheet
+SHOWN = 16  # images on a sheet
 SIDE = 96  # pixels of each
 NAMED = 8  # files
 
@@ -35,7 +40,7 @@ def differing(before: Revision, after: Revision) -> list[str]:
 
 
 def what_changed(before: Revision, after: Revision) -> str:
-    """Return tables of the params, the pictures of each class, and the code that differ."""
+    """Return tables of the params, the images of each class, and the code that differ."""
     old, new = before.params, after.params
     keys, parts = differing(before, after), []
     if keys:
@@ -47,14 +52,12 @@ def what_changed(before: Revision, after: Revision) -> str:
     first, second = before.counts, after.counts
     if not first.equals(second):
         both = pd.concat({before.name: first.sum(), after.name: second.sum()}, axis=1)
-        parts.append(
-            markdown.table(both.rename_axis("pictures").fillna(0).astype(int).reset_index())
-        )
-    code = revisions.changed_code(before.commit)
+        parts.append(markdown.table(both.rename_axis("images").fillna(0).astype(int).reset_index()))
+    code = run_revision.changed_code(before.commit)
     if code:
         named = ", ".join(f"`{path}`" for path in code[:NAMED])
         parts.append(f"{len(code)} files of code: {named}" + ", …" * (len(code) > NAMED))
-    return "\n\n".join(parts) or "No param, no picture and no code of the pipeline."
+    return "\n\n".join(parts) or "No param, no image and no code of the pipeline."
 
 
 def scores(before: Revision, after: Revision) -> str:
@@ -76,22 +79,22 @@ def scores(before: Revision, after: Revision) -> str:
     return markdown.table(pd.DataFrame(rows, columns=["test", before.name, after.name, "change"]))
 
 
-def changed_pictures(before: Revision, after: Revision, model: str, folder: Path) -> str:
-    """Draw the pictures that are mended and broken; return what shows or explains them."""
-    both = verdicts.paired(before, after, model)
+def changed_images(before: Revision, after: Revision, model: str, folder: Path) -> str:
+    """Draw the images that are fixed or regressed; return the Markdown that shows or names them."""
+    both = significance.paired(before, after, model)
     if both is None:
         lacking = [each.name for each in (before, after) if each.predictions is None]
         return (
             f"The predictions of {' and '.join(lacking)} are out of reach: `dvc pull` or a DVC "
-            "remote that has them would add a paired test, and the pictures mended and broken."
+            "remote that has them would add a paired test, and the images fixed and regressed."
         )
     if not len(both):
-        return "No test picture is in both runs."
+        return "No test image is in both runs."
     right = {name: both[name] == both["label"] for name in ("before", "after")}
     parts = []
     for name, chosen in (
-        ("mended", ~right["before"] & right["after"]),
-        ("broken", right["before"] & ~right["after"]),
+        ("fixed", ~right["before"] & right["after"]),
+        ("regressed", right["before"] & ~right["after"]),
     ):
         rows = both[chosen].head(SHOWN)
         said = f"{int(chosen.sum())} {name}"
@@ -100,22 +103,22 @@ def changed_pictures(before: Revision, after: Revision, model: str, folder: Path
             parts.append(f"None {name}.")
         elif not all(there):
             named = ", ".join(map(markdown.code, rows["path"]))
-            parts.append(f"{said}: {named} (`dvc pull` brings the pictures).")
+            parts.append(f"{said}: {named} (`dvc pull` brings the images).")
         else:
-            wrong = rows["before"] if name == "mended" else rows["after"]
+            wrong = rows["before"] if name == "fixed" else rows["after"]
             draw_sheet(rows, wrong, folder / f"{name}.png")
-            by = before.name if name == "mended" else after.name
+            by = before.name if name == "fixed" else after.name
             parts.append(f"{said}, with what {by} took them for:\n\n![{name}]({name}.png)")
     return "\n\n".join(parts)
 
 
 def draw_sheet(rows: pd.DataFrame, wrong: pd.Series, file: Path) -> None:
-    """Draw pictures with their labels and what they were wrongly taken for."""
-    decoding = params.load(pictures.Pictures, "pictures")
-    pixels = np.stack([pictures.load(paths.RAW / path, SIDE, decoding) for path in rows["path"]])
+    """Draw images with their labels and what they were wrongly taken for."""
+    loader = ImageLoader(SIDE, params.load(Decoding, "images"))
+    pixels = loader.stack([paths.RAW / path for path in rows["path"]])
     names = sorted({*rows["label"], *wrong})
     truth, guess = ([names.index(each) for each in column] for column in (rows["label"], wrong))
-    figures.save(sheets.predictions(pixels, truth, guess, names), file)
+    style.save(image_grid.predictions(pixels, truth, guess, names), file)
 
 
 def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str:
@@ -127,9 +130,9 @@ def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str
             np.array([names.index(value) for value in table[column]])
             for column in ("actual", "predicted")
         )
-        figures.save(curves.learning_curves(*each.logs), folder / f"curves{number}.png")
-        figures.save(
-            curves.confusion_matrix(truth, guess, names), folder / f"confusion{number}.png"
+        style.save(metric_plots.learning_curves(*each.logs), folder / f"curves{number}.png")
+        style.save(
+            metric_plots.confusion_matrix(truth, guess, names), folder / f"confusion{number}.png"
         )
         parts.append(
             f"### {each.name}\n\n![learning curves](curves{number}.png)\n\n"
@@ -154,14 +157,14 @@ def cost(before: Revision, after: Revision) -> str:
 
 
 def compose(before: Revision, after: Revision, model: str, verdict: str, folder: Path) -> str:
-    """Draw the report's pictures into `folder`; return its Markdown, the verdict first."""
+    """Draw the report's images into `folder`; return its Markdown, the verdict first."""
     return "\n\n".join(
         [
             f"# {after.name} against {before.name}",
             f"**{verdict}**",
             f"## What changed\n\n{what_changed(before, after)}",
             f"## Scores\n\n{scores(before, after)}",
-            f"## Pictures\n\n{changed_pictures(before, after, model, folder)}",
+            f"## Images\n\n{changed_images(before, after, model, folder)}",
             f"## Learning and confusion\n\n{curves_and_confusion(before, after, folder)}",
             f"## Cost\n\n{cost(before, after)}\n",
         ]
@@ -175,18 +178,18 @@ def main() -> None:
     parser.add_argument("--against", default="main", metavar="REVISION")
     parser.add_argument("--out", type=Path, default=Path(FILE), metavar="FOLDER")
     options = parser.parse_args()
-    budget = params.load(verdicts.Budget, "budget", BUDGET)
+    budget = params.load(significance.Budget, "budget", BUDGET)
     if options.out.exists() and not (options.out / f"{FILE}.md").is_file():
         raise UserError(f"--out {options.out}: this is there and no report; name another folder")
     with tempfile.TemporaryDirectory() as scratch, files.replacing(options.out) as folder:
         folder.mkdir()
-        before, after = revisions.at(options.against, Path(scratch)), revisions.workspace()
-        verdict, why = verdicts.judge(verdicts.compare(before, after, budget.model), budget)
+        before, after = run_revision.at(options.against, Path(scratch)), run_revision.workspace()
+        verdict, why = significance.judge(significance.compare(before, after, budget.model), budget)
         text = compose(before, after, budget.model, why, folder)
         (folder / f"{FILE}.md").write_text(text)
-        (folder / f"{FILE}.html").write_text(pages.html(text, folder))
+        (folder / f"{FILE}.html").write_text(html.page(text, folder))
     print(f"{why}\n{options.out / FILE}.md, .html")
-    if verdict == verdicts.FAILS:
+    if verdict == significance.FAILS:
         sys.exit(1)
 
 

@@ -1,7 +1,7 @@
 """The last run on one page, with all its figures: `make report`.
 
 Reads params.yaml, dvc.lock, metrics/ and this machine's notes of how long stages took. Writes
-run.html, which holds its pictures and needs no network, and opens it where there is a browser.
+run.html, which holds its images and needs no network, and opens it where there is a browser.
 """
 
 import argparse
@@ -13,15 +13,18 @@ from pathlib import Path
 
 import pandas as pd
 
-import stages.lib.quiet  # noqa: F401  first, before Keras
-from stages.lib import files, markdown, paths
-from stages.lib.errors import UserError, run
+import thaw.models.tf_setup  # noqa: F401  first, before Keras
+from thaw.export import markdown
+from thaw.project import files, paths
+from thaw.project.cli import run
+from thaw.project.errors import UserError
 from tools import summary
-from tools.lib import captions, lock, pages, revisions
-from tools.lib.revisions import Revision
+from tools.reports import captions, html
+from tools.revisions import dvc_lock, run_revision
+from tools.revisions.run_revision import Revision
 
 PAGE = Path("run.html")
-CLASSES = 40  # at most, by name in the table of pictures
+CLASSES = 40  # at most, by name in the table of images
 
 
 def compose(found: Revision) -> str:
@@ -35,7 +38,7 @@ def compose(found: Revision) -> str:
         f"# Test accuracy {best['accuracy']:.3f} ({interval})",
         f"## Scores\n\n{scores(found.test)}",
         f"## Figures\n\n{figures(found)}",
-        f"## Pictures\n\n{pictures(found.counts)}",
+        f"## Images\n\n{images(found.counts)}",
         f"## Time\n\n{summary.seconds() or 'No stage was run on this machine.'}",
         f"## Params\n\n{markdown.table(pd.DataFrame(params, columns=['param', 'value']))}",
     ]
@@ -59,7 +62,7 @@ def scores(test: dict[str, dict[str, float]]) -> str:
     gain = test["gain"]
     return (
         f"{markdown.table(pd.DataFrame(rows))}\n\n"
-        f"Fine-tuning mends {gain['mended']} test pictures and breaks {gain['broken']}; two models "
+        f"Fine-tuning fixes {gain['fixed']} test images and breaks {gain['regressed']}; two models "
         f"that differ by chance alone would differ by as much with probability "
         f"{gain['p_value']:.3g} (McNemar's test)."
     )
@@ -72,7 +75,7 @@ def figures(found: Revision) -> str:
     """
     parts = []
     try:
-        lock.check("these figures", found.lock, None, "figures", "`dvc repro` draws them anew")
+        dvc_lock.check("these figures", found.lock, None, "figures", "`dvc repro` draws them anew")
     except UserError as error:
         parts.append(f"**They are not of this run**: {error}.")
     for path, caption in captions.CAPTIONS.items():
@@ -84,8 +87,8 @@ def figures(found: Revision) -> str:
     return "\n\n".join(parts)
 
 
-def pictures(counts: pd.DataFrame) -> str:
-    """Return a table of pictures by class (rows of `counts`) and split, with their sum."""
+def images(counts: pd.DataFrame) -> str:
+    """Return a table of images by class (rows of `counts`) and split, with their sum."""
     counts = counts[[*summary.SPLITS]]
     few = counts.head(CLASSES)
     rows = [(markdown.code_cell(name), *row) for name, row in zip(few.index, few.to_numpy())]
@@ -93,7 +96,7 @@ def pictures(counts: pd.DataFrame) -> str:
         rest = counts.iloc[len(few) :]
         rows.append((f"{len(rest)} more classes", *rest.sum()))
     rows.append(("all", *counts.sum()))
-    return markdown.table(pd.DataFrame(rows, columns=["pictures", *counts.columns]))
+    return markdown.table(pd.DataFrame(rows, columns=["images", *counts.columns]))
 
 
 def browser_there() -> bool:
@@ -111,9 +114,9 @@ def main() -> None:
     options = parser.parse_args()
     if not paths.TEST.is_file():
         raise UserError(f"{paths.TEST} is missing; run `make run` or `dvc repro` first")
-    text = compose(revisions.workspace())
+    text = compose(run_revision.workspace())
     with files.replacing(PAGE) as partial:
-        partial.write_text(pages.html(text, Path()))
+        partial.write_text(html.page(text, Path()))
     print(PAGE)
     if not options.no_open and browser_there():
         webbrowser.open(PAGE.resolve().as_uri())

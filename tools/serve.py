@@ -1,6 +1,6 @@
-"""A page that answers pictures: `make serve`, or `python -m tools.serve`.
+"""A page that classifies images: `make serve`, or `python -m tools.serve`.
 
-Shows for each picture the classes, where the network looks and the nearest training pictures, and
+Shows for each image the classes, where the network looks and the nearest training images, and
 on a second tab the model card and the figures of the run. It also answers programs:
 
     curl --form file=@cat.jpg http://127.0.0.1:8000/predict
@@ -17,10 +17,13 @@ from contextlib import suppress
 
 import numpy as np
 
-from stages.lib import params, sources
-from stages.lib.errors import UserError, run
-from tools.lib import neighbours, predicting
-from tools.lib.page_answers import Answers
+from thaw.data.settings import Data
+from thaw.project import params
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from tools.serving import neighbours
+from tools.serving.predictor import Predictor, load_predictor
+from tools.serving.responses import Responder
 
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]  # the last as browsers send it
 
@@ -68,20 +71,20 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def with_heat(predictor: predicting.Predictor) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Return what lays the heat of a class over pixels uint8 (1, size, size, 3).
+def gradcam_overlay(predictor: Predictor) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return what lays the Grad-CAM heatmap of a class over pixels uint8 (1, size, size, 3).
 
-    Raises UserError when this network has no Keras model here, or none with maps.
+    Raises UserError when this network has no Keras model here, or one without feature maps.
     """
-    model = predictor.network()
-    from stages.lib import gradcam  # after `quiet`
+    model, size = predictor.network(), predictor.loader.size
+    from thaw.evaluation import gradcam
 
     def overlay(pixels: np.ndarray, chosen: int) -> np.ndarray:
         heat = gradcam.heatmaps(model, pixels.astype("float32"), np.array([chosen]))
         return gradcam.overlay(pixels, heat)
 
     try:
-        overlay(np.zeros((1, predictor.size, predictor.size, 3), "uint8"), 0)
+        overlay(np.zeros((1, size, size, 3), "uint8"), 0)
     except ValueError as error:
         raise UserError(str(error)) from None
     return overlay
@@ -91,29 +94,29 @@ def of_this_run(model: str) -> bool:
     return model in ("fine_tuned", "head")
 
 
-def answers(options: argparse.Namespace) -> tuple[Answers, list[str]]:
+def load(options: argparse.Namespace) -> tuple[Responder, list[str]]:
     """Load all that the page can show; return it, and what is missing, in a sentence each."""
-    import stages.lib.quiet  # noqa: F401  here, as --help and a taken port need not wait for it
+    import thaw.models.tf_setup  # noqa: F401  here, as --help and a taken port need not wait for it
 
-    data = params.load(sources.Data, "data")
-    predictor, missing = predicting.load(options.model), []
+    data = params.load(Data, "data")
+    predictor, missing = load_predictor(options.model), []
     overlay = nearest = None
     try:
-        overlay = with_heat(predictor)
+        overlay = gradcam_overlay(predictor)
     except UserError as error:
         missing.append(f"Where the network looks is not shown: {error}.")
     if of_this_run(options.model):
         try:
             nearest = functools.partial(neighbours.nearest, neighbours.load())
         except UserError as error:
-            missing.append(f"The nearest training pictures are not shown: {error}.")
+            missing.append(f"The nearest training images are not shown: {error}.")
     else:
         missing.append(
-            f"{options.model} is not of the run in this folder, whose training pictures, model "
+            f"{options.model} is not of the run in this folder, whose training images, model "
             "card and figures are not shown."
         )
     largest = int(options.max_megabytes * 1e6)
-    return Answers(predictor, data, largest, overlay, nearest), missing
+    return Responder(predictor, data, largest, overlay, nearest), missing
 
 
 def main() -> None:
@@ -121,17 +124,17 @@ def main() -> None:
     try:
         import uvicorn
 
-        from tools.lib import web
+        from tools.serving import app
     except ModuleNotFoundError as error:
         raise UserError(
             f"the page needs {error.name}: install requirements-serve.txt, or say `make serve`"
         ) from None
     listening = listen(options.host, options.port)
     print("loading the classifier ...", flush=True)
-    loaded, missing = answers(options)
+    responder, missing = load(options)
     local = options.host in LOOPBACK
-    app = web.build(
-        loaded, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
+    application = app.build(
+        responder, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
     )
     for sentence in missing:
         print(sentence)
@@ -139,7 +142,7 @@ def main() -> None:
         print("whoever reaches this machine can use the page")
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"http://{host}:{listening.getsockname()[1]} is ready; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=2)
     with suppress(KeyboardInterrupt):  # uvicorn has ended well by then, and tells of it
         uvicorn.Server(config).run(sockets=[listening])
 

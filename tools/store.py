@@ -1,14 +1,16 @@
 """Look at the feature store, and make room: `python -m tools.store [--prune GIGABYTES]`.
 
-Prints where it is, how much it has and how large it is. --prune removes what was
-not used for longest until so much is left; 0 empties it. Nothing depends on what is in it.
+Prints where it is, how much it has and how large it is. --prune removes what was not used for
+longest until so much is left; 0 empties it. Nothing depends on what is in it.
 """
 
 import argparse
 
-from stages.lib import params, store
-from stages.lib.errors import UserError, run
-from stages.lib.runtime import Runtime
+from thaw.features.store import open_store
+from thaw.project import params
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from thaw.project.settings import Runtime
 
 
 def main() -> None:
@@ -19,20 +21,21 @@ def main() -> None:
     options = parser.parse_args()
     runtime = params.load(Runtime, "runtime")
     if runtime.store_file is None:
-        raise UserError("params.yaml [runtime.store]: null means that there is no store")
+        raise UserError("null means that there is no store", "runtime.store")
     if options.prune is not None and options.prune < 0:
         raise UserError("--prune should be at least 0")
     if not runtime.store_file.is_file():
         print(f"{runtime.store_file}: nothing is there yet")
         return
-    with store.Store(runtime.store_file, runtime.store_gigabytes) as kept:
+    with open_store(runtime) as kept:
         if not kept.connection:  # and it said why
             raise UserError(f"{runtime.store_file} was no store; run this again")
         if options.prune is not None:
             kept.prune(options.prune * 1e9)
         print(
-            f"{runtime.store_file}: {kept.count()} features of pictures and views, and networks, "
-            f"{kept.size() / 1e6:.1f} MB of at most {runtime.store_gigabytes * 1e3:.0f} MB"
+            f"{runtime.store_file}: {kept.count()} features of images and augmented copies, and "
+            f"networks; {kept.size() / 1e6:.1f} MB of at most "
+            f"{runtime.store_gigabytes * 1e3:.0f} MB"
         )
 
 

@@ -4,24 +4,27 @@ Reads metrics/test.json, metrics/split.json and this machine's notes of how long
 to the terminal.
 """
 
-import json
 import textwrap
 from pathlib import Path
 
 import pandas as pd
 
-from stages.lib import manifest, params, paths, scores, timings
-from stages.lib.errors import UserError, run
+from thaw.data import manifest
+from thaw.evaluation import metrics
+from thaw.evaluation.run_result import RunResult
+from thaw.project import params, paths, timings
+from thaw.project.cli import run
+from thaw.project.errors import UserError
 
 PLOTS = "dvc_plots/index.html"
 WIDTH = 96  # letters of a line
 LABEL = 12  # letters before each
-SPLITS = (*manifest.SPLITS, "aside")
+SPLITS = (*manifest.SPLITS, "excluded")
 
 
-def pictures() -> str:
-    """Return how many pictures and classes there are, and the pictures in each split."""
-    counts = pd.DataFrame(json.loads(paths.SPLIT_REPORT.read_text())["classes"]).T
+def images() -> str:
+    """Return how many images and classes there are, and the images in each split."""
+    counts = pd.DataFrame(RunResult().split_report["classes"]).T
     sums = counts.sum()
     splits = ", ".join(f"{sums[name]:,} {name}" for name in SPLITS if sums[name])
     return f"{counts.to_numpy().sum():,} of {len(counts)} classes: {splits}"
@@ -40,10 +43,10 @@ def main() -> None:
     if not paths.TEST.is_file():
         raise UserError(f"{paths.TEST} is missing; run `make run` or `dvc repro` first")
     print()
-    print(scores.summary(json.loads(paths.TEST.read_text())))
+    print(metrics.summary(RunResult().test_scores))
     print()
     for name, said in {
-        "pictures": pictures(),
+        "images": images(),
         "time": seconds(),
         "figures": f"{paths.FIGURES}/; `make report` shows them on one page",
         "all plots": f"{PLOTS}, written by `dvc plots show`",

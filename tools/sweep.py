@@ -4,7 +4,7 @@
 way to say the same, in YAML: {until: STAGE, params: {section.key: [values]}}. Says first what would
 be run and how long that takes; then each combination becomes a DVC experiment, in an order in which
 no stage runs twice for what others share, and a table ranks them by their validation loss. Test
-pictures have no say: nothing is tested unless --reveal-test asks for it. Interrupted and started
+images have no say: nothing is tested unless --reveal-test asks for it. Interrupted and started
 again, it goes on with what is missing. `python -m tools.search` looks for the best by itself.
 """
 
@@ -13,9 +13,11 @@ import itertools
 import random
 from pathlib import Path
 
-from stages.lib import params
-from stages.lib.errors import UserError, run
-from tools.lib import experiments, planning, ranking, runs
+from thaw.project import params
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+from tools.experiments import dvc_experiments, plan, ranking, sweep_runner
+from tools.experiments.plan import Configuration
 
 
 def read_file(path: Path) -> tuple[str | None, list[dict[str, object]]]:
@@ -24,24 +26,26 @@ def read_file(path: Path) -> tuple[str | None, list[dict[str, object]]]:
     unknown = sorted(set(values) - {"until", "params"})
     wanted = values.get("params")
     if unknown or not isinstance(wanted, dict):
-        raise UserError(f"{path}: should have params, and until at most; see README")
+        raise UserError(f"{path}: should have params, and until at most; see docs/tuning.md")
     lists = [each if isinstance(each, list) else [each] for each in wanted.values()]
     return values.get("until"), [dict(zip(wanted, each)) for each in itertools.product(*lists)]
 
 
-def read_configurations(options: argparse.Namespace) -> tuple[str, list[runs.Configuration]]:
+def read_configurations(
+    options: argparse.Namespace,
+) -> tuple[str, list[Configuration]]:
     """Return until, and each configuration."""
     until = None
     if options.file:
         until, chosen = read_file(options.file)
     else:
-        chosen = experiments.combinations(options.set_param)
-    until = options.until or until or ("evaluate" if options.reveal_test else ranking.FINE_TUNED)
+        chosen = dvc_experiments.combinations(options.set_param)
+    until = options.until or until or ("evaluate" if options.reveal_test else ranking.FINE_TUNE)
     for key in differing(chosen):
-        runs.check_same_pictures(key)
+        sweep_runner.check_same_images(key)
     if options.trials:
         chosen = random.Random(options.seed).sample(chosen, min(options.trials, len(chosen)))
-    return until, runs.configurations(options.name, chosen, until)
+    return until, sweep_runner.configurations(options.name, chosen, until)
 
 
 def differing(chosen: list[dict[str, object]]) -> list[str]:
@@ -53,25 +57,25 @@ def differing(chosen: list[dict[str, object]]) -> list[str]:
 def main() -> None:
     options = arguments()
     until, configurations = read_configurations(options)
-    stages = planning.stages(until)
+    stages = plan.stages(until)
     scored = ranking.scored(stages, until)
     if options.reveal_test and "evaluate" not in {stage.name for stage in stages}:
         raise UserError(f"--reveal-test: --until {until} tests nothing")
-    planned = planning.plan(configurations, stages, params.read(), runs.fresh_stages())
-    runs.announce(planned, experiments.states(), options.jobs)
+    planned = plan.plan(configurations, stages, params.read(), sweep_runner.fresh_stages())
+    sweep_runner.announce(planned, dvc_experiments.states(), options.jobs)
     if options.dry:
         return
-    for _, _, values in configurations:
-        experiments.check_local_files(values)
-    runs.run(planned, until, options.jobs)
+    for each in configurations:
+        dvc_experiments.check_local_files(each.params)
+    sweep_runner.run(planned, until, options.jobs)
     changes = {each.name: each.changes for each in planned}
-    well = runs.ended(changes)
+    well = sweep_runner.ended(changes)
     if well:
         done = {name: changes[name] for name in well}
         by = ranking.metric(differing(list(changes.values())))
         found = ranking.table(done, scored, by, options.reveal_test)
         print(ranking.report(found, len(well)))
-    runs.check_all_ended(list(changes))
+    sweep_runner.check_all_ended(list(changes))
 
 
 def arguments() -> argparse.Namespace:
@@ -83,7 +87,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--until", metavar="STAGE", help="the last stage to run; fine_tune")
     parser.add_argument("--trials", type=int, help="try so many of the combinations, at random")
     parser.add_argument("--seed", type=int, default=0, help="of --trials")
-    runs.add_jobs(parser)
+    sweep_runner.add_jobs(parser)
     parser.add_argument("--name", default="sweep", help="what the experiments' names begin with")
     parser.add_argument("--dry", action="store_true", help="say what would be run, run nothing")
     parser.add_argument("--reveal-test", action="store_true", help="show test scores as well")

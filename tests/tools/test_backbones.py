@@ -1,6 +1,6 @@
 import re
 
-from stages.lib.networks import NETWORKS
+from thaw.models.registry import NETWORKS
 from tools import backbones
 
 

@@ -1,10 +1,32 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.random import default_rng
 
-from stages.lib.errors import UserError
-from tests.conftest import run_stage, set_params
+from thaw.data import manifest
+from thaw.features import arrays
+from thaw.project import files, paths
+from thaw.project.errors import UserError
 from tools import crossval
+
+
+@pytest.fixture
+def extracted(split_images):
+    """A project whose images are split, and features that tell their classes apart."""
+    truth, random = manifest.class_indices(manifest.read(paths.MANIFEST)), default_rng(0)
+    directions = random.normal(size=(3, 256))[truth]
+    features = (directions + random.normal(size=directions.shape)).astype("float32")
+    save(paths.FEATURES, features, {"backbone": "none"})
+    files.write_json(paths.AUGMENTED_COPIES / arrays.PROVENANCE_FILE, {"copies": 0})
+
+
+def save(folder: Path, features: np.ndarray, provenance: dict) -> None:
+    """Leave features as the stages do that extract them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "avg.npy", features)
+    files.write_json(folder / arrays.PROVENANCE_FILE, provenance)
 
 
 def called(monkeypatch, *arguments: str) -> None:
@@ -12,37 +34,40 @@ def called(monkeypatch, *arguments: str) -> None:
     crossval.main()
 
 
-def test_each_combination_gets_a_line_with_mean_and_spread(after_run, monkeypatch, capsys):
+def test_each_combination_gets_a_line_with_mean_and_spread(extracted, monkeypatch, capsys):
+    def score(rows, held_out, chosen):
+        accuracy = chosen["head"].dropout + chosen["train_head"].learning_rate
+        return {"accuracy": accuracy, "loss": float(len(held_out)), "epochs": 3}
+
+    monkeypatch.setattr(crossval, "score", score)
     called(
-        monkeypatch, "--folds", "3", "-S", "head.dropout=0.0,0.3",
-        "-S", "train_head.learning_rate=0.01,0.00001",
+        monkeypatch, "--folds", "2", "--repeats", "2", "-S", "head.dropout=0.0,0.3",
+        "-S", "train_head.learning_rate=0.1,0.2",
     )  # fmt: skip
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split() == [
         "head.dropout", "train_head.learning_rate", "accuracy", "loss", "best", "epoch",
     ]  # fmt: skip
-    assert [tuple(map(float, line.split()[:2])) for line in lines] == [
-        (0.0, 0.01), (0.0, 0.00001), (0.3, 0.01), (0.3, 0.00001),
+    assert [line.split()[:4] for line in lines] == [
+        ["0.0", "0.1", "0.1000", "±"], ["0.0", "0.2", "0.2000", "±"],
+        ["0.3", "0.1", "0.4000", "±"], ["0.3", "0.2", "0.5000", "±"],
     ]  # fmt: skip
-    accuracies = [float(line.split()[2]) for line in lines]
-    assert min(accuracies[0], accuracies[2]) > max(accuracies[1], accuracies[3])
-    assert all(line.split()[3] == "±" for line in lines)
+    assert {" ".join(line.split()[5:]) for line in lines} == {"11.5000 ± 0.5774 3.0"}
 
 
-def test_the_held_out_and_the_test_pictures_have_no_say(after_run):
+def test_the_held_out_and_the_test_images_have_no_say(extracted):
     """Features of a fold and of the test set that are no numbers would spoil any weight."""
-    data = crossval.read_data()
-    chosen = crossval.sections({})
-    fold = crossval.folds(data, 3, seed=0)[0]
-    before = crossval.score(data, fold, chosen)
-    features = np.load("data/features/avg.npy")
-    features[data.split == "test"] = np.nan
-    np.save("data/features/avg.npy", features)
-    assert crossval.score(data, fold, chosen) == before
+    rows, chosen = crossval.read_rows(), crossval.sections({})
+    fold = crossval.folds(rows, 3, seed=0)[0]
+    before = crossval.score(rows, fold, chosen)
+    features = np.load(paths.FEATURES / "avg.npy")
+    features[rows.split == "test"] = np.nan
+    np.save(paths.FEATURES / "avg.npy", features)
+    assert crossval.score(rows, fold, chosen) == before
     features[fold] = np.nan
-    np.save("data/features/avg.npy", features)
+    np.save(paths.FEATURES / "avg.npy", features)
     with pytest.raises(ValueError, match="NaN"):  # of the score, and not of the training
-        crossval.score(data, fold, chosen)
+        crossval.score(rows, fold, chosen)
 
 
 def test_folds_part_the_training_rows_and_no_group():
@@ -50,45 +75,58 @@ def test_folds_part_the_training_rows_and_no_group():
     groups = random.integers(0, 60, 200)
     classes = (groups % 3).astype("int32")
     split = np.where(groups % 10 < 7, "train", "validation")
-    data = crossval.Data(classes, ["a", "b", "c"], split, groups)
-    folds = crossval.folds(data, 4, seed=0)
+    rows = crossval.Rows(classes, ["a", "b", "c"], split, groups)
+    folds = crossval.folds(rows, 4, seed=0)
     assert sorted(np.concatenate(folds)) == np.flatnonzero(split == "train").tolist()
     for number, fold in enumerate(folds):
         others = np.concatenate(folds[:number] + folds[number + 1 :])
         assert set(groups[fold]).isdisjoint(groups[others])
         assert set(classes[fold]) == {0, 1, 2}
-    assert not np.array_equal(crossval.folds(data, 4, seed=1)[0], folds[0])
+    assert not np.array_equal(crossval.folds(rows, 4, seed=1)[0], folds[0])
 
 
-def test_views_are_of_training_folds_only(after_run):
-    set_params(after_run / "params.yaml", {"extract": {"views": 2}})
-    run_stage("views")
-    data = crossval.read_data()
-    fold = crossval.folds(data, 3, seed=0)[0]
-    before = crossval.score(data, fold, crossval.sections({}))
-    train = np.flatnonzero(data.split == "train")
-    views = np.load("data/views/avg.npy")
-    views[np.isin(train, fold)] = np.nan
-    np.save("data/views/avg.npy", views)
-    assert crossval.score(data, fold, crossval.sections({})) == before
+def test_augmented_copies_are_of_training_folds_only(extracted):
+    rows, chosen = crossval.read_rows(), crossval.sections({})
+    fold = crossval.folds(rows, 3, seed=0)[0]
+    alone = crossval.score(rows, fold, chosen)
+    train = np.flatnonzero(rows.split == "train")
+    copies = np.repeat(np.load(paths.FEATURES / "avg.npy")[train, None], 2, axis=1) + 1
+    made_of = {"backbone": "none", "split_sha256": files.sha256(paths.SPLIT), "copies": 2}
+    save(paths.AUGMENTED_COPIES, copies, made_of)
+    before = crossval.score(rows, fold, chosen)
+    assert before != alone
+    copies[np.isin(train, fold)] = np.nan
+    save(paths.AUGMENTED_COPIES, copies, made_of)
+    assert crossval.score(rows, fold, chosen) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["-S", "head.dropot=0.1"], "head.dropot"),
+        (["-S", "head.dropout=2"], "head.dropout"),
+        (["-S", "head.dropout.more=1"], "head.dropout"),
+        (["-S", "head.pooling=flatten"], "head.pooling"),
+    ],
+)
+def test_params_that_do_not_fit_are_named(extracted, monkeypatch, arguments, key):
+    with pytest.raises(UserError) as raised:
+        called(monkeypatch, *arguments)
+    assert raised.value.key == key
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-S", "head.dropot=0.1"], r"\[head.dropot\]: unknown key; did you mean dropout\?"),
-        (["-S", "head.dropout=2"], r"\[head.dropout\]: 2 does not fit"),
         (["-S", "head.dropout"], r"-S: Error parsing override 'head.dropout'; write section"),
         (["-S", "head.dropout=glob(*)"], "-S: Glob override .* is not supported"),
-        (["-S", "head.dropout.more=1"], r"\[head.dropout.*\]"),
         (["-S", "backbone.name=VGG16"], "-S backbone.name: only head, loss, train_head can be"),
         (["-S", "nothing=1"], "-S nothing: only head, loss, train_head can be"),
         (["--folds", "1"], "--folds should be at least 2"),
         (["--folds", "50"], "--folds 50: class '.*' has only .* ask for fewer folds"),
-        (["-S", "head.pooling=flatten"], "set extract.maps to true as well"),
     ],
 )
-def test_mistakes_are_one_line(after_run, monkeypatch, arguments, message):
+def test_mistakes_are_one_line(extracted, monkeypatch, arguments, message):
     with pytest.raises(UserError, match=message):
         called(monkeypatch, *arguments)
 

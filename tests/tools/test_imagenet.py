@@ -1,13 +1,16 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from sklearn import datasets
 
-from stages.lib import networks
-from stages.lib.errors import UserError
+from thaw.models import registry
+from thaw.project.errors import UserError
 from tools import imagenet
+
+SLOW = pytest.mark.slow
 
 
 def called(monkeypatch, *arguments: object) -> None:
@@ -15,7 +18,7 @@ def called(monkeypatch, *arguments: object) -> None:
     imagenet.main()
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, *(pytest.param(each, marks=SLOW) for each in (1, 2))])
 def test_a_real_photo_is_named(project, monkeypatch, capsys, number):
     """A Chinese palace; ImageNet has no nearer class."""
     called(
@@ -29,13 +32,15 @@ def test_a_real_photo_is_named(project, monkeypatch, capsys, number):
     assert "palace" in line
 
 
-def test_files_that_are_no_pictures_are_named_and_the_others_answered(project, monkeypatch, capsys):
-    (project / "pictures/green/0.jpg").write_text("no picture")
-    with pytest.raises(UserError, match="1 of 2 files are no usable pictures"):
-        called(monkeypatch, "--top", 1, "pictures/green/0.jpg", "pictures/red/0.jpg")
+def test_files_that_are_no_images_are_named_and_the_others_answered(project, monkeypatch, capsys):
+    undecided = SimpleNamespace(predict_on_batch=lambda pixels: np.zeros((len(pixels), 1000)))
+    monkeypatch.setattr(imagenet, "build", lambda name: undecided)
+    (project / "images/green/0.jpg").write_text("no image")
+    with pytest.raises(UserError, match="1 of 2 files are no valid images"):
+        called(monkeypatch, "--top", 1, "images/green/0.jpg", "images/red/0.jpg")
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("pictures/green/0.jpg: cannot identify image file")
-    assert second.startswith("pictures/red/0.jpg: ")
+    assert first.startswith("images/green/0.jpg: cannot identify image file")
+    assert second.startswith("images/red/0.jpg: ")
     assert second.count("%") == 1
 
 
@@ -48,9 +53,9 @@ def test_a_missing_place_and_an_empty_folder_are_refused(project, monkeypatch):
 
 
 def test_names_and_probabilities():
-    chances = np.zeros(1000)
-    chances[[281, 285]] = 0.75, 0.25
-    assert imagenet.describe(chances, 2) == "281 tabby 75.0%, 285 Egyptian cat 25.0%"
+    probabilities = np.zeros(1000)
+    probabilities[[281, 285]] = 0.75, 0.25
+    assert imagenet.describe(probabilities, 2) == "281 tabby 75.0%, 285 Egyptian cat 25.0%"
 
 
 def test_other_networks_are_keras_own_whole_ones(monkeypatch):
@@ -60,7 +65,7 @@ def test_other_networks_are_keras_own_whole_ones(monkeypatch):
         keras.applications, "MobileNetV2", lambda weights, **options: whole(weights=None, **options)
     )
     model = imagenet.build("MobileNetV2")
-    size = networks.NETWORKS["MobileNetV2"].size
+    size = registry.NETWORKS["MobileNetV2"].size
     pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("float32")
     alone = whole(weights=None, classifier_activation=None)
     alone.set_weights(model.get_weights())

@@ -23,7 +23,7 @@ second:
 
 def test_the_page_is_current():
     page = param_docs.page((ROOT / "params.yaml").read_text())
-    assert page == (ROOT / "docs/PARAMS.md").read_text(), "run `python -m tools.param_docs`"
+    assert page == (ROOT / "docs/params.md").read_text(), "run `python -m tools.param_docs`"
 
 
 def test_comments_belong_to_the_key_below_them():

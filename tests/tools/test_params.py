@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from stages.lib.errors import UserError
 from tests.conftest import set_params
 from tests.imports import ROOT
+from thaw.project.errors import UserError
 from tools import params
 
 
@@ -29,9 +29,11 @@ def test_a_wrong_key_of_any_section_is_named(tmp_path, section):
 
 def test_flatten_without_maps_is_named(tmp_path):
     set_params(tmp_path / "params.yaml", {"head": {"pooling": "flatten"}})
-    with pytest.raises(UserError, match=r"\[head.pooling\]: 'flatten' needs .* extract.maps"):
+    with pytest.raises(
+        UserError, match=r"\[head.pooling\]: 'flatten' needs .* extract.feature_maps"
+    ):
         params.main()
-    set_params(tmp_path / "params.yaml", {"extract": {"maps": True}})
+    set_params(tmp_path / "params.yaml", {"extract": {"feature_maps": True}})
     params.main()
 
 
@@ -46,39 +48,39 @@ def test_a_format_whose_package_is_missing_is_named(tmp_path, monkeypatch):
 def test_an_unknown_section_is_named(tmp_path):
     with open(tmp_path / "params.yaml", "a") as file:
         file.write("\nfinetune:\n  epochs: 3\n")
-    with pytest.raises(UserError, match=r"\[finetune\]: unknown section; known are data, pictures"):
+    with pytest.raises(UserError, match=r"\[finetune\]: unknown section; known are data, images"):
         params.main()
 
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [
-        ("data", "on_bad", "skip"),
+        ("data", "on_invalid", "skip"),
         ("data", "sha256", "abc"),
-        ("data", "max_bad", 1.5),
+        ("data", "max_invalid", 1.5),
         ("data", "min_side", 0),
         ("data", "max_megapixels", 0),
         ("data", "archive", {"max_ratio": 10.0}),
-        ("pictures", "upright", "yes"),
-        ("pictures", "background", [0, 0]),
-        ("pictures", "background", [0, 0, 256]),
+        ("images", "apply_exif_orientation", "yes"),
+        ("images", "background", [0, 0]),
+        ("images", "background", [0, 0, 256]),
         ("split", "test", 0.7),
         ("split", "near_duplicates", 41),
         ("split", "on_leak", "ignore"),
         ("split", "seed", 1.5),
         ("backbone", "name", "MobileNetV9"),
         ("backbone", "image_size", 16),
-        ("extract", "maps", "yes"),
+        ("extract", "feature_maps", "yes"),
         ("head", "hidden", [0]),
         ("head", "dropout", 1.0),
         ("train_head", "learning_rate", 0),
         ("train_head", "batch_size", 1),
         ("augmentation", "flip", "sideways"),
         ("augmentation", "rotation", 0.6),
-        ("augmentation", "fill", "white"),
+        ("augmentation", "fill_mode", "white"),
         ("loss", "label_smoothing", 1.0),
         ("loss", "class_weights", "even"),
-        ("head", "penalty", {"kernel_l1": 0.0}),
+        ("head", "regularization", {"kernel_l1": 0.0}),
         ("train_head", "optimizer", "lion"),
         ("train_head", "warmup", -1),
         ("fine_tune", "unfreeze", 0),

@@ -12,23 +12,24 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.lib import params, paths, pictures
-from stages.lib.errors import UserError
-from tests.conftest import set_params
 from tests.imports import ROOT
-from tests.tools.small_model import LABELS, SIDE, by_keras, export
+from tests.tools.small_model import LABELS, SIDE, by_keras
+from thaw.data.loader import ImageLoader
+from thaw.data.settings import Decoding
+from thaw.project import params, paths
+from thaw.project.errors import UserError
 from tools import predict
-from tools.lib import predicting
-from tools.lib.answering import Answer
+from tools.serving.batch_predict import Prediction
+from tools.serving.predictor import load_predictor
 
-GOOD = [f"pictures/red/{number}.jpg" for number in range(7)]
+GOOD = [f"images/red/{number}.jpg" for number in range(7)]
 
 
 @pytest.fixture
-def exported(project):
-    export(paths.EXPORT)
-    (project / "text.jpg").write_text("no picture")
-    return project
+def with_text(exported):
+    """A project with an export, and a file that is no image."""
+    (exported / "text.jpg").write_text("no image")
+    return exported
 
 
 @pytest.fixture
@@ -50,61 +51,64 @@ def called(monkeypatch, capfd):
 
 
 def expected(files: list[str] = GOOD) -> np.ndarray:
-    decoding = params.load(pictures.Pictures, "pictures")
-    pixels = np.stack([pictures.load(Path(file), SIDE, decoding) for file in files])
-    return by_keras(paths.EXPORT, pixels)
+    loader = ImageLoader(SIDE, params.load(Decoding, "images"))
+    return by_keras(paths.EXPORT, loader.stack([Path(file) for file in files]))
 
 
-def test_a_table_has_a_row_for_each_picture(exported, called):
+def test_a_table_has_a_row_for_each_image(exported, called):
     header, *rows = called(*GOOD).splitlines()
-    assert header == "path                class     probability"
-    for row, file, chances in zip(rows, GOOD, expected(), strict=True):
-        path, label, probability = row[:18], row[20:28].rstrip(), row[30:]
-        assert (path.rstrip(), label) == (file, LABELS[chances.argmax()])
-        assert float(probability) == pytest.approx(chances.max(), abs=1e-4)
+    assert header == "path              class     probability"
+    for row, file, probabilities in zip(rows, GOOD, expected(), strict=True):
+        path, label, probability = row[:16], row[18:26].rstrip(), row[28:]
+        assert (path, label) == (file, LABELS[probabilities.argmax()])
+        assert float(probability) == pytest.approx(probabilities.max(), abs=1e-4)
         assert len(row) == len(header)
 
 
 def test_csv_keeps_names_that_look_like_nothing_and_has_the_likeliest(exported, called):
-    said = called("--format", "csv", "--top", "99", *GOOD, "pictures/green/3.jpg")
+    said = called("--format", "csv", "--top", "99", *GOOD, "images/green/3.jpg")
     table = pd.read_csv(io.StringIO(said), dtype=str, keep_default_na=False)
     columns = ["class", "probability", "class_2", "probability_2", "class_3", "probability_3"]
     assert list(table) == ["path", *columns, "error"]
-    assert list(table["path"]) == [*GOOD, "pictures/green/3.jpg"]
-    for row, chances in zip(table.itertuples(index=False), expected([*GOOD, GOOD[0]])):
+    assert list(table["path"]) == [*GOOD, "images/green/3.jpg"]
+    for row, probabilities in zip(table.itertuples(index=False), expected([*GOOD, GOOD[0]])):
         if row.path in GOOD:
-            order = np.argsort(-chances)
+            order = np.argsort(-probabilities)
             assert [row[1], row[3], row[5]] == [LABELS[each] for each in order]
-            assert [float(row[at]) for at in (2, 4, 6)] == pytest.approx(chances[order], abs=1e-4)
+            assert [float(row[at]) for at in (2, 4, 6)] == pytest.approx(
+                probabilities[order], abs=1e-4
+            )
     assert set(table["error"]) == {""}
     assert {"NA", "cat, dog", "z"} == set(table[["class", "class_2", "class_3"]].iloc[0])
 
 
-def test_json_is_a_list_of_objects(exported, called):
+def test_json_is_a_list_of_objects(with_text, called):
     refusal = []
     said = called("--format", "json", "--top", "2", "text.jpg", *GOOD, refusal=refusal)
-    bad, *found = json.loads(said)
-    assert bad == {"path": "text.jpg", "error": "no known picture format"}
+    invalid, *found = json.loads(said)
+    assert invalid == {"path": "text.jpg", "error": "no known image format"}
     assert [each["path"] for each in found] == GOOD
-    for each, chances in zip(found, expected()):
+    for each, probabilities in zip(found, expected()):
         best = [(one["class"], one["probability"]) for one in each["predictions"]]
-        assert [label for label, _ in best] == [LABELS[at] for at in np.argsort(-chances)[:2]]
-        assert best[0][1] == pytest.approx(chances.max(), abs=1e-4)
-    assert refusal == ["1 of 8 pictures cannot be used; mend or remove them"]
+        assert [label for label, _ in best] == [LABELS[at] for at in np.argsort(-probabilities)[:2]]
+        assert best[0][1] == pytest.approx(probabilities.max(), abs=1e-4)
+    assert refusal == ["1 of 8 images are invalid; fix or remove them"]
 
 
 @pytest.mark.parametrize("kind", ["table", "csv"])
-def test_a_bad_picture_has_a_row_of_its_own_and_the_others_are_answered(exported, called, kind):
-    Image.new("L", (9001, 9001)).save(exported / "large.png")
+def test_an_invalid_image_has_a_row_of_its_own_and_the_others_are_classified(
+    with_text, called, kind
+):
+    Image.new("L", (9001, 9001)).save(with_text / "large.png")
     refusal = []
-    places = [GOOD[0], "text.jpg", "large.png", "pictures/red", GOOD[1]]
+    places = [GOOD[0], "text.jpg", "large.png", "images/red", GOOD[1]]
     said = called("--format", kind, *places, refusal=refusal).splitlines()
-    assert refusal == ["2 of 23 pictures cannot be used; mend or remove them"]
+    assert refusal == ["2 of 23 images are invalid; fix or remove them"]
     assert len(said) == 24
     assert said[2].startswith("text.jpg")
-    assert said[2].endswith("no known picture format")
+    assert said[2].endswith("no known image format")
     assert "9001 x 9001 pixels are more than data.max_megapixels (64) allows" in said[3]
-    assert sum("pictures/red/" in line and "format" not in line for line in said) == 21
+    assert sum("images/red/" in line and "format" not in line for line in said) == 21
 
 
 def test_standard_input_lists_paths(exported, called):
@@ -117,7 +121,7 @@ def test_standard_input_lists_paths(exported, called):
     assert [row[0] for row in rows] == [GOOD[1], GOOD[2], "missing.jpg", rows[3][0]]
     assert rows[2][1:] == ["", "", "No such file or directory"]
     assert rows[3][1] in LABELS
-    assert refusal == ["1 of 4 pictures cannot be used; mend or remove them"]
+    assert refusal == ["1 of 4 images are invalid; fix or remove them"]
 
 
 @pytest.mark.parametrize(
@@ -125,11 +129,11 @@ def test_standard_input_lists_paths(exported, called):
     [
         (["nothing"], "^no such file or folder: nothing$"),
         (["empty"], "^no files in empty$"),
-        (["pictures/*/*.png"], r"^no file matches pictures/\*/\*.png$"),
-        (["-"], "^standard input names no pictures"),
-        (["--model", "nonsense", "pictures"], "^--model nonsense: neither head, fine_tuned, a"),
-        (["--model", "empty", "pictures"], "^empty/model.keras is missing"),
-        (["--model", "head", "pictures"], "^models/backbone.weights.h5 is missing; `dvc pull` br"),
+        (["images/*/*.png"], r"^no file matches images/\*/\*.png$"),
+        (["-"], "^standard input names no images"),
+        (["--model", "nonsense", "images"], "^--model nonsense: neither head, fine_tuned, a"),
+        (["--model", "empty", "images"], "^empty/model.keras is missing"),
+        (["--model", "head", "images"], "^models/backbone.weights.h5 is missing; `dvc pull` br"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_printed(exported, called, arguments, line, capfd):
@@ -142,33 +146,33 @@ def test_a_mistake_is_one_line_before_anything_is_printed(exported, called, argu
 @pytest.mark.parametrize("top", ["0", "-1", "many", "1.5"])
 def test_top_is_a_number_of_classes(exported, called, capfd, top):
     with pytest.raises(SystemExit) as stop:
-        called(f"--top={top}", "pictures")
+        called(f"--top={top}", "images")
     assert stop.value.code == 2
     assert f"--top: '{top}' is not a number of classes, 1 or more" in capfd.readouterr().err
 
 
 def test_what_moves_the_cursor_is_not_printed():
-    answers = [Answer("a\nb\x1b[2J.jpg", None, "no\rpicture")]
-    text = "".join(predict.as_table(answers, ["x\ty"], 1, ["a\nb\x1b[2J.jpg"]))
-    assert text.splitlines()[1] == "a?b?[2J.jpg  error: no?picture"
+    predictions = [Prediction("a\nb\x1b[2J.jpg", None, "no\rimage")]
+    text = "".join(predict.as_table(predictions, ["x\ty"], 1, ["a\nb\x1b[2J.jpg"]))
+    assert text.splitlines()[1] == "a?b?[2J.jpg  error: no?image"
 
 
 def test_one_long_path_does_not_move_all_columns():
-    rows = [Answer(place, np.array([0.25, 0.75]), None) for place in ("b.jpg", "x" * 300)]
+    rows = [Prediction(place, np.array([0.25, 0.75]), None) for place in ("b.jpg", "x" * 300)]
     lines = list(predict.as_table(rows, ["a", "b"], 2, [each.place for each in rows]))
     assert lines[0] == "path   class  probability  class  probability\n"
     assert lines[1] == "b.jpg  b           0.7500  a           0.2500\n"
     assert lines[2] == "x" * 300 + "  b           0.7500  a           0.2500\n"
 
 
-def test_text_comes_while_pictures_are_read():
-    """No format waits for the last of 100,000 answers, or keeps them."""
-    for kind in predict.FORMATS.values():
-        answers = iter([Answer("a.jpg", np.array([0.25, 0.75]), None)] * 100_000)
-        text = kind(answers, ["a", "b"], 1, [])
+def test_text_comes_while_images_are_read():
+    """No format waits for the last of 100,000 predictions, or keeps them."""
+    for kind in predict.OUTPUT_FORMATS.values():
+        predictions = iter([Prediction("a.jpg", np.array([0.25, 0.75]), None)] * 100_000)
+        text = kind(predictions, ["a", "b"], 1, [])
         for _ in range(4):
             next(text)
-        assert sum(1 for _ in answers) > 99_990
+        assert sum(1 for _ in predictions) > 99_990
 
 
 class Terminal(io.StringIO):
@@ -182,15 +186,14 @@ def test_a_bar_moves_on_a_terminal_when_there_are_many(
 ):
     said = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr("sys.stderr", said)
-    assert len(called(*["pictures/red/0.jpg"] * count).splitlines()) == count + 1
+    assert len(called(*["images/red/0.jpg"] * count).splitlines()) == count + 1
     assert ("/11 [" in said.getvalue()) == (terminal and count == 11)
     assert terminal or said.getvalue() == ""
 
 
 def run(*arguments: str) -> subprocess.Popen:
     """Start the tool as a command, with a network that is converted, so that it takes a second."""
-    set_params(paths.PARAMS, {"runtime": {"store": "kept"}})
-    predicting.load()
+    load_predictor()
     command = [sys.executable, "-m", "tools.predict", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -199,7 +202,7 @@ def run(*arguments: str) -> subprocess.Popen:
 
 
 def test_an_interrupted_call_says_so_and_leaves_whole_rows(exported):
-    called = run("--format", "csv", *["pictures"] * 400)
+    called = run("--format", "csv", *["images"] * 400)
     lines = [called.stdout.readline() for _ in range(2000)]
     called.send_signal(signal.SIGINT)
     rest, said = called.communicate(timeout=60)
@@ -212,7 +215,7 @@ def test_an_interrupted_call_says_so_and_leaves_whole_rows(exported):
 
 
 def test_a_reader_who_has_read_enough_gets_no_traceback(exported):
-    called = run("--format", "csv", *["pictures"] * 300)
+    called = run("--format", "csv", *["images"] * 300)
     assert called.stdout.readline().startswith("path,class")
     called.stdout.close()
     assert called.wait(60) == 1

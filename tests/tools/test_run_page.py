@@ -1,26 +1,35 @@
 import re
+import shutil
 
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
-from stages.lib import timings
-from stages.lib.errors import UserError
+from tests import small_run
 from tests.conftest import set_params
 from tests.imports import ROOT
+from thaw.project import timings
+from thaw.project.errors import UserError
 from tools import run_page
-from tools.lib import captions
+from tools.reports import captions
 
 
 @pytest.fixture
-def finished(after_run, monkeypatch):
-    """A finished run with a dvc.lock that knows nothing against it; the browser writes down."""
-    (after_run / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    (after_run / "dvc.lock").write_text("stages: {}\n")
+def finished(tmp_path, monkeypatch):
+    """A run with tiny figures, and a dvc.lock that says nothing against it; what is opened."""
+    monkeypatch.chdir(tmp_path)
+    small_run.write(tmp_path, wrong=5)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "dvc.lock").write_text("stages: {}\n")
+    for path in captions.CAPTIONS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (3, 5)).save(path)
     opened = []
     monkeypatch.setattr(run_page.webbrowser, "open", opened.append)
     monkeypatch.setattr(timings, "last", lambda runs, folder: {"extract": 12.3})
-    return after_run, opened
+    return tmp_path, opened
 
 
 def called(monkeypatch, *arguments: str) -> str:
@@ -32,8 +41,8 @@ def called(monkeypatch, *arguments: str) -> str:
 
 def test_every_figure_that_dvc_plots_is_on_the_page():
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
-    pictures = {each for each in plots if isinstance(each, str)}
-    assert {path.as_posix() for path in captions.CAPTIONS} == pictures
+    images = {each for each in plots if isinstance(each, str)}
+    assert {path.as_posix() for path in captions.CAPTIONS} == images
     assert all(caption.endswith(".") for caption in captions.CAPTIONS.values())
 
 
@@ -49,7 +58,7 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert "<code>fine_tune.learning_rate</code></td>" in page
     assert "<code>&lt;b&gt;a|b&lt;/b&gt;</code></td>" in page
     assert "<code>null</code></td>" in page
-    assert "<code>blue sky</code></td>" in page
+    assert "<code>NA</code></td>" in page
     assert "12 s, stages when last run: extract 12" in page
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
 
@@ -74,9 +83,9 @@ def test_figures_of_another_run_are_not_passed_off_as_this_ones(finished, monkey
 
 
 def test_many_classes_are_summed_up():
-    counts = pd.DataFrame({"test": 1, "train": 5, "validation": 2, "aside": 0}, index=range(43))
-    lines = run_page.pictures(counts).splitlines()
-    assert lines[0].replace(" ", "") == "|pictures|train|validation|test|aside|"
+    counts = pd.DataFrame({"test": 1, "train": 5, "validation": 2, "excluded": 0}, index=range(43))
+    lines = run_page.images(counts).splitlines()
+    assert lines[0].replace(" ", "") == "|images|train|validation|test|excluded|"
     assert len(lines) == 2 + 40 + 2
     assert lines[-2].replace(" ", "") == "|3moreclasses|15|6|3|0|"
     assert lines[-1].replace(" ", "") == "|all|215|86|43|0|"

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
-from stages.lib.errors import UserError
-from tests.test_pipeline import call
+from tests.repository import call
+from thaw.project.errors import UserError
 from tools import search
-from tools.lib import experiments, queue, runs
+from tools.experiments import dvc_experiments, dvc_queue, study, sweep_runner
 
 RATE = "train_head.learning_rate=tag(log,interval(0.0001,0.01))"
 HIDDEN = "head.hidden=choice([],[8])"
@@ -31,12 +31,15 @@ def ran(monkeypatch) -> dict[str, float]:
             losses[each.name] = abs(each.changes["train_head.learning_rate"] - 0.003)
 
     def best(name, stage):
-        return {"accuracy": 1 - losses[name], "loss": losses[name], "epoch": 3}
+        return {"accuracy": 1 - losses[name], "loss": losses[name]}
 
-    monkeypatch.setattr(runs, "run", run)
-    monkeypatch.setattr(runs, "ended", lambda names: [name for name in names if name in losses])
-    monkeypatch.setattr(experiments, "best", best)
-    monkeypatch.setattr(experiments, "validation_pictures", lambda name: 301)
+    monkeypatch.setattr(sweep_runner, "run", run)
+    monkeypatch.setattr(
+        sweep_runner, "ended", lambda names: [name for name in names if name in losses]
+    )
+    monkeypatch.setattr(dvc_experiments, "states", lambda: dict.fromkeys(losses, "Success"))
+    monkeypatch.setattr(dvc_experiments, "best", best)
+    monkeypatch.setattr(dvc_experiments, "validation_images", lambda name: 301)
     return losses
 
 
@@ -47,7 +50,7 @@ def test_later_trials_learn_from_earlier_ones(called, ran):
     assert sum(of[15:]) < sum(of[:10])
     best = min(ran, key=ran.get)
     assert f"`dvc exp apply {best}` takes the first into the workspace" in said
-    assert "25 configurations tried on 301 validation pictures" in said
+    assert "25 configurations tried on 301 validation images" in said
     assert "0 of 25 trials were stopped, being worse than the median" in said
     called(*SMALL, "--trials", "25", "-j", "2")
     assert len(ran) == 25
@@ -61,17 +64,17 @@ def test_no_trial_begins_after_the_time_is_up(called, ran):
 
 
 def test_an_interrupted_trial_is_tried_again_with_the_same_values(called, ran, monkeypatch):
-    whole = runs.run
+    whole = sweep_runner.run
     seen = []
 
     def interrupted(planned, until, jobs, look=None):
         seen.extend(each.name for each in planned)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "run", interrupted)
+    monkeypatch.setattr(sweep_runner, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         called(*SMALL, "--trials", "3", "-j", "2")
-    monkeypatch.setattr(runs, "run", whole)
+    monkeypatch.setattr(sweep_runner, "run", whole)
     called(*SMALL, "--trials", "3", "-j", "2")
     assert len(seen) == 2
     assert list(ran)[:2] == seen
@@ -79,45 +82,45 @@ def test_an_interrupted_trial_is_tried_again_with_the_same_values(called, ran, m
 
 
 def test_a_failed_trial_ends_the_search_and_is_named(called, ran, monkeypatch):
-    monkeypatch.setattr(runs, "ended", lambda names: [])
+    monkeypatch.setattr(sweep_runner, "ended", lambda names: [])
     with pytest.raises(UserError, match=r"search-\w+ failed; see `dvc queue logs search-\w+`"):
         called(*SMALL, "--trials", "5")
     assert len(ran) == 1
 
 
 def test_what_is_behind_the_median_is_stopped(tmp_path, monkeypatch):
-    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1))
-    earlier = study.ask()
+    a_study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1))
+    earlier = a_study.ask()
     for epoch in range(5):
         earlier.report(0.5, epoch)
-    study.tell(earlier, 0.5)
-    trials = {name: study.ask() for name in ("good", "bad", "waiting")}
-    for name, losses in {"good": (0.9, 0.4, 0.3), "bad": (0.9, 0.8, 0.7)}.items():
+    a_study.tell(earlier, 0.5)
+    trials = {name: a_study.ask() for name in ("good", "behind", "waiting")}
+    for name, losses in {"good": (0.9, 0.4, 0.3), "behind": (0.9, 0.8, 0.7)}.items():
         log = tmp_path / name / "metrics/partial-train_head/plots/metrics/validation/loss.tsv"
         log.parent.mkdir(parents=True)
         rows = [f"{epoch}\t{loss}" for epoch, loss in enumerate(losses)]
         log.write_text("\n".join(["step\tloss", *rows]) + "\n3\t0.00")  # half a line
-    places = {"good": tmp_path / "good", "bad": tmp_path / "bad", "waiting": None}
+    places = {"good": tmp_path / "good", "behind": tmp_path / "behind", "waiting": None}
     stopped_by_dvc = []
-    monkeypatch.setattr(queue, "checkout", lambda opened, name: places[name])
-    monkeypatch.setattr(queue, "stop", lambda opened, name: stopped_by_dvc.append(name))
-    look, stopped = search.watcher(trials, "train_head", "loss")
+    monkeypatch.setattr(dvc_queue, "checkout", lambda opened, name: places[name])
+    monkeypatch.setattr(dvc_queue, "stop", lambda opened, name: stopped_by_dvc.append(name))
+    look, stopped = study.watcher(trials, "train_head", "loss")
     look(None)
     look(None)
-    assert stopped == {"bad"}
-    assert stopped_by_dvc == ["bad"]
-    values = study.trials[trials["good"].number].intermediate_values
+    assert stopped == {"behind"}
+    assert stopped_by_dvc == ["behind"]
+    values = a_study.trials[trials["good"].number].intermediate_values
     assert values == {0: 0.9, 1: 0.4, 2: 0.3}
 
 
 def test_what_a_network_scores_before_it_trains_stops_nothing():
-    study = optuna.create_study(pruner=search.median())
+    a_study = optuna.create_study(pruner=study.median())
     for _ in range(5):
-        earlier = study.ask()
+        earlier = a_study.ask()
         earlier.report(0.5, 0)
         earlier.report(0.5, 1)
-        study.tell(earlier, 0.5)
-    trial = study.ask()
+        a_study.tell(earlier, 0.5)
+    trial = a_study.ask()
     trial.report(2.5, 0)
     assert not trial.should_prune()
     trial.report(2.5, 1)
@@ -125,7 +128,7 @@ def test_what_a_network_scores_before_it_trains_stops_nothing():
 
 
 def test_settings_that_stay_do_not_decide_how_to_rank(called, ran):
-    fixed = ("-S", "loss.label_smoothing=0.1", "--trials", "9")
+    fixed = ("-S", "loss.label_smoothing=0.1", "--trials", "9", "-j", "9")
     said = called(*SMALL, *fixed)
     lines = said.splitlines()
     start = next(number for number, line in enumerate(lines) if "experiment" in line.split()[:1])
@@ -140,7 +143,7 @@ def test_minutes_alone_are_no_limit_of_trials(called, ran, monkeypatch):
 
 
 def test_a_trial_that_was_removed_is_left_out(called, ran):
-    called(*SMALL, "--trials", "4")
+    called(*SMALL, "--trials", "4", "-j", "4")
     gone = min(ran, key=ran.get)
     del ran[gone]
     said = called(*SMALL, "--trials", "4").split("    experiment")[1]
@@ -151,13 +154,16 @@ def test_a_trial_that_was_removed_is_left_out(called, ran):
 def test_a_trial_takes_over_what_earlier_ones_have_ended(called, ran):
     lines = [line for line in called(*SMALL, "--trials", "3").splitlines() if ": " in line]
     stages = [line.rsplit(": ", 1)[1] for line in lines if line.startswith("search-")]
-    assert stages == ["download, split, backbone, extract, views, train_head", *["train_head"] * 2]
+    assert stages == [
+        "download, split, backbone, extract, augment, train_head",
+        *["train_head"] * 2,
+    ]
 
 
 @pytest.mark.slow
 def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, repository, monkeypatch):
     """The first, of a rate that destroys, trains on for some seconds if nobody stops it."""
-    monkeypatch.setattr(search, "median", lambda: optuna.pruners.ThresholdPruner(upper=50.0))
+    monkeypatch.setattr(study, "median", lambda: optuna.pruners.ThresholdPruner(upper=50.0))
     rates = "train_head.learning_rate=choice(0.01,1e30)"
     common = ("-S", rates, "--until", "train_head", "--trials", "2", "--sampler", "random")
     # with this seed the first trial draws one and the second the other
@@ -169,20 +175,21 @@ def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, reposi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "key", "message"),
     [
-        (["-S", "head.dropuot=interval(0,0.5)"], "[head.dropuot]: unknown key; did you mean"),
-        (["-S", "head.dropout=interval(0,3)"], "[head.dropout]: 3.0 does not fit"),
-        (["-S", "split.seed=interval(1,9)"], "the scores would be of other pictures"),
-        (["-S", "head.dropout=interval(0,0.5)", "--until", "split"], "nothing is scored by then"),
-        (["-S", "head.dropout=interval(0,0.5)", "--trials", "0"], "--trials should be at least 1"),
+        (["-S", "head.dropuot=interval(0,0.5)"], "head.dropuot", "unknown key"),
+        (["-S", "head.dropout=interval(0,3)"], "head.dropout", "does not fit"),
+        (["-S", "split.seed=interval(1,9)"], None, "the scores would be of other images"),
+        (["-S", "head.dropout=interval(0,0.5)", "--until", "split"], None, "nothing is scored by "),
+        (["-S", "head.dropout=interval(0,0.5)", "--trials", "0"], None, "--trials should be at "),
     ],
 )
-def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, message):
+def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, key, message):
     monkeypatch.chdir(unchanged)
     monkeypatch.setattr("sys.argv", ["search", *arguments])
     with pytest.raises(UserError, match=re.escape(message)) as raised:
         search.main()
+    assert raised.value.key == key
     assert "\n" not in str(raised.value)
 
 

@@ -14,15 +14,14 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from stages.lib import files, paths
-from stages.lib.errors import UserError
 from tests import browser
 from tests.browser import SCREENSHOTS, chromium
 from tests.imports import ROOT
+from thaw.project.errors import UserError
 from tools import serve
 
-PICTURE = Path("pictures/green/3.jpg")
-LOADED = 60_000  # milliseconds at most until a picture is answered, the first on a busy machine
+IMAGE = Path("images/green/3.jpg")
+LOADED = 60_000  # milliseconds at most until an image is answered, the first on a busy machine
 
 
 def called(monkeypatch, *arguments: object) -> None:
@@ -82,16 +81,14 @@ def test_it_is_this_machine_s_alone_unless_told_otherwise(monkeypatch):
         assert listening.getsockname()[0] == "127.0.0.1"
 
 
-def test_what_is_missing_does_not_keep_the_rest_from_being_shown(after_run, monkeypatch):
-    files.remove(paths.FEATURES)
+def test_what_is_missing_does_not_keep_the_rest_from_being_shown(exported, monkeypatch):
     monkeypatch.setattr("sys.argv", ["serve", "--max-megabytes", "1.5"])
-    loaded, missing = serve.answers(serve.arguments())
-    assert missing == [
-        "The nearest training pictures are not shown: data/features missing; run "
-        "`dvc pull data/features`."
-    ]
-    answer = loaded.look(PICTURE.read_bytes())
-    assert (loaded.largest, answer["nearest"]) == (1_500_000, [])
+    responder, missing = serve.load(serve.arguments())
+    [sentence] = missing
+    assert sentence.startswith("The nearest training images are not shown: data/manifest.csv, ")
+    assert sentence.endswith(" models/backbone.weights.h5`.")
+    answer = responder.look(IMAGE.read_bytes())
+    assert (responder.largest, answer["nearest"]) == (1_500_000, [])
     assert answer["overlay"]
 
 
@@ -146,31 +143,31 @@ def drop(page: Page, file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pictures_are_answered_and_other_files_refused(after_run):
+def test_images_are_answered_and_other_files_refused(after_run):
     (after_run / "notes.txt").write_text("see attachment")
     (after_run / "large.jpg").write_bytes(bytes(1_000_001))
     with running("--max-megabytes", "1") as (address, process), chromium() as started:
         page = started.new_page(viewport={"width": 1200, "height": 800})
-        asked, broken = [], []
+        asked, errors = [], []
         page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: broken.append(error))
-        page.on("console", lambda said: broken.append(said.text))
+        page.on("pageerror", lambda error: errors.append(error))
+        page.on("console", lambda said: errors.append(said.text))
         page.goto(address)
-        upload(page, PICTURE, after_run / "notes.txt", after_run / "large.jpg")
+        upload(page, IMAGE, after_run / "notes.txt", after_run / "large.jpg")
         good, text, large = page.locator(".answer").all()
 
-        with PICTURE.open("rb") as file:
+        with IMAGE.open("rb") as file:
             said = requests.post(f"{address}/predict", files={"file": file}, timeout=60).json()
         assert said["label"] == "green"
         expect(good.locator("h2")).to_have_text("3.jpg")
         expect(good.locator(".label")).to_have_text(list(said["probabilities"]))
-        shares = [f"{100 * share:.1f} %" for share in said["probabilities"].values()]
-        expect(good.locator(".share")).to_have_text(shares)
+        fractions = [f"{100 * fraction:.1f} %" for fraction in said["probabilities"].values()]
+        expect(good.locator(".probability")).to_have_text(fractions)
         expect(good.locator(".overlay img")).to_have_js_property("naturalWidth", 224)
         expect(good.locator(".overlay figcaption")).to_have_text("where it sees “green”")
         expect(good.locator(".nearest img")).to_have_count(5)
         expect(good.locator(".error")).to_be_hidden()
-        expect(text.locator(".error")).to_have_text("no usable picture: no known picture format")
+        expect(text.locator(".error")).to_have_text("invalid image: no known image format")
         expect(text.locator(".said")).to_be_hidden()
         expect(large.locator(".error")).to_have_text("the file is larger than 1 MB")
         page.screenshot(path=SCREENSHOTS / "page.png", full_page=True)
@@ -186,15 +183,15 @@ def test_pictures_are_answered_and_other_files_refused(after_run):
 
         page.set_viewport_size({"width": 400, "height": 800})
         expect(page.locator("html")).to_have_js_property("scrollWidth", 400)
-        page.get_by_role("tab", name="Pictures").click()
-        drop(page, PICTURE)  # the server has gone on
+        page.get_by_role("tab", name="Images").click()
+        drop(page, IMAGE)  # the server has gone on
         expect(page.locator(".answer")).to_have_count(4)
         expect(page.locator(".waiting:visible")).to_have_count(0, timeout=LOADED)
         expect(page.locator(".answer .label").first).to_have_text("green")
         expect(page.locator("html")).to_have_js_property("scrollWidth", 400)
         page.screenshot(path=SCREENSHOTS / "phone.png", full_page=True)
 
-        assert [str(each) for each in broken if "status of 422" not in str(each)] == []
+        assert [str(each) for each in errors if "status of 422" not in str(each)] == []
         assert [url for url in asked if not url.startswith((address, "data:"))] == []
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

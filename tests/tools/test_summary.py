@@ -1,17 +1,21 @@
 import json
+import shutil
 
 import pytest
 
-from stages.lib import timings
-from stages.lib.errors import UserError
+from tests import small_run
 from tests.imports import ROOT
+from thaw.project import timings
+from thaw.project.errors import UserError
 from tools import summary
 
 
 @pytest.fixture
-def finished(after_run):
-    (after_run / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    return after_run
+def finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_run.write(tmp_path, wrong=5)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    return tmp_path
 
 
 def test_it_names_scores_counts_and_places(finished, capsys):
@@ -20,11 +24,7 @@ def test_it_names_scores_counts_and_places(finished, capsys):
     scores = json.loads((finished / "metrics/test.json").read_text())
     for model in ("head", "fine_tuned"):
         assert f"{scores[model]['accuracy']:.4f} ({scores[model]['accuracy_low']:.4f} to " in said
-    counts = json.loads((finished / "metrics/split.json").read_text())["classes"]
-    test = sum(each["test"] for each in counts.values())
-    assert "pictures    59 of 3 classes: " in said
-    assert f", {test} test" in said
-    assert "aside" not in said
+    assert "images      1,000 of 2 classes: 600 train, 200 validation, 200 test\n" in said
     for word in ("gain ", "metrics/figures/; `make report`", "models/export/model.keras"):
         assert word in said
 

@@ -8,11 +8,11 @@ from functools import partial
 import psutil
 import pytest
 
-from stages.lib.errors import UserError
-from tests.conftest import draw_pictures, set_params
-from tests.test_pipeline import call
+from tests.conftest import draw_images, set_params
+from tests.repository import call
+from thaw.project.errors import UserError
 from tools import sweep
-from tools.lib import experiments, ranking
+from tools.experiments import dvc_experiments, ranking
 
 GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_head", "-j", "2")
 
@@ -52,7 +52,7 @@ def test_two_backbones_and_four_rates_with_a_worker_killed(called, repository):
     wanted = ("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
     planned = called(*wanted, "--dry")
     assert (
-        "8 of 8 runs to do: download 1x, split 1x, backbone 2x, extract 2x, views 2x, " in planned
+        "8 of 8 runs to do: download 1x, split 1x, backbone 2x, extract 2x, augment 2x, " in planned
     )
     with pytest.raises(UserError, match=r"1 of 8 runs failed: sweep-\w+; see `dvc queue logs"):
         called(*wanted)
@@ -78,7 +78,7 @@ def check_table(said: str, names: list[str]) -> None:
     lines = said.splitlines()
     start = max(number for number, line in enumerate(lines) if line.split()[:1] == ["experiment"])
     assert lines[start].split() == [
-        "experiment", "backbone.name", "train_head.learning_rate", "accuracy", "loss", "epoch",
+        "experiment", "backbone.name", "train_head.learning_rate", "accuracy", "loss",
     ]  # fmt: skip
     rows = [line.split() for line in lines[start + 1 : start + 9]]
     assert {row[0] for row in rows} == set(names)
@@ -86,7 +86,7 @@ def check_table(said: str, names: list[str]) -> None:
     losses = [float(row[4]) for row in rows]
     assert losses == sorted(losses)
     for row in rows:
-        best = experiments.best(row[0], "train_head")
+        best = dvc_experiments.best(row[0], "train_head")
         assert float(row[4]) == pytest.approx(best["loss"], abs=6e-5)
 
 
@@ -100,8 +100,9 @@ def test_dry_plans_and_runs_nothing(called, repository, tmp_path):
     file.write_text("params:\n  head.dropout: [0.1, 0.5]\n  head.hidden: [[], [8]]\n")
     assert called(str(file), "--dry") == said
     file.write_text("until: train_head\nparams: {head.dropout: [0.1, 0.5], head.hidden: [[8]]}\n")
-    assert "2 of 2 runs to do: download 1x, split 1x" in called(str(file), "--dry")
-    assert "fine_tune" not in called(str(file), "--dry")
+    shorter = called(str(file), "--dry")
+    assert "2 of 2 runs to do: download 1x, split 1x" in shorter
+    assert "fine_tune" not in shorter
     some = called("-S", "head.dropout=range(0,0.9,0.1)", "--trials", "3", "--dry")
     assert "3 of 3 runs to do" in some
     assert some == called("-S", "head.dropout=range(0,0.9,0.1)", "--trials", "3", "--dry")
@@ -110,14 +111,25 @@ def test_dry_plans_and_runs_nothing(called, repository, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["-S", "head.dropuot=1"], "head.dropuot"),
+        (["-S", "heads.dropout=1"], "heads"),
+        (["-S", "head.dropout=high"], "head.dropout"),
+        (["-S", "augmentation.shift=0.1"], "augmentation.shift"),  # another name now
+    ],
+)
+def test_params_that_do_not_fit_are_named(unchanged, monkeypatch, arguments, key):
+    monkeypatch.chdir(unchanged)
+    monkeypatch.setattr("sys.argv", ["sweep", *arguments, "--dry"])
+    with pytest.raises(UserError) as raised:
+        sweep.main()
+    assert raised.value.key == key
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-S", "head.dropuot=1"], "[head.dropuot]: unknown key; did you mean dropout?"),
-        (["-S", "heads.dropout=1"], "[heads]: unknown section; known are data, pictures"),
-        (
-            ["-S", "head.dropout=high"],
-            "[head.dropout]: 'high' does not fit: should be a valid numb",
-        ),
         (["-S", "head.dropout"], "-S: "),
         (["-S", "head.dropout.much=1"], "head.dropout"),
         (["-S", "head.dropout=0.1", "--until", "heads"], "--until heads: no such stage; there are"),
@@ -158,21 +170,21 @@ def test_mistakes_are_one_line(unchanged, monkeypatch, arguments, message):
     ],
 )
 def test_what_is_queued_is_what_was_planned(key, value):
-    assert experiments.combinations([experiments.override(key, value)]) == [{key: value}]
+    assert dvc_experiments.combinations([dvc_experiments.override(key, value)]) == [{key: value}]
 
 
 def test_pulled_experiments_count_as_done(monkeypatch):
     rows = [{"Experiment": None, "State": None}, {"Experiment": "a", "State": None}]
     monkeypatch.setattr("dvc.api.exp_show", lambda: [*rows, {"Experiment": "b", "State": "Failed"}])
-    assert experiments.states() == {"a": "Success", "b": "Failed"}
+    assert dvc_experiments.states() == {"a": "Success", "b": "Failed"}
 
 
 def test_losses_that_say_different_things_are_not_ranked(monkeypatch):
     scored = {
-        name: {"train_head": {"val_accuracy": accuracy, "val_loss": loss, "epoch": 3}}
+        name: {"head_val_acc": accuracy, "head_val_loss": loss}
         for name, accuracy, loss in (("a", 0.9, 0.1), ("b", 0.95, 0.4))
     }
-    monkeypatch.setattr(experiments, "read", lambda file, name: scored[name])
+    monkeypatch.setattr(dvc_experiments, "read", lambda file, name: scored[name])
     for key, first in (("loss.label_smoothing", "b"), ("head.dropout", "a")):
         changes = {name: {key: 0.1} for name in scored}
         found = ranking.table(changes, "train_head", ranking.metric([key]))
@@ -200,23 +212,25 @@ def test_a_clone_that_was_never_run_is_one_line(called, repository):
 
 def test_what_the_last_commit_has_is_in_every_checkout(repository):
     """In Git or in DVC, also below a folder that is; an address or a name needs no file."""
-    draw_pictures(repository / "pictures/pets/train")
-    call("dvc", "add", "--quiet", "pictures/pets", cwd=repository)
-    here = {"data": {"source": "pictures/pets/train"}, "backbone": {"weights": "imagenet"}}
-    with pytest.raises(UserError, match=r"\[data.source\].* which has no pictures/pets/train; "):
-        experiments.check_local_files(here)
-    call("git", "add", "pictures/pets.dvc", cwd=repository)
+    draw_images(repository / "images/pets/train")
+    call("dvc", "add", "--quiet", "images/pets", cwd=repository)
+    here = {"data": {"source": "images/pets/train"}, "backbone": {"weights": "imagenet"}}
+    with pytest.raises(UserError, match=r"has no images/pets/train; `dvc add ") as raised:
+        dvc_experiments.check_local_files(here)
+    assert raised.value.key == "data.source"
+    call("git", "add", "images/pets.dvc", cwd=repository)
     call("git", "commit", "--quiet", "--message", "pets", cwd=repository)
-    experiments.check_local_files(here)
+    dvc_experiments.check_local_files(here)
     (repository / "mine.h5").touch()
-    with pytest.raises(UserError, match=r"\[backbone.weights\].* which has no mine.h5; `dvc add "):
-        experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
+    with pytest.raises(UserError, match=r"has no mine.h5") as raised:
+        dvc_experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
+    assert raised.value.key == "backbone.weights"
     call("git", "add", "mine.h5", cwd=repository)
     call("git", "commit", "--quiet", "--message", "weights", cwd=repository)
-    experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
+    dvc_experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
 
 
-def test_pictures_that_a_checkout_would_not_have_are_refused(called, repository):
-    draw_pictures(repository / "pictures/mine")
-    with pytest.raises(UserError, match="has no pictures/mine; `dvc add pictures/mine` and"):
-        called("-S", "data.source=pictures/mine", "-S", "head.dropout=0.1,0.2")
+def test_images_that_a_checkout_would_not_have_are_refused(called, repository):
+    draw_images(repository / "images/mine")
+    with pytest.raises(UserError, match="has no images/mine"):
+        called("-S", "data.source=images/mine", "-S", "head.dropout=0.1,0.2")

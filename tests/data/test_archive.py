@@ -1,0 +1,254 @@
+import io
+import shutil
+import tarfile
+import tracemalloc
+import zipfile
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from thaw.data import archive
+from thaw.data.settings import ArchiveLimits
+from thaw.project.errors import UserError
+
+LIMITS = ArchiveLimits(max_gigabytes=0.1, max_ratio=50.0, max_members=20)
+
+
+def unpack(path: Path, folder: Path) -> None:
+    archive.unpack(path, folder, LIMITS, path.name)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tar_of_every_compression(tmp_path, mode):
+    (tmp_path / "x.png").write_bytes(b"pixels")
+    with tarfile.open(tmp_path / "archive", mode) as file:
+        file.add(tmp_path / "x.png", "cats/x y.png")
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "archive", tmp_path / "out")
+    assert (tmp_path / "out/cats/x y.png").read_bytes() == b"pixels"
+
+
+@pytest.mark.parametrize("kind", ["ZIP_STORED", "ZIP_DEFLATED", "ZIP_BZIP2", "ZIP_LZMA"])
+def test_zip_of_every_compression(tmp_path, kind):
+    with zipfile.ZipFile(tmp_path / "archive", "w", getattr(zipfile, kind)) as file:
+        file.writestr("cats/é.png", b"pixels" * 99)
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "archive", tmp_path / "out")
+    assert (tmp_path / "out/cats/é.png").read_bytes() == b"pixels" * 99
+
+
+@pytest.mark.parametrize("name", ["../x", "cats/../../x", "/tmp/x", "..\\x", "C:\\x", "C:x"])
+def test_a_zip_member_that_would_leave_is_named(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(zipfile.ZipInfo(name), b"")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"a\.zip: member .*x' would leave the folder"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] in (["a.zip", "out"], ["out", "a.zip"])
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("cats/x.png", b"pixels")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(UserError, match="is encrypted; unpack it first"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "target"),
+    [
+        ("../x", tarfile.REGTYPE, ""),
+        ("link", tarfile.SYMTYPE, "../../x"),
+        ("link", tarfile.LNKTYPE, "/etc/hostname"),
+        ("device", tarfile.CHRTYPE, ""),
+    ],
+)
+def test_a_tar_member_that_would_leave_is_named(tmp_path, name, kind, target):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        file.addfile(member, io.BytesIO())
+    (tmp_path / "out").mkdir()
+    with pytest.raises(
+        UserError, match=rf"a\.tar: member '{name}' (would leave|is a device or links)"
+    ):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_link_inside_a_tar_becomes_a_copy(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        member = tarfile.TarInfo("cats/x.png")
+        member.size = 6
+        file.addfile(member, io.BytesIO(b"pixels"))
+        for name, kind, target in [
+            ("cats/y.png", tarfile.SYMTYPE, "x.png"),
+            ("dogs/z.png", tarfile.LNKTYPE, "cats/x.png"),
+        ]:
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            file.addfile(link)
+    unpack(tmp_path / "a.tar", tmp_path)
+    for name in ("cats/y.png", "dogs/z.png"):
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_bytes() == b"pixels"
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar", "bztar", "xztar"])
+def test_flipped_bytes_never_give_a_traceback(tmp_path, kind):
+    (tmp_path / "in/cats").mkdir(parents=True)
+    random = Random(0)
+    (tmp_path / "in/cats/x.png").write_bytes(random.randbytes(500) * 20)
+    whole = Path(shutil.make_archive(str(tmp_path / "a"), kind, tmp_path / "in"))
+    data = whole.read_bytes()
+    refused = 0
+    for number in range(40):
+        invalid = bytearray(data)
+        invalid[random.randrange(len(invalid))] ^= 1 << random.randrange(8)
+        whole.write_bytes(invalid)
+        (tmp_path / f"out{number}").mkdir()
+        try:
+            unpack(whole, tmp_path / f"out{number}")
+        except UserError:
+            refused += 1
+    assert refused > 5
+
+
+def test_a_cut_archive_is_named(tmp_path):
+    write_tar(tmp_path / "a.tgz", {"x": bytes(range(250)) * 200})
+    data = (tmp_path / "a.tgz").read_bytes()
+    (tmp_path / "a.tgz").write_bytes(data[: len(data) // 2])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"a\.tgz: damaged archive"):
+        unpack(tmp_path / "a.tgz", tmp_path / "out")
+
+
+def write_tar(path: Path, members: dict[str, bytes], mode: str = "w:gz") -> None:
+    with tarfile.open(path, mode) as file:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({str(i): b"" for i in range(21)}, "more than 20 members, .* raise data.archive.max_mem"),
+        ({"blank.bmp": bytes(70_000_000)}, "over 50 times its size unpacked, .*archive.max_ratio"),
+        ({str(i): bytes(60_000_000) for i in "ab"}, "over 0.1 GB unpacked, .*archive.max_gigabyt"),
+    ],
+)
+def test_a_bomb_is_refused(tmp_path, monkeypatch, kind, members, message):
+    if "GB" in message:
+        monkeypatch.setattr(archive, "RATIO_FROM", 1 << 40)
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as file:
+            for name, content in members.items():
+                file.writestr(name, content)
+    else:
+        write_tar(tmp_path / "bomb", members)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=f"^bomb: {message}"):
+        unpack(tmp_path / "bomb", tmp_path / "out")
+    written = sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
+    assert written <= 100_000_000
+
+
+def test_blank_images_may_be_packed_tightly(tmp_path):
+    write_tar(tmp_path / "blank", {"a.bmp": bytes(3_000_000)})
+    unpack(tmp_path / "blank", tmp_path)
+    assert (tmp_path / "a.bmp").stat().st_size == 3_000_000
+
+
+def test_the_size_that_a_zip_claims_does_not_count(tmp_path, monkeypatch):
+    """A member that claims one byte, with 200 kB in it."""
+    monkeypatch.setattr(archive, "RATIO_FROM", 1000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("x", bytes(200_000))
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(data.replace((200_000).to_bytes(4, "little"), b"\1\0\0\0"))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"^a\.zip: "):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= 1
+
+
+@pytest.mark.parametrize(
+    "names", [("cats", "cats/x.png"), ("cats/x.png", "cats"), ("", "x"), ("a\\b", "a/b")]
+)
+def test_two_members_of_one_name_are_refused(tmp_path, names):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in names:
+            file.writestr(zipfile.ZipInfo(name), b"pixels")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"a\.zip: '.*' is there twice; pack it again without"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive; pack it again as zip or tar.gz"),
+        (b"Rar!\x1a\7", "a RAR archive; pack it again"),
+        (b"\x28\xb5\x2f\xfd1234", "a Zstandard archive; pack it again"),
+        (b"PK\3\4 and no more", "damaged or incomplete archive; fetch it again"),
+        (b"<html>", "no zip or tar archive; name in data.source an archive, or the folder"),
+        (b"", "no zip or tar archive"),
+    ],
+)
+def test_what_is_no_archive_is_named(tmp_path, content, message):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(UserError, match=f"^x: {message}"):
+        unpack(tmp_path / "x", tmp_path)
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    link = zipfile.ZipInfo("cats/x.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(link, "../../secret")
+    with pytest.raises(UserError, match=r"a\.zip: member 'cats/x.png' is a link; pack it again"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+def test_a_compression_that_is_not_known_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("x", b"pixels")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 9  # Deflate64
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"^a\.zip: .*; pack it again as zip or tar.gz"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+def test_a_tar_that_holds_a_zip_is_a_tar(tmp_path):
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as file:
+        file.writestr("x", b"pixels")
+    inner = (tmp_path / "inner.zip").read_bytes()
+    write_tar(tmp_path / "a.tar", {"cats/1": b"1", "inner": inner}, "w")
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert (tmp_path / "out/cats/1").read_bytes() == b"1"
+    assert (tmp_path / "out/inner").read_bytes() == inner
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_endless_attributes_are_not_read(tmp_path, first):
+    """A pax header of 50 MB, packed to 50 kB."""
+    with tarfile.open(tmp_path / "a.tgz", "w:gz", format=tarfile.PAX_FORMAT) as file:
+        for number in range(1 if first else 2):
+            member = tarfile.TarInfo(f"cats/{number}.png")
+            if first or number:
+                member.pax_headers = {"comment": "x" * 50_000_000}
+            file.addfile(member)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"^a\.tgz: .*500000\d\d bytes of description of one memb"):
+        unpack(tmp_path / "a.tgz", tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from thaw.data import manifest
+from thaw.project import files
+from thaw.project.errors import UserError
+
+
+@pytest.fixture
+def rows():
+    labels = ["NA", "01", "1", "01", "NA", "é"]
+    return pd.DataFrame({"path": list("abcdef"), "label": labels, "given_split": ""})
+
+
+def test_labels_stay_text(tmp_path, rows):
+    files.write_csv(tmp_path / "manifest.csv", rows)
+    read = manifest.read(tmp_path / "manifest.csv")
+    assert read["label"].tolist() == ["NA", "01", "1", "01", "NA", "é"]
+    assert read["given_split"].tolist() == [""] * 6
+
+
+def test_class_i_is_the_i_th_name_in_sorted_order(rows):
+    assert manifest.classes(rows) == ["01", "1", "NA", "é"]
+    indices = manifest.class_indices(rows)
+    assert indices.tolist() == [2, 0, 1, 0, 2, 3]
+    assert indices.dtype == np.int32
+
+
+def test_a_split_of_another_manifest_is_refused(tmp_path, rows):
+    split = rows[["path", "label"]].assign(split="train")
+    files.write_csv(tmp_path / "split.csv", split)
+    assert manifest.read_split(tmp_path / "split.csv", rows).tolist() == ["train"] * 6
+    for other in (rows.iloc[::-1].reset_index(drop=True), rows.iloc[:5]):
+        with pytest.raises(UserError, match="not of this manifest; run `dvc repro split`"):
+            manifest.read_split(tmp_path / "split.csv", other)
+
+
+def test_groups_stand_after_the_given_split(tmp_path, rows):
+    assert manifest.with_groups(rows, None)["group"].tolist() == [""] * 6
+    (tmp_path / "groups.csv").write_text("path,group,more\ne,007,x\nb,NA,y\n")
+    grouped = manifest.with_groups(rows, tmp_path / "groups.csv")
+    assert list(grouped.columns) == ["path", "label", "given_split", "group"]
+    assert grouped["group"].tolist() == ["", "NA", "", "", "007", ""]
+    assert "group" not in rows
+
+
+def test_no_manifest(tmp_path):
+    with pytest.raises(UserError, match=r"manifest\.csv is missing; run `dvc repro`"):
+        manifest.read(tmp_path / "manifest.csv")
+
+
+def test_the_first_of_each_class_come_first():
+    truth = np.array([0, 0, 0, 2, 2, 1])
+    assert manifest.first_of_each_class(truth, 5).tolist() == [0, 5, 3, 1, 4]
+    assert len(manifest.first_of_each_class(truth, 99)) == 6

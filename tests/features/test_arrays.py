@@ -1,0 +1,68 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thaw.features import arrays
+from thaw.project.errors import UserError
+
+
+def test_features_that_are_missing_or_of_another_manifest_are_refused(tmp_path):
+    (tmp_path / "f").mkdir()
+    np.save(tmp_path / "f" / "avg.npy", np.zeros((17, 5), "float32"))
+    with pytest.raises(
+        UserError, match=r"\[head.pooling\]: 'flatten' needs .* extract.feature_maps"
+    ):
+        arrays.load(tmp_path / "f", "flatten", 17)
+    with pytest.raises(UserError, match=r"holds 17 rows of float32 instead of 16"):
+        arrays.load(tmp_path / "f", "avg", 16)
+    with pytest.raises(UserError, match=r"avg\.npy is missing; run `dvc repro extract`"):
+        arrays.load(tmp_path / "none", "avg", 17)
+    np.save(tmp_path / "f" / "avg.npy", np.zeros((17, 5)))
+    with pytest.raises(UserError, match=r"rows of float64"):
+        arrays.load(tmp_path / "f", "avg", 17)
+    np.save(tmp_path / "f" / "avg.npy", np.array([{}] * 17), allow_pickle=True)
+    with pytest.raises(UserError, match=r"not a \.npy file \(Array can't be memory-mapped"):
+        arrays.load(tmp_path / "f", "avg", 17)
+    (tmp_path / "f" / "avg.npy").write_bytes(b"")
+    with pytest.raises(UserError, match=r"not a \.npy file"):
+        arrays.load(tmp_path / "f", "avg", 17)
+
+
+def test_augmented_rows_are_of_an_image_or_one_of_its_copies():
+    plain = np.arange(10, dtype="float32")[:, None]
+    rows = np.array([1, 4, 7])
+    copies = np.stack([plain[rows] + 0.1, plain[rows] + 0.2], axis=1)
+    augmented = arrays.AugmentedRows(plain, copies, rows, seed=1)
+    got = np.stack([augmented[rows] for _ in range(300)])[..., 0]
+    for place, row in enumerate(rows):
+        values, counts = np.unique(got[:, place].round(1), return_counts=True)
+        assert values == pytest.approx([row, row + 0.1, row + 0.2])
+        assert counts.min() > 60  # of 300, a third each
+
+
+def mapped_megabytes() -> float:
+    """What this process has of files in its memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssFile:\s+(\d+) kB", status)[1]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells")
+def test_what_was_read_of_a_mapped_file_leaves_the_memory(tmp_path):
+    written = np.arange(2**24, dtype="float32").reshape(2**14, 2**10)
+    np.save(tmp_path / "large.npy", written)
+    mapped = np.load(tmp_path / "large.npy", mmap_mode="r")
+    before = mapped_megabytes()
+    for start in range(0, len(mapped), 1000):
+        rows = np.arange(start, min(start + 1000, len(mapped)))
+        assert np.array_equal(arrays.take(mapped, rows), written[rows])
+    assert mapped_megabytes() < before + 8  # of 64
+    assert np.array_equal(mapped, written)
+    assert mapped_megabytes() > before + 48
+
+
+def test_arrays_in_memory_are_taken_from_too():
+    values = np.arange(12).reshape(4, 3)
+    assert arrays.take(values, np.array([2, 0])).tolist() == [[6, 7, 8], [0, 1, 2]]
+    assert arrays.take(values[1:], np.array([0])).tolist() == [[3, 4, 5]]

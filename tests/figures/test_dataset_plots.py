@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from thaw.data.settings import Decoding
+from thaw.figures import dataset_plots, style
+
+SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+
+
+def test_sizes_have_a_dot_each():
+    manifest = pd.DataFrame({"width": ["500", "20", "500"], "height": ["9", "30", "9"]})
+    axis = dataset_plots.sizes(manifest).axes[0]
+    dots = axis.collections[0]
+    assert sorted(dots.get_offsets().tolist()) == [[20, 30], [500, 9]]
+    assert axis.get_title() == "3 images, 2 sizes; 2 have 500 x 9"
+    assert dots.get_sizes().max() == dots.get_sizes()[0]  # the more frequent one
+
+
+def test_quarantined_files_have_name_and_reason(tmp_path):
+    Image.new("RGB", (40, 30), (200, 0, 0)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("<html>")
+    reasons = ["a moving WEBP; save the frame that is meant", "an HTML page"]
+    quarantine = pd.DataFrame({"path": ["a.png", "b.png"], "reason": reasons})
+    figure = dataset_plots.quarantined(quarantine, tmp_path, SETTINGS, 10_000)
+    first, second, third, _ = figure.axes
+    assert first.get_title() == "a.png\na moving WEBP; save the frame\nthat is meant"
+    assert first.images[0].get_array()[5, 5].tolist() == [200, 0, 0]
+    assert second.images[0].get_array()[5, 5].tolist() == [225, 225, 225]
+    assert (third.get_title(), len(third.images)) == ("", 0)
+    assert figure.get_suptitle() == "2 quarantined"
+
+
+def test_an_image_over_the_limit_is_not_decoded(tmp_path):
+    Image.new("RGB", (40, 30), (200, 0, 0)).save(tmp_path / "a.png")
+    quarantine = pd.DataFrame({"path": ["a.png"], "reason": ["large"]})
+    axis = dataset_plots.quarantined(quarantine, tmp_path, SETTINGS, 1199).axes[0]
+    assert axis.images[0].get_array()[5, 5].tolist() == [225, 225, 225]
+
+
+def test_the_title_says_what_is_left_out(tmp_path):
+    none = pd.DataFrame({"path": [], "reason": []})
+    figure = dataset_plots.quarantined(none, tmp_path, SETTINGS, 9)
+    assert [text.get_text() for text in figure.texts] == ["nothing is quarantined"]
+    assert figure.axes == []
+    many = pd.DataFrame({"path": [f"{i}.png" for i in range(31)], "reason": "empty file"})
+    figure = dataset_plots.quarantined(many, tmp_path, SETTINGS, 9)
+    assert figure.get_suptitle() == "31 quarantined, the first 24"
+
+
+@pytest.mark.parametrize("classes", [2, 61])
+def test_counts_have_a_bar_for_each_class(tmp_path, classes):
+    names = [f"class number {i} with a long name" for i in range(classes)]
+    values = {"train": 60, "validation": 20, "test": 20, "excluded": 0}
+    figure = dataset_plots.counts(pd.DataFrame(values, index=names))
+    axis = figure.axes[0]
+    assert len(axis.patches) == 3 * classes
+    assert [text.get_text() for text in axis.get_legend().texts] == ["train", "validation", "test"]
+    assert len(axis.texts) == (6 if classes == 2 else 0)
+    style.save(figure, tmp_path / "counts.png")
+    with Image.open(tmp_path / "counts.png") as image:
+        assert np.asarray(image).std() > 10
+        assert image.height <= 4800

@@ -1,9 +1,0 @@
-from stages.lib import blocks, building
-
-
-def test_what_is_outside_of_blocks_goes_with_the_next_or_the_last():
-    network = building.network("EfficientNetLite0", 32)
-    found = blocks.of(network)
-    assert [layer.name for layer in found[0][:3]] == ["pixels", "preprocess", "stem_conv"]
-    assert found[-1][0].name == "block7a_expand_conv"
-    assert found[-1][-1].name == "top_activation"

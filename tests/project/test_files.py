@@ -1,0 +1,75 @@
+import json
+
+import pandas as pd
+import pytest
+
+from thaw.project import files
+
+
+def test_replacing_a_file_and_a_folder(tmp_path):
+    for name in ("a.weights.h5", "b.weights.h5"):
+        with files.replacing(tmp_path / "deep" / "x.weights.h5") as partial:
+            assert partial.name.endswith(".weights.h5")
+            partial.write_text(name)
+    assert (tmp_path / "deep/x.weights.h5").read_text() == "b.weights.h5"
+    for name in ("one", "two"):
+        with files.replacing(tmp_path / "folder") as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["two"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    (tmp_path / "x").write_text("old")
+
+    def fail_half_way():
+        with files.replacing(tmp_path / "x") as partial:
+            partial.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
+
+
+def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
+    (tmp_path / "partial-x").mkdir()
+    (tmp_path / "partial-x" / "half").touch()
+    with files.replacing(tmp_path / "x") as partial:
+        partial.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_scratch_begins_empty_and_goes(tmp_path):
+    (tmp_path / "partial-x").mkdir()
+    (tmp_path / "partial-x" / "left").touch()
+
+    def fail_half_way():
+        with files.scratch(tmp_path / "partial-x") as folder:
+            assert list(folder.iterdir()) == []
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_digest_is_of_the_bytes(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180-4
+    assert files.sha256(tmp_path / "x") == expected
+
+
+def test_json_is_sorted_and_refuses_nan(tmp_path):
+    files.write_json(tmp_path / "x.json", {"b": 1, "a": {"d": 0.5, "c": 2}})
+    assert list(json.loads((tmp_path / "x.json").read_text())) == ["a", "b"]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "y.json", {"a": float("nan")})
+    assert not (tmp_path / "y.json").exists()
+
+
+def test_csv_keeps_newlines_in_cells(tmp_path):
+    table = pd.DataFrame({"path": ["a\nb, c.png", 'quote".png'], "label": ["é", "NA"]})
+    files.write_csv(tmp_path / "x.csv", table)
+    read = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False)
+    assert read.equals(table.astype(read.dtypes))

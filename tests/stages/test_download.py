@@ -1,0 +1,270 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests import hostile
+from tests.conftest import CLASSES, draw_images, refusal, run_stage, set_params
+from tests.imports import ROOT
+from tests.server import running
+from thaw.data import fetch
+
+
+def read(path):
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def quarantine_all(project):
+    set_params(project / "params.yaml", {"data": {"on_invalid": "quarantine", "max_invalid": 1.0}})
+
+
+def test_found_is_used_and_quarantined(project, capsys):
+    quarantine_all(project)
+    (project / "images/red/page.jpg").write_text("<html>")
+    (project / "images/red/.DS_Store").touch()
+    run_stage("download")
+    manifest, quarantine = (read(f"data/{name}.csv") for name in ("manifest", "quarantine"))
+    assert manifest["label"].value_counts().to_dict() == CLASSES
+    assert quarantine["path"].tolist() == ["red/page.jpg"]
+    said = capsys.readouterr().out
+    assert "60 images found = 59 used + 1 quarantined\n1 other files skipped" in said
+    for path in manifest["path"]:
+        copy, original = project / "data/raw" / path, project / "images" / path
+        assert copy.read_bytes() == original.read_bytes()
+    assert sum(path.is_file() for path in (project / "data/raw").rglob("*")) == 59
+    counts = json.loads((project / "metrics/download/counts.json").read_text())
+    assert counts == {
+        "found": 60,
+        "used": 59,
+        "quarantined": 1,
+        "skipped": 1,
+        "more_frames": 0,
+        "turned_by_exif": 0,
+    }
+    for name in ("sizes", "quarantine"):
+        with Image.open(project / f"metrics/download/{name}.png") as image:
+            assert image.width > 500
+
+
+def test_invalid_images_stop_and_the_first_are_named(project):
+    for number in range(5):
+        (project / f"images/red/page{number}.jpg").write_text("<html>")
+    line = refusal("download")
+    assert line.startswith(
+        "error: params.yaml [data.on_invalid]: 5 of 64 images are invalid: red/page0.jpg (an HTML "
+        "page, not an image; fetch it again); red/page1.jpg (an HTML page"
+    )
+    assert "page3" not in line
+    assert line.endswith(
+        "...; all are in data/quarantine.csv; fix or remove them, or set this to quarantine"
+    )
+    assert len(read("data/quarantine.csv")) == 5
+    assert not (project / "data/raw").exists()
+    assert not (project / "data/manifest.csv").exists()
+
+
+def test_too_many_invalid_images_stop(project):
+    set_params(project / "params.yaml", {"data": {"on_invalid": "quarantine", "max_invalid": 0.05}})
+    for number in range(4):
+        (project / f"images/red/page{number}.jpg").write_text("<html>")
+    line = refusal("download")
+    assert "[data.max_invalid]: 4 of 63 images are invalid, more than 0.05 of all" in line
+
+
+def test_a_class_without_a_valid_image_is_named(project):
+    quarantine_all(project)
+    for path in (project / "images/red").iterdir():
+        path.write_bytes(b"no image")
+    line = refusal("download")
+    assert "class 'red' has no valid image left: red/0.jpg (no known image format)" in line
+    assert line.endswith("fix them, or remove the class")
+
+
+def test_the_same_image_under_two_classes_is_refused_or_quarantined(project):
+    copy = (project / "images/red/3.jpg").read_bytes()
+    (project / "images/green/copy.jpg").write_bytes(copy)
+    line = refusal("download")
+    assert "green/copy.jpg (the same image is under class 'red' as red/3.jpg); red/3.jpg (" in line
+    quarantine_all(project)
+    run_stage("download")
+    assert read("data/quarantine.csv")["path"].tolist() == ["green/copy.jpg", "red/3.jpg"]
+    assert len(read("data/manifest.csv")) == 58
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: (root / "empty").mkdir(), "class folder 'empty' is empty; fill it or leave"),
+        (lambda root: (root / "red").rename(root / "Green"), "differ only in case or in how"),
+        (lambda root: draw_images(root / "train"), "folder 'blue sky' stands beside split fold"),
+        (
+            lambda root: (root / "link").symlink_to("red"),
+            "folder 'link' is a link, and DVC follows",
+        ),
+    ],
+)
+def test_a_layout_that_cannot_be_meant_is_refused(project, change, message):
+    change(project / "images")
+    line = refusal("download")
+    assert line.startswith("error: params.yaml [data.source]: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            None,
+            "params.yaml [data.groups]: 'images/groups.csv' is missing; give its place in the",
+        ),
+        ("image,group\n", "write a CSV table with the columns path and group"),
+        (
+            "path,group\nred/0.jpg,a\nred/none.jpg,a\n",
+            "there is no image 'red/none.jpg'; write paths from the source's",
+        ),
+        ("path,group\nred/0.jpg,a\nred/0.jpg,b\n", "'red/0.jpg' is there twice; keep one"),
+        ("", "write a CSV table with the columns path and group"),
+    ],
+)
+def test_a_wrong_group_table_is_named(project, table, message):
+    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
+    if table is not None:
+        (project / "images/groups.csv").write_text(table)
+    line = refusal("download")
+    assert message in line
+    assert "groups.csv" in line
+
+
+def test_groups_come_into_the_manifest(project):
+    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
+    (project / "images/groups.csv").write_text(
+        "group,path\nann,red/0.jpg\n7,green/1.jpg\nx,red/invalid\n"
+    )
+    (project / "images/red/invalid").write_text("no image")
+    quarantine_all(project)
+    run_stage("download")
+    groups = read("data/manifest.csv").set_index("path")["group"]
+    assert groups[groups != ""].to_dict() == {"red/0.jpg": "ann", "green/1.jpg": "7"}
+
+
+def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch):
+    monkeypatch.setattr(fetch, "PAUSE", 0.001)
+    (project / "images/red/page.jpg").write_text("<html>")
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", "x.zip", "images/"], check=True)
+    with running() as server:
+        server.files["/x.zip"] = (project / "x.zip").read_bytes()
+        set_params(project / "params.yaml", {"data": {"source": f"{server.url}/x.zip"}})
+        assert "1 of 60 images are invalid" in refusal("download")
+        quarantine_all(project)
+        run_stage("download")
+        assert server.count("/x.zip") == 2
+    assert sorted(path.name for path in (project / "data").iterdir()) == [
+        "manifest.csv",
+        "quarantine.csv",
+        "raw",
+    ]
+
+
+def test_a_full_disk_is_one_line(project, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device", "data/partial-raw")
+
+    monkeypatch.setattr("shutil.copyfile", no_room)
+    line = refusal("download")
+    assert line == (
+        "error: [Errno 28] No space left on device: 'data/partial-raw'; check the path, its "
+        "permissions and the free space"
+    )
+    assert not (project / "data/raw").exists()
+
+
+def test_as_its_user_reads_it(project):
+    """In a process of its own: one line on stderr, exit code 1."""
+    set_params(project / "params.yaml", {"data": {"source": "no/such/place"}})
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.download"], capture_output=True, text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: params.yaml [data.source]: 'no/such/place' is no known")
+
+
+def test_twice_gives_the_same_bytes(project):
+    outputs = []
+    for _ in range(2):
+        run_stage("download")
+        paths = ["data/manifest.csv", "metrics/download/sizes.png", "metrics/download/counts.json"]
+        outputs.append([(project / path).read_bytes() for path in paths])
+    assert outputs[0] == outputs[1]
+
+
+WHOLE = [
+    hostile.coded(hostile.image(), "JPEG"),
+    hostile.coded(hostile.image(), "PNG"),
+    hostile.coded(hostile.image(), "GIF"),
+    hostile.coded(hostile.image(), "WEBP"),
+    hostile.coded(hostile.image(), "BMP"),
+    hostile.moving("GIF"),
+    hostile.turned(),
+]
+
+
+@st.composite
+def mutated(draw) -> bytes:
+    """A real file with bytes flipped, its end cut off, or a piece of another file put in."""
+    data = bytearray(draw(st.sampled_from(WHOLE)))
+    place = st.integers(0, len(data) - 1)
+    for _ in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["flip", "cut", "splice"]))
+        at = min(draw(place), len(data) - 1)
+        if kind == "flip":
+            data[at] ^= draw(st.integers(1, 255))
+        elif kind == "cut":
+            del data[max(at, 1) :]
+        else:
+            other = draw(st.sampled_from(WHOLE))
+            start = draw(st.integers(0, len(other) - 1))
+            data[at:at] = other[start : start + draw(st.integers(1, 200))]
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "examples", [pytest.param(4, id="some"), pytest.param(25, id="many", marks=pytest.mark.slow)]
+)
+def test_mutated_files_are_all_counted(tmp_path_factory, examples):
+    """Each example runs the stage on a hundred of them; `many` are two and a half thousand."""
+
+    @settings(
+        max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    @given(st.lists(mutated(), min_size=100, max_size=100))
+    def counted(files):
+        count_mutated(tmp_path_factory.mktemp("mutated"), files)
+
+    counted()
+
+
+def count_mutated(folder, files: list[bytes]) -> None:
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    set_params(folder / "params.yaml", {"data": {"source": "images"}})
+    quarantine_all(folder)
+    draw_images(folder / "images", {"red": 2, "green": 2})
+    for number, content in enumerate(files):
+        (folder / f"images/red/mutated{number}").write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_stage("download")
+    used, invalid = read(folder / "data/manifest.csv"), read(folder / "data/quarantine.csv")
+    paths = sorted([*used["path"], *invalid["path"]])
+    assert paths == sorted(
+        path.relative_to(folder / "images").as_posix()
+        for path in (folder / "images").rglob("*")
+        if path.is_file()
+    )
+    assert len(paths) == 104

@@ -1,0 +1,44 @@
+import json
+
+import pandas as pd
+import pytest
+
+CLASSES = ["blue sky", "green", "red"]
+
+
+def test_scores_are_those_of_the_predictions(finished_run):
+    table = pd.read_csv(finished_run / "data/predictions.csv")
+    split = pd.read_csv(finished_run / "data/split.csv")
+    test = split[split["split"] == "test"]
+    assert table["path"].tolist() == test["path"].tolist()
+    assert table["label"].tolist() == test["label"].tolist()
+    probabilities = table[[f"p({name})" for name in CLASSES]].to_numpy()
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert table["fine_tuned"].tolist() == [CLASSES[best] for best in probabilities.argmax(axis=1)]
+
+    scores = json.loads((finished_run / "metrics/test.json").read_text())
+    assert set(scores) == {"head", "fine_tuned", "gain"}
+    for model in ("head", "fine_tuned"):
+        accuracy = (table[model] == table["label"]).mean()
+        assert scores[model]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
+        assert scores[model]["accuracy_low"] < accuracy <= scores[model]["accuracy_high"]
+    gain = scores["fine_tuned"]["accuracy"] - scores["head"]["accuracy"]
+    assert scores["gain"]["accuracy"] == pytest.approx(gain, abs=2e-4)
+    headline = json.loads((finished_run / "metrics/scores.json").read_text())
+    assert headline.pop("images") == split["split"].value_counts().to_dict()
+    assert headline == {
+        "head_test_acc": scores["head"]["accuracy"],
+        "test_acc": scores["fine_tuned"]["accuracy"],
+        "gain": scores["gain"]["accuracy"],
+    }
+    confusion = pd.read_csv(finished_run / "metrics/evaluate/confusion.csv")
+    pairs = sorted(zip(table["label"], table["fine_tuned"]))
+    assert list(confusion.itertuples(index=False, name=None)) == pairs
+    reliability = pd.read_csv(finished_run / "metrics/evaluate/reliability.csv")
+    assert reliability["images"].sum() == len(confusion)
+    correct = (reliability["accuracy"] * reliability["images"]).sum()
+    assert round(correct) == (confusion["actual"] == confusion["predicted"]).sum()
+    assert len(pd.read_csv(finished_run / "metrics/evaluate/roc.csv")) == 101
+    recall = pd.read_csv(finished_run / "metrics/evaluate/recall.csv")
+    assert recall["class"].tolist() == CLASSES
+    assert recall["images"].sum() == len(table)

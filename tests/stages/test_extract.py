@@ -1,0 +1,161 @@
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests import tiny
+from tests.conftest import run_stage, set_params
+from tests.imports import ROOT
+from thaw.data.loader import ImageLoader
+from thaw.data.settings import Decoding
+from thaw.models import backbones
+from thaw.models.settings import Backbone
+from thaw.project.errors import UserError
+
+SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+
+
+def test_each_image_has_its_row(finished_run):
+    paths = pd.read_csv(finished_run / "data/manifest.csv")["path"]
+    spec = Backbone(name=tiny.NAME, weights=None, image_size=32)
+    model = backbones.load(spec, finished_run / "models/backbone.weights.h5")
+    average = np.load(finished_run / "data/features/avg.npy")
+    assert (average.shape, average.dtype) == ((59, tiny.CHANNELS[-1]), np.float32)
+    for row in (0, 31, 58):
+        pixels = ImageLoader(32, SETTINGS).load(finished_run / "data/raw" / paths[row])
+        expected = model.predict(np.stack([pixels, pixels]), verbose=0).mean(axis=(1, 2))
+        assert average[row] == pytest.approx(expected[0], rel=1e-3, abs=1e-4)
+    assert sorted(p.name for p in (finished_run / "data/features").iterdir()) == [
+        "avg.npy",
+        "max.npy",
+        "provenance.json",
+    ]
+    provenance = json.loads((finished_run / "data/features/provenance.json").read_text())
+    assert (provenance["backbone"], provenance["image_size"]) == (tiny.NAME, 32)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ("train_head", "features/provenance.json is missing or damaged; run `dvc repro extract`"),
+        ("fine_tune", "features was made with image_size 48 and not 32; run `dvc repro extract`"),
+        ("evaluate", "features was made with image_size 48 and not 32; run `dvc repro extract`"),
+    ],
+)
+def test_features_of_other_params_are_refused(after_run, stage, message):
+    path = after_run / "data/features/provenance.json"
+    values = json.loads(path.read_text())
+    path.write_text("" if stage == "train_head" else json.dumps({**values, "image_size": 48}))
+    with pytest.raises(UserError, match=message):
+        run_stage(stage)
+
+
+def test_maps_on_demand_and_the_same_bytes_at_another_batch_size(after_run):
+    before = (after_run / "data/features/avg.npy").read_bytes()
+    changes = {"extract": {"feature_maps": True}, "runtime": {"batch_size": 19, "workers": 1}}
+    set_params(after_run / "params.yaml", changes)
+    run_stage("extract")
+    assert np.load("data/features/map.npy", mmap_mode="r").shape == (59, 8, 8, 24)
+    assert (after_run / "data/features/avg.npy").read_bytes() == before
+
+
+def test_weights_of_another_network_are_refused(after_run):
+    set_params(after_run / "params.yaml", {"backbone": {"name": "VGG16"}})
+    with pytest.raises(UserError, match="not the weights of this vgg16"):
+        run_stage("extract")
+
+
+@pytest.fixture
+def with_store(after_run, tmp_path):
+    set_params(after_run / "params.yaml", {"runtime": {"store": str(tmp_path / "store")}})
+    return tmp_path / "store/features.sqlite"
+
+
+def features_as_bytes() -> list[bytes]:
+    return [Path(f"data/features/{name}").read_bytes() for name in ("avg.npy", "max.npy")]
+
+
+def test_the_store_changes_no_byte_cold_warm_or_damaged(after_run, with_store, capsys):
+    before = features_as_bytes()
+    run_stage("extract")
+    assert "59 images passed once, 0 were in the feature store" in capsys.readouterr().out
+    assert features_as_bytes() == before
+    run_stage("extract")
+    assert "0 images passed once, 59 were in the feature store" in capsys.readouterr().out
+    assert features_as_bytes() == before
+    with sqlite3.connect(with_store) as connection:
+        small = "SELECT key FROM features WHERE length(value) < 1e3 LIMIT 5"  # so, no network
+        keys = [key for (key,) in connection.execute(small)]
+        for number, key in enumerate(keys):
+            value = b"x" * 200 if number else b""
+            connection.execute("UPDATE features SET value = ? WHERE key = ?", (value, key))
+    connection.close()
+    run_stage("extract")
+    assert "5 images passed once, 54 were in the feature store" in capsys.readouterr().out
+    assert features_as_bytes() == before
+    with_store.write_bytes(with_store.read_bytes()[:5000])
+    run_stage("extract")
+    assert features_as_bytes() == before
+
+
+@pytest.mark.slow
+def test_tensorflow_is_needed_only_for_a_network_that_is_not_in_the_store(after_run, with_store):
+    set_params(after_run / "params.yaml", {"backbone": {"name": "EfficientNetLite0"}})
+    set_params(after_run / "params.yaml", {"runtime": {"store": None}})
+    for name in ("backbone", "extract"):
+        run_stage(name)
+    before = features_as_bytes()
+    set_params(after_run / "params.yaml", {"runtime": {"store": str(with_store.parent)}})
+
+    def imported() -> bool:
+        code = "import sys; from stages import extract; extract.main(); print(*sys.modules)"
+        path = {**os.environ, "PYTHONPATH": str(ROOT)}
+        modules = subprocess.check_output([sys.executable, "-c", code], env=path, text=True).split()
+        assert features_as_bytes() == before
+        return "tensorflow" in modules or "keras" in modules
+
+    assert imported()
+    with sqlite3.connect(with_store) as connection:
+        connection.execute("DELETE FROM features WHERE length(value) < 1e5")
+    assert not imported()
+    with sqlite3.connect(with_store) as connection:
+        damaged = "UPDATE features SET value = substr(value, 1, 100000) WHERE length(value) > 1e5"
+        assert connection.execute(damaged).rowcount == 1
+    connection.close()
+    assert imported()
+
+
+def test_one_more_image_is_one_more_pass(after_run, with_store, capsys):
+    manifest = pd.read_csv("data/manifest.csv")
+    manifest.drop(index=31).to_csv("data/manifest.csv", index=False)
+    before = np.load("data/features/avg.npy")
+    run_stage("extract")
+    manifest.to_csv("data/manifest.csv", index=False)
+    capsys.readouterr()
+    run_stage("extract")
+    assert "1 images passed once, 58 were in the feature store" in capsys.readouterr().out
+    assert np.array_equal(np.load("data/features/avg.npy"), before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": {"image_size": 48}},
+        {"images": {"background": [0, 0, 0]}},
+        {"extract": {"engine": "tensorflow"}},
+        {"extract": {"precision": "bfloat16"}},
+        {"extract": {"feature_maps": True}},
+    ],
+)
+def test_what_changes_features_is_not_taken_from_the_store(after_run, with_store, capsys, change):
+    run_stage("extract")
+    set_params(after_run / "params.yaml", change)
+    capsys.readouterr()
+    run_stage("extract")
+    assert "59 images passed once, 0 were in the feature store" in capsys.readouterr().out

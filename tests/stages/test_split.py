@@ -1,0 +1,69 @@
+import json
+import shutil
+
+import pandas as pd
+from PIL import Image
+
+from tests.conftest import CLASSES, refusal, run_stage, set_params
+
+
+def test_row_i_is_manifest_row_i_and_every_class_is_everywhere(project, capsys):
+    run_stage("download")
+    run_stage("split")
+    manifest, split = (pd.read_csv(f"data/{name}.csv") for name in ("manifest", "split"))
+    assert list(split.columns) == ["path", "label", "split"]
+    assert split[["path", "label"]].equals(manifest[["path", "label"]])
+    counts = split.groupby("split")["label"].value_counts().unstack()
+    assert counts.sum().to_dict() == CLASSES
+    assert set(counts.index) == {"train", "validation", "test"}
+    assert (counts > 0).all(axis=None)
+    report = json.loads((project / "metrics/split.json").read_text())
+    assert report["images"] == {"found": 59, "quarantined": 0, "excluded": 0, "used": 59}
+    assert report["classes"]["red"] == {**counts["red"].to_dict(), "excluded": 0}
+    with Image.open(project / "metrics/split/counts.png") as image:
+        assert image.width == 960
+    assert "0 images are there as the same file more than once" in capsys.readouterr().out
+
+
+def given_splits(project):
+    """Arrange the images as a source that brings its own split, with one image on two sides."""
+    root = project / "images"
+    for label in CLASSES:
+        for number, path in enumerate(sorted((root / label).iterdir())):
+            part = ("train", "train", "val", "test")[number % 4]
+            (root / part / label).mkdir(parents=True, exist_ok=True)
+            path.rename(root / part / label / path.name)
+        (root / label).rmdir()
+    first = sorted((root / "test/red").iterdir())[0]
+    shutil.copy(first, root / "train/red/copy of it.jpg")
+    return first.name
+
+
+def test_a_leaking_source_is_repaired(project):
+    given_splits(project)
+    run_stage("download")
+    run_stage("split")
+    split = pd.read_csv("data/split.csv").set_index("path")["split"]
+    assert split[split == "excluded"].index.tolist() == ["train/red/copy of it.jpg"]
+    report = json.loads((project / "metrics/split.json").read_text())
+    assert report["divided_groups"] == {"before": 1, "after": 0}
+
+
+def test_a_leaking_source_is_refused(project):
+    name = given_splits(project)
+    set_params(project / "params.yaml", {"split": {"on_leak": "refuse"}})
+    run_stage("download")
+    assert refusal("split") == (
+        "error: params.yaml [split.on_leak]: 1 groups of equal or near images are in two of the "
+        f"source's own splits, the first as test/red/{name} and train/red/copy of it.jpg; remove "
+        "one copy of each, or set this to repair"
+    )
+
+
+def test_too_few_images_of_a_class_are_named(project):
+    for path in sorted((project / "images/red").iterdir())[2:]:
+        path.unlink()
+    run_stage("download")
+    line = refusal("split")
+    assert line.startswith("error: class 'red' has 2 images and none of them falls into ")
+    assert "add some (numbers vary by chance, 40 in a class are safe)" in line

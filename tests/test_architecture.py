@@ -1,0 +1,82 @@
+"""The packages of thaw/ and tools/, and the arrows between them."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+
+import pytest
+
+from tests.imports import ROOT, direct
+
+# What each package may import; every arrow points to a package above its own.
+ARROWS = {
+    "project": set(),
+    "data": {"project"},
+    "models": {"project", "data"},
+    "features": {"project", "data", "models"},
+    "training": {"project", "data", "models", "features"},
+    "evaluation": {"project", "data"},
+    "figures": {"project", "data", "training", "evaluation"},
+    "export": {"project", "data", "evaluation"},
+}
+FILES = sorted(
+    path for folder in ("thaw", "stages", "tools") for path in (ROOT / folder).rglob("*.py")
+)
+LIBRARY = [path for path in FILES if path.is_relative_to(ROOT / "thaw/")]
+SETTINGS = [path for path in LIBRARY if path.name == "settings.py"]
+
+
+def package(path) -> str:
+    return path.relative_to(ROOT / "thaw").parts[0]
+
+
+def test_arrows_between_packages_point_one_way():
+    found = {name: set() for name in ARROWS}
+    for path in LIBRARY:
+        if path.parent == ROOT / "thaw":
+            continue
+        inside = [each for each in direct(path) if each.name != "__init__.py"]
+        assert all(each.is_relative_to(ROOT / "thaw") for each in inside), path
+        found[package(path)] |= {package(each) for each in inside} - {package(path)}
+    for name, allowed in ARROWS.items():
+        assert found[name] - allowed == set(), name
+
+
+def test_no_modules_import_one_another():
+    graph = {path: direct(path) for path in FILES}
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(FILES)
+
+
+def test_the_library_reads_no_params():
+    for path in LIBRARY:
+        assert "params.load" not in path.read_text().replace("def load", ""), path
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_module_says_what_it_knows(path):
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert said.endswith((".", '"'))
+    if path.name == "__init__.py":  # and nothing else, so that no stage depends on it
+        assert len(ast.parse(path.read_text()).body) == 1
+
+
+def test_params_are_checked_without_tensorflow():
+    code = (
+        "import sys; from tools import params; params.main()\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib', 'openvino'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_no_function_takes_more_than_six_parameters():
+    longer = [
+        f"{path.name}: {node.name}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        and len([*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs])
+        - (node.args.args[:1] != [] and node.args.args[0].arg == "self")
+        > 6
+    ]
+    assert longer == []

@@ -1,0 +1,71 @@
+"""What README.md and docs/ name: links, pages, commands and make targets."""
+
+import re
+
+import pytest
+
+from tests.imports import ROOT
+
+PAGES = ["README.md", "CONTRIBUTING.md", "images/README.md"]
+PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+FOLDERS = ("benchmarks", "ci", "recipes", "stages", "thaw", "tools")  # whose texts name pages
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)", without_code(text), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)", without_code(text))
+    for link in links:
+        assert "://" not in link, "an address may go; name what it is of"
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text()), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_exists(page):
+    text = (ROOT / page).read_text()
+    for folder, name in re.findall(r"python -m (tools|benchmarks|stages)\.(\w+)", text):
+        if name != "NAME":
+            assert (ROOT / folder / f"{name}.py").is_file(), name
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.M)) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_and_key_that_is_named_exists(page):
+    text = without_code((ROOT / page).read_text())
+    named = re.findall(r"`((?:docs|stages|tests|thaw|tools|benchmarks)/[\w./]+)`", text)
+    assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
+    known = set(re.findall(r"^\| `([\w.]+)`", (ROOT / "docs/params.md").read_text(), re.M))
+    sections = {key.split(".")[0] for key in known}
+    keys = set(re.findall(r"`([a-z_]+\.(?!png)[a-z_.]+)[:=`]", text))
+    assert {key for key in keys if key.split(".")[0] in sections} <= known
+
+
+def test_every_page_that_the_code_names_exists():
+    files = [ROOT / name for name in ("params.yaml", "dvc.yaml", "report.yaml", *PAGES)]
+    for folder in FOLDERS:
+        files += [path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml")]
+    for file in files:
+        named = re.findall(r"\bdocs/[\w-]+\.\w+", file.read_text())
+        assert [path for path in named if not (ROOT / path).is_file()] == [], file
+
+
+def test_every_page_is_linked_from_the_readme_or_a_page_of_it():
+    linked = {
+        path for page in PAGES for path in re.findall(r"([\w-]+\.md)", (ROOT / page).read_text())
+    }
+    assert {page.split("/")[-1] for page in PAGES} <= linked

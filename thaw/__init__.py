@@ -1,0 +1,1 @@
+"""The library of the pipeline. The arrows between its packages are in CONTRIBUTING.md."""

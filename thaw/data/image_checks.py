@@ -1,0 +1,103 @@
+"""Whether a file is an image that can be used and, if not, why."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from thaw.data.image_files import open_file
+from thaw.project.errors import UserError
+
+UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
+MOVING = ("WEBP", "AVIF")  # of these a moving one is invalid
+HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12 brands
+
+
+class InvalidImage(Exception):
+    """Why a file cannot be used, in a few words."""
+
+
+def check_kind(path: Path) -> None:
+    """Raise InvalidImage when this is no file with something in it, and OSError when it is missing.
+
+    Links are followed.
+    """
+    kind = os.stat(path)
+    if stat.S_ISDIR(kind.st_mode):
+        what = "a link to a folder" if path.is_symlink() else "a folder"
+        raise InvalidImage(f"{what}; put the files themselves there")
+    if not stat.S_ISREG(kind.st_mode):
+        raise InvalidImage("a device, pipe or socket, not a file")
+    if kind.st_size == 0:
+        raise InvalidImage("empty file")
+
+
+@contextmanager
+def opened(path: Path, min_side: int, max_pixels: float) -> Iterator[Image.Image]:
+    """Give an image whose header is read and whose pixels are not, to decode it in the block.
+
+    Raises InvalidImage when it is not one whole image of a known format, or has a side under
+    `min_side` or more than `max_pixels` (both in pixels, seen before decoding); whatever decoders
+    raise in the block becomes one, too. Raises OSError when the file cannot be read, and UserError
+    when there is too little memory for it.
+    """
+    try:
+        with open_file(path) as image:
+            _check_header(image, min_side, max_pixels)
+            if image.format == "PNG":
+                _verify(path)
+            yield image
+    except InvalidImage:
+        raise
+    except UnidentifiedImageError:
+        raise InvalidImage(_what_else(path)) from None
+    except MemoryError:
+        raise UserError(
+            f"{path}: too little memory to decode it; lower data.max_megapixels in params.yaml, or "
+            "free some"
+        ) from None
+    except Exception as error:  # decoders raise all kinds; whichever it is, this is no image
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault or a missing permission, not the image's
+        said = " ".join(str(error).replace(str(path), "file").split()) or type(error).__name__
+        raise InvalidImage(f"damaged: {said}") from None
+
+
+def _check_header(image: Image.Image, min_side: int, max_pixels: float) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InvalidImage(
+            f"{width} x {height} pixels are more than data.max_megapixels ({max_pixels / 1e6:g}) "
+            "allows"
+        )
+    if min(width, height) < min_side:
+        raise InvalidImage(f"{width} x {height} pixels: a side is under data.min_side ({min_side})")
+    if image.format in MOVING and getattr(image, "is_animated", False):
+        raise InvalidImage(f"a moving {image.format}; save the frame that is meant")
+    if image.mode in UNKNOWN_RANGE:
+        raise InvalidImage(
+            f"values of mode {image.mode} have no known range; save it with 8 or 16 bits"
+        )
+
+
+def _verify(path: Path) -> None:
+    """Compare a PNG's checksums, which decoding leaves out. Raises what Pillow raises."""
+    with open_file(path) as image:
+        image.verify()
+
+
+def _what_else(path: Path) -> str:
+    """Say what a file is that Pillow does not know."""
+    with open(path, "rb") as file:
+        head = file.read(512)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page, not an image; fetch it again"
+    if text.startswith((b"<svg", b"<?xml")):
+        return "SVG or another XML file; save it as PNG"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
+        return "HEIC, which Pillow cannot read; save it as JPEG or PNG"
+    return "no known image format"

@@ -1,0 +1,99 @@
+"""Load images: the one way from a file to the pixels that a network sees."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from thaw.data.image_files import open_file, to_rgb
+from thaw.data.settings import Decoding
+
+TO_FILE = 32  # images at a time, on the way to a file
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class ImageLoader(NamedTuple):
+    """Loads images as RGB squares of `size` pixels a side; many of them on `workers` threads."""
+
+    size: int
+    decoding: Decoding
+    workers: int = 1
+
+    def load(self, path: Path) -> np.ndarray:
+        """Return an image as uint8 (size, size, 3), RGB 0..255, as `to_rgb` gives it.
+
+        The whole image is squeezed to a square with Pillow's bilinear filter, which averages when
+        it shrinks. A large JPEG is decoded at a half, a quarter or an eighth of its size, where
+        each side keeps `reducing_gap` times `size` pixels. Raises OSError when the file cannot be
+        decoded.
+        """
+        with open_file(path) as image:
+            if self.decoding.reducing_gap:
+                least = round(self.size * self.decoding.reducing_gap)
+                image.draft(None, (least, least))  # does nothing but for JPEG
+            rgb = to_rgb(image, self.decoding)
+            return np.asarray(rgb.resize((self.size, self.size), Image.Resampling.BILINEAR))
+
+    def stack(self, paths: Sequence[Path]) -> np.ndarray:
+        """Return images as uint8 (len(paths), size, size, 3); of none, an array without rows."""
+        loaded = [self.load(path) for path in paths]
+        return np.array(loaded, "uint8").reshape(-1, self.size, self.size, 3)
+
+    def batches(
+        self, paths: Sequence[Path], batch_size: int, progress: str
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Load ahead; yield each batch's rows and pixels, uint8 (k, size, size, 3).
+
+        Shows a progress bar named `progress` on a terminal.
+        """
+        parts = slices(len(paths), batch_size)
+        loaded = prefetch(lambda rows: self.stack(paths[rows]), parts, self.workers)
+        with tqdm(total=len(paths), desc=progress, unit=" images", disable=None) as bar:
+            for rows, pixels in zip(parts, loaded, strict=True):
+                yield rows, pixels
+                bar.update(rows.stop - rows.start)
+
+    def to_file(self, paths: Sequence[Path], folder: Path) -> np.ndarray:
+        """Load images into pixels.npy in `folder` and return it memory-mapped.
+
+        uint8 (len(paths), size, size, 3), row i is image i.
+        """
+        shape = (len(paths), self.size, self.size, 3)
+        pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", "uint8", shape)
+        for rows, batch in self.batches(paths, TO_FILE, "decode"):
+            pixels[rows] = batch
+        return pixels
+
+
+def prefetch(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Yield function(item) of each item, in order; `workers` threads compute a few ahead."""
+    waiting, ahead = iter(items), deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in waiting:
+                ahead.append(pool.submit(function, item))
+                if len(ahead) > workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def slices(count: int, batch_size: int) -> list[slice]:
+    """Cut range(count) into batches; a last batch of one joins the one before it.
+
+    oneDNN computes a batch of one by another route, which differs by about 3e-7.
+    """
+    starts = list(range(0, count, batch_size))
+    if len(starts) > 1 and starts[-1] == count - 1:
+        starts.pop()
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], count])]

@@ -1,0 +1,93 @@
+"""The manifest: one row per usable image, and the one order that all arrays follow."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from thaw.project.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return a table of path, label, ...; every cell is text, and an empty cell is ""."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
+
+
+def with_groups(
+    manifest: pd.DataFrame, path: Path | None, quarantined: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the manifest with a column `group` after given_split, "" for images in none.
+
+    `path` is a CSV file with the columns path (as in the manifest) and group, for example one
+    patient or one video. Raises UserError when it is missing, or names a path that is neither in
+    the manifest nor `quarantined`.
+    """
+    groups = pd.Series("", index=manifest["path"])
+    if path:
+        table = _read_groups(path)
+        strange = ~table["path"].isin([*manifest["path"], *quarantined])
+        if strange.any():
+            raise UserError(
+                f"{path}: there is no image {table.loc[strange, 'path'].iloc[0]!r}; write paths "
+                f"from the source's folder on, like {manifest['path'].iloc[0]!r}"
+            )
+        groups.update(table.set_index("path")["group"])
+    columns = manifest.columns.get_loc("given_split") + 1
+    with_group = manifest.copy()
+    with_group.insert(columns, "group", groups.to_numpy())
+    return with_group
+
+
+def _read_groups(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)[["path", "group"]]
+    except FileNotFoundError:
+        raise UserError(
+            f"{str(path)!r} is missing", "data.groups", "give its place in the source"
+        ) from None
+    except (KeyError, ValueError) as error:  # no such column, no CSV, no text
+        raise UserError(
+            f"{path}: {error}; write a CSV table with the columns path and group"
+        ) from None
+    twice = table["path"].duplicated()
+    if twice.any():
+        raise UserError(f"{path}: {table.loc[twice, 'path'].iloc[0]!r} is there twice; keep one")
+    return table
+
+
+def read_split(split_path: Path, manifest: pd.DataFrame) -> pd.Series:
+    """Return the split of each manifest row, in the manifest's order.
+
+    Raises UserError when split and manifest do not name the same images with the same labels.
+    """
+    split = read(split_path)
+    if not split[["path", "label"]].equals(manifest[["path", "label"]]):
+        raise UserError(f"{split_path} is not of this manifest; run `dvc repro split`")
+    return split["split"]
+
+
+def classes(manifest: pd.DataFrame) -> list[str]:
+    """Return the class names in sorted order: class i is the i-th logit everywhere."""
+    return sorted(manifest["label"].unique())
+
+
+def class_indices(manifest: pd.DataFrame) -> np.ndarray:
+    """Return the class of each row as int32 (n,), in 0 .. len(classes) - 1."""
+    return pd.Categorical(manifest["label"], classes(manifest)).codes.astype("int32")
+
+
+def image_paths(manifest: pd.DataFrame, root: Path) -> list[Path]:
+    """Return the file of each row, in the manifest's order; `root` is where download put them."""
+    return [root / path for path in manifest["path"]]
+
+
+def first_of_each_class(truth: np.ndarray, count: int) -> np.ndarray:
+    """Return up to `count` rows of `truth`: the first of every class, then the second, ..."""
+    turn = pd.Series(truth).groupby(truth).cumcount().to_numpy()
+    return np.lexsort((truth, turn))[:count]

@@ -1,0 +1,66 @@
+"""The sections `data`, `images` and `split` of params.yaml: where images come from, how a file
+becomes pixels, and what is tested on."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from thaw.project.params import Section
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Level = Annotated[int, Field(ge=0, le=255)]
+Fraction = Annotated[float, Field(gt=0, le=0.5)]
+
+
+def _check_outside(source: str) -> str:
+    outputs = [Path(name).resolve() for name in ("data", "models", "metrics")]
+    if "://" not in source and any(Path(source).resolve().is_relative_to(out) for out in outputs):
+        raise ValueError("should lie outside of data/, models/ and metrics/, which DVC replaces")
+    return source
+
+
+class ArchiveLimits(Section):
+    """What an archive may grow to, so that a small one cannot fill the disk."""
+
+    max_gigabytes: Annotated[float, Field(gt=0)]
+    max_ratio: Annotated[float, Field(gt=1)]
+    max_members: Annotated[int, Field(gt=0)]
+
+
+class Data(Section):
+    """Where the images come from, and what to do with invalid ones."""
+
+    source: Annotated[str, Field(min_length=1), AfterValidator(_check_outside)]
+    sha256: Digest | None
+    groups: Annotated[str, Field(min_length=1)] | None
+    on_invalid: Literal["fail", "quarantine"]
+    max_invalid: Annotated[float, Field(ge=0, le=1)]
+    min_side: Annotated[int, Field(ge=1)]
+    max_megapixels: Annotated[float, Field(gt=0)]
+    archive: ArchiveLimits
+
+
+class Decoding(Section):
+    """How a file becomes pixels."""
+
+    apply_exif_orientation: bool
+    background: Annotated[list[Level], Field(min_length=3, max_length=3)]
+    reducing_gap: Annotated[float, Field(ge=1)] | None
+
+
+class Split(Section):
+    """How much goes where, if the source does not say, and what belongs together."""
+
+    validation: Fraction
+    test: Fraction
+    test_of_validation: Fraction
+    near_duplicates: Annotated[int, Field(ge=0, le=40)] | None
+    on_leak: Literal["repair", "refuse"]
+    seed: int
+
+    @model_validator(mode="after")
+    def _leave_some_to_train(self) -> "Split":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test should leave images to train on")
+        return self

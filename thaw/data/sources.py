@@ -1,0 +1,125 @@
+"""Bring the images of `data.source` to where they can be read: a name, a path, an address."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from thaw.data import archive, fetch
+from thaw.data.datasets import NAMED, Named, write_digits
+from thaw.data.settings import Data
+from thaw.project import files
+from thaw.project.errors import UserError
+
+KEY = "data.source"
+
+
+def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
+    """Return the folder that holds the images, in class folders, of `settings.source`.
+
+    A folder of the user's is returned as it is. All else is unpacked or written into `scratch`, an
+    empty folder; what comes over http(s) is kept in `downloads` until the caller removes it.
+    Raises UserError when there is no such source, or it has another SHA-256 than `settings` say.
+    """
+    source = settings.source
+    folder = scratch / "unpacked"
+    folder.mkdir()
+    is_folder = Path(source).is_dir()
+    if source == "digits" or is_folder:
+        _refuse_digest(settings)
+    if source == "digits":
+        write_digits(folder)
+        return folder
+    if is_folder:
+        return _own_folder(Path(source))
+    if source in NAMED:
+        return _named(NAMED[source], settings, folder, downloads)
+    if source.startswith(("http://", "https://")):
+        found = fetch.download(source, downloads / "archive", settings.sha256)
+        _announce(source, found, settings.sha256)
+        path = downloads / "archive"
+    elif "://" in source:
+        path = fetch.fetch_objects(source, scratch)
+        if path.is_dir():
+            _refuse_digest(settings)
+            return path
+        _check_digest(path, settings.sha256, source)
+    else:
+        path = Path(source)
+        _check_there(path)
+        _check_digest(path, settings.sha256, source)
+    _unpack(path, folder, settings, source)
+    return folder
+
+
+def _refuse_digest(settings: Data) -> None:
+    if settings.sha256:
+        raise UserError(
+            f"{settings.source!r} is no single file, so it has no such digest",
+            "data.sha256",
+            "set data.sha256 to null",
+        )
+
+
+def _own_folder(path: Path) -> Path:
+    own = Path("images").resolve()
+    if path.absolute().is_relative_to(own) and not path.resolve().is_relative_to(own):
+        raise UserError(
+            f"{str(path)!r} is a link, and DVC follows none to see changes",
+            KEY,
+            "put the folder itself there, or name the place that it leads to",
+        )
+    if Path("data").resolve().is_relative_to(path.resolve()):
+        raise UserError(
+            f"{str(path)!r} contains this project's outputs",
+            KEY,
+            "name the folder that holds the class folders",
+        )
+    return path
+
+
+def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:
+    wanted = settings.sha256 or named.sha256
+    path = downloads / "archive"
+    print(f"{settings.source}: {named.size / 1e6:.0f} MB from {named.url}", flush=True)
+    found = fetch.download(named.url, path, wanted, named.size)
+    _announce(named.url, found, wanted)
+    _unpack(path, folder, settings, named.url)
+    return named.arrange(folder)
+
+
+def _unpack(path: Path, folder: Path, settings: Data, source: str) -> None:
+    try:
+        archive.unpack(path, folder, settings.archive, source)
+    except archive.Damaged:
+        if path != Path(settings.source):
+            files.remove(path)  # what was downloaded, so that the next run fetches it again
+        raise
+
+
+def _announce(url: str, found: str, wanted: str | None) -> None:
+    if not wanted:
+        print(f"{url} has no known digest; to accept these bytes only, put into params.yaml:")
+        print(f"  sha256: {found}", flush=True)
+
+
+def _check_digest(path: Path, wanted: str | None, source: str) -> None:
+    if wanted and (found := files.sha256(path)) != wanted:
+        raise UserError(
+            f"{source}: its SHA-256 is {found} and not {wanted}, so these are other bytes",
+            "data.sha256",
+            "check the file and this key",
+        )
+
+
+def _check_there(path: Path) -> None:
+    if path.is_file():
+        return
+    if path.with_name(f"{path.name}.dvc").is_file():
+        raise UserError(f"{str(path)!r} is not here yet", KEY, f"run `dvc pull {path}.dvc`")
+    known = ["digits", *NAMED]
+    near = get_close_matches(str(path), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"names are {', '.join(known)}"
+    raise UserError(
+        f"{str(path)!r} is no known name and neither a folder, an archive nor an address",
+        KEY,
+        f"check the path ({hint})",
+    )

@@ -1,0 +1,159 @@
+"""Put each image into train, validation or test by a hash of its content."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from thaw.data.duplicates import Groups
+from thaw.data.manifest import SPLITS
+from thaw.data.settings import Split
+from thaw.project.errors import UserError
+
+EXCLUDED = "excluded"  # from all splits, since others of its group are in one
+KEEPS = ("test", "validation", "train")  # which split keeps a group where as many are in each
+
+
+def position(key: str, seed: int) -> float:
+    """Return a key's place in [0, 1): the same for the same key, unrelated to any other's."""
+    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def assign(manifest: pd.DataFrame, groups: Groups, settings: Split) -> pd.Series:
+    """Return "train", "validation", "test" or "excluded" for each row of the manifest.
+
+    `own_splits` gives each image a split. Where a group then lies in several, the one with most of
+    its images keeps them (KEEPS decides between equal ones) and the others are excluded. So no
+    group is in two splits. An image is in its own split or excluded, so no image that is added or
+    removed ever moves another one to another split.
+
+    Raises UserError when a class has no image in one of the three splits, and with
+    `on_leak: refuse` when the source's own splits share a group.
+    """
+    if settings.on_leak == "refuse":
+        _check_given(manifest, groups)
+    split = keep_one_split(own_splits(manifest, settings), groups.of)
+    ours = set(manifest["given_split"]) != set(SPLITS)
+    _check_every_class_everywhere(manifest["label"], split, ours)
+    return split
+
+
+def own_splits(manifest: pd.DataFrame, settings: Split) -> pd.Series:
+    """Return the split of each image by its own content: "train", "validation" or "test".
+
+    Where the source gives no split, or train images only, each class is cut at the two fractions.
+    Where it gives train and validation only, test is cut off validation; train and test only,
+    validation off train. The hash is of the image's group if the source names one, else of its
+    file, so the part of a class that falls into a split varies around the fraction by chance.
+    """
+    key = manifest["sha256"].where(manifest["group"] == "", "group " + manifest["group"])
+    place = key.map(lambda each: position(each, settings.seed))
+    split = manifest["given_split"].copy()
+    given = frozenset(split)
+    if given in ({""}, {"train"}):
+        split[:] = "train"
+        split[place < settings.test + settings.validation] = "validation"
+        split[place < settings.test] = "test"
+    elif given == {"train", "validation"}:
+        split[(split == "validation") & (place < settings.test_of_validation)] = "test"
+    elif given == {"train", "test"}:
+        split[(split == "train") & (place < settings.validation)] = "validation"
+    elif given != set(SPLITS):
+        raise UserError(f"the source has only {', '.join(sorted(given))} images; add train ones")
+    return split
+
+
+def keep_one_split(own: pd.Series, groups: np.ndarray) -> pd.Series:
+    """Return `own` with "excluded" for all images of a group but those in its one split."""
+    table = pd.DataFrame({"group": groups, "split": own.to_numpy()})
+    counts = table.value_counts().rename("images").reset_index()
+    counts["rank"] = counts["split"].map(KEEPS.index)
+    counts = counts.sort_values(["group", "images", "rank"], ascending=[True, False, True])
+    kept = counts.drop_duplicates("group").set_index("group")["split"]
+    return own.where(own.to_numpy() == kept[groups].to_numpy(), EXCLUDED)
+
+
+def counts(labels: pd.Series, split: pd.Series) -> pd.DataFrame:
+    """Return the number of images by class (rows, sorted) and split (columns, excluded last)."""
+    return pd.crosstab(labels, split).reindex(columns=[*SPLITS, EXCLUDED], fill_value=0)
+
+
+def report(
+    manifest: pd.DataFrame, quarantined: int, groups: Groups, split: pd.Series, settings: Split
+) -> dict:
+    """Return what metrics/split.json says: images, classes, groups and duplicates, as counts.
+
+    divided_groups: how many groups the images' own splits would have divided, before, and how many
+    are divided in the end (`after`, always 0).
+    """
+    own, used = own_splits(manifest, settings), split != EXCLUDED
+    sizes = np.bincount(groups.of)
+    identical = {
+        name: int((manifest[column].duplicated(keep=False)).sum())
+        for name, column in {"same_file": "sha256", "same_pixels": "pixel_sha256"}.items()
+    }
+    return {
+        "images": {
+            "found": len(manifest) + quarantined,
+            "quarantined": quarantined,
+            "excluded": int((~used).sum()),
+            "used": int(used.sum()),
+        },
+        "classes": counts(manifest["label"], split).to_dict("index"),
+        "groups": {"of_several": int((sizes > 1).sum()), "largest": int(sizes.max())},
+        "duplicates": {
+            **identical,
+            "near": len(np.unique(groups.near)),
+            "near_sought_in": groups.sought,
+        },
+        "divided_groups": {
+            "before": _divided(own, groups.of),
+            "after": _divided(split[used], groups.of[used]),
+        },
+    }
+
+
+def summary(report: dict, note: str) -> str:
+    """Say in a few lines what belonged together and what became of it."""
+    duplicates, divided = report["duplicates"], report["divided_groups"]
+    lines = [
+        "{same_file} images are there as the same file more than once, {same_pixels} with the "
+        "same pixels, {near} as near-duplicates".format(**duplicates)
+    ]
+    if divided["before"]:
+        lines.append(
+            f"{divided['before']} groups would have been in several splits: {divided['after']} "
+            f"are, {report['images']['excluded']} images are excluded for that"
+        )
+    return "\n".join([*lines, *([note] if note else [])])
+
+
+def _divided(split: pd.Series, groups: np.ndarray) -> int:
+    """Count the groups that have images in several splits."""
+    return int((split.groupby(groups).nunique() > 1).sum())
+
+
+def _check_given(manifest: pd.DataFrame, groups: Groups) -> None:
+    divided = manifest["given_split"].groupby(groups.of).nunique() > 1
+    if divided.any():
+        first = manifest[groups.of == divided.idxmax()].drop_duplicates("given_split")["path"]
+        raise UserError(
+            f"{divided.sum()} groups of equal or near images are in two of the source's own "
+            f"splits, the first as {first.iloc[0]} and {first.iloc[1]}",
+            "split.on_leak",
+            "remove one copy of each, or set this to repair",
+        )
+
+
+def _check_every_class_everywhere(labels: pd.Series, split: pd.Series, ours: bool) -> None:
+    """Raise UserError for a class that misses a part; `ours` tells that split.seed has a say."""
+    seed = ", or try another split.seed in params.yaml" if ours else ""
+    table = counts(labels, split)
+    for label, row in table.iterrows():
+        for part in SPLITS:
+            if row[part] == 0:
+                raise UserError(
+                    f"class {label!r} has {row.sum()} images and none of them falls into {part}; "
+                    f"add some (numbers vary by chance, 40 in a class are safe){seed}"
+                )

@@ -1,0 +1,94 @@
+"""What a run left in its files, for those who draw, export or describe it."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from thaw.data import manifest
+from thaw.evaluation import metrics
+from thaw.project import paths
+from thaw.project.errors import UserError
+
+
+class RunResult:
+    """The tables and scores of the run in `folder`, each read when it is first asked for.
+
+    n is the number of rows of the manifest, k that of the classes. All raise UserError where the
+    file that they come from is missing or is not of this run.
+    """
+
+    def __init__(self, folder: Path = Path()):
+        self.folder = folder
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The manifest, as `manifest.read` gives it."""
+        return manifest.read(self.folder / paths.MANIFEST)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of the logits."""
+        return manifest.classes(self.rows)
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """The class of each row, int32 (n,)."""
+        return manifest.class_indices(self.rows)
+
+    @cached_property
+    def split(self) -> pd.Series:
+        """The split of each row: train, validation, test or excluded."""
+        return manifest.read_split(self.folder / paths.SPLIT, self.rows)
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """The rows of the training images, ascending."""
+        return np.flatnonzero(self.split == "train")
+
+    @cached_property
+    def test(self) -> np.ndarray:
+        """The rows of the test images, ascending."""
+        return np.flatnonzero(self.split == "test")
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The fine-tuned network's probabilities of the test images, float64 (len(test), k)."""
+        tested = self.rows.iloc[self.test]
+        return metrics.read_predictions(self.folder / paths.PREDICTIONS, tested, self.classes)
+
+    @cached_property
+    def test_scores(self) -> dict[str, dict[str, float]]:
+        """The scores of both networks on the test images, as `metrics.compare` gave them."""
+        return _read_json(self.folder / paths.TEST, "evaluate")
+
+    @cached_property
+    def split_report(self) -> dict[str, dict]:
+        """How many images there are, by class and split, and how many were left out."""
+        return _read_json(self.folder / paths.SPLIT_REPORT, "split")
+
+    @cached_property
+    def recall(self) -> pd.DataFrame:
+        """What `metrics.recall_by_class` gave, as text."""
+        return manifest.read(self.folder / paths.EVALUATION / "recall.csv")
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """What `metrics.reliability` gave."""
+        table = manifest.read(self.folder / paths.EVALUATION / "reliability.csv")
+        return table.astype({"confidence": float, "accuracy": float, "images": int})
+
+    def images(self, rows: np.ndarray) -> list[Path]:
+        """Return the files of some rows, in their order."""
+        return manifest.image_paths(self.rows.iloc[rows], self.folder / paths.RAW)
+
+
+def _read_json(path: Path, stage: str) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        raise UserError(
+            f"{path} is missing or damaged", hint=f"run `dvc repro {stage}` to make it"
+        ) from None

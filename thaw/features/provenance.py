@@ -1,0 +1,29 @@
+"""What features depend on besides the images: network, weights, decoding, engine."""
+
+from pathlib import Path
+
+from thaw.data.settings import Decoding
+from thaw.features.settings import Extract
+from thaw.models.registry import NETWORKS
+from thaw.models.settings import Backbone
+from thaw.project import files
+
+
+def of_network(spec: Backbone) -> dict:
+    """Return what params say of the way from pixels to features."""
+    preprocess = NETWORKS[spec.name].preprocess
+    return {"backbone": spec.name, "image_size": spec.size, "preprocess": preprocess}
+
+
+def of_backbone(spec: Backbone, decoding: Decoding) -> dict:
+    """Return what params say of the way from a file to features."""
+    return of_network(spec) | {"images": decoding.model_dump()}
+
+
+def of_features(spec: Backbone, decoding: Decoding, settings: Extract, weights: Path) -> dict:
+    """Return all that features depend on; of the backbone's weights file the SHA-256 digest."""
+    return of_backbone(spec, decoding) | {
+        "weights_sha256": files.sha256(weights),
+        "engine": settings.engine,
+        "precision": settings.precision,
+    }

@@ -1,0 +1,171 @@
+"""Plots of a run's metrics: learning curves, confusion matrix, ROC curves and reliability."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from thaw.evaluation import metrics
+from thaw.figures.style import BLUE, COLOURS, GREY, INCH, ORANGE, length, shorten
+
+COUNTS_UP_TO = 25  # classes: more numbers than that cannot be read
+PAIRS = 15  # confusions, most frequent first, listed of more classes
+CURVES = 8  # classes with a ROC curve of their own
+NAME = 18  # letters of a class name
+CORNER = 0.2  # of the ROC curves, drawn once more
+
+
+def learning_curves(head: pd.DataFrame, fine_tune: pd.DataFrame) -> Figure:
+    """Draw loss and accuracy of both phases over one epoch axis; a line divides the phases.
+
+    `head`, `fine_tune`: by epoch from 0 (before the first), columns train/loss, validation/loss,
+    train/accuracy, validation/accuracy.
+    """
+    unfrozen = head.index.max()
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for axis, metric in zip(axes, ("loss", "accuracy")):
+        for part, colour in (("train", BLUE), ("validation", ORANGE)):
+            first, second = head[f"{part}/{metric}"], fine_tune[f"{part}/{metric}"]
+            axis.plot(first.index, first, color=colour, label=part)
+            axis.plot(second.index + unfrozen, second, color=colour)
+        axis.axvline(unfrozen, color=GREY, linestyle="--", linewidth=1)
+        axis.annotate(
+            "fine-tuning starts", (unfrozen, 0.5), xycoords=("data", "axes fraction"), rotation=90,
+            xytext=(-4, 0), textcoords="offset points", ha="right", va="center", color=GREY,
+        )  # fmt: skip
+        axis.set(xlabel="epoch", ylabel=metric, title=metric.capitalize())
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylim(bottom=0)
+    axes[0].legend()
+    return figure
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw how many images of each class (rows) were predicted as each class (columns).
+
+    With more than COUNTS_UP_TO classes, the most frequent confusions stand beside it, with their
+    counts.
+    """
+    from sklearn.metrics import confusion_matrix as count
+
+    matrix = count(truth, predicted, labels=range(len(classes)))
+    fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    names = [shorten(name, NAME) for name in classes]
+    if len(classes) <= COUNTS_UP_TO:
+        side = float(np.clip(2.7 + 0.33 * len(classes), 4.5, 9))
+        figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
+        for row, column in np.argwhere(matrix):
+            colour = "white" if fractions[row, column] > 0.5 else "black"
+            text = {"ha": "center", "va": "center", "color": colour, "fontsize": 9}
+            axis.text(column, row, matrix[row, column], **text)
+        room = 0.7 * side * INCH / len(classes)
+        wide = max(length(name, 10) for name in names) > room
+        slant = {"rotation": 45, "ha": "right"} if wide else {}
+        axis.set_xticks(range(len(classes)), names, **slant)
+        axis.set_yticks(range(len(classes)), names)
+    else:
+        figure, (axis, beside) = plt.subplots(
+            1, 2, figsize=(9, 5), layout="constrained", width_ratios=(1.5, 1)
+        )
+        _most_frequent(beside, matrix, names)
+    axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    correct = int((truth == predicted).sum())
+    axis.set(xlabel="predicted", ylabel="actual", title=f"{correct} of {len(truth)} correct")
+    return figure
+
+
+def _most_frequent(axis: plt.Axes, matrix: np.ndarray, names: Sequence[str]) -> None:
+    """List the most frequent confusions; draw no axes where there are none."""
+    wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    pairs = [divmod(int(place), len(matrix)) for place in order if wrong.flat[place]]
+    axis.set_title("most frequent confusions" if pairs else "none misclassified")
+    if not pairs:
+        axis.axis("off")
+        return
+    counts = [wrong[pair] for pair in pairs]
+    bars = axis.barh(range(len(pairs)), counts, color=ORANGE)
+    axis.bar_label(bars, padding=2, fontsize=8)
+    axis.set_yticks(range(len(pairs)), [f"{names[a]} → {names[b]}" for a, b in pairs], fontsize=8)
+    axis.set(xticks=[], xlim=(0, 1.15 * max(counts)), ylim=(PAIRS - 0.5, -0.5))
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def roc(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw the ROC curve of each class against the rest, by probabilities (n, k), and their mean.
+
+    With more than CURVES classes, those with the smallest areas are drawn. The upper left corner is
+    drawn once more, larger, where the mean reaches it.
+    """
+    from sklearn.metrics import auc, roc_curve
+
+    curves = [
+        roc_curve(truth == label, probabilities[:, label])[:2] for label in range(len(classes))
+    ]
+    areas = np.array([auc(*curve) for curve in curves])
+    shown = np.arange(len(classes))
+    if len(classes) > CURVES:
+        shown = np.argsort(areas, kind="stable")[:CURVES]
+    x = np.unique(np.concatenate([false for false, _ in curves]))
+    y = np.mean([np.interp(x, *curve) for curve in curves], axis=0)
+    near = bool(np.interp(CORNER, x, y) > 1 - CORNER)
+    figure, axes = plt.subplots(
+        1, 1 + near, figsize=(9, 4.2) if near else (5.5, 4.2), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat:
+        axis.plot((0, 1), (0, 1), color=GREY, linestyle=":", linewidth=1)
+        for label, colour in zip(shown, COLOURS):
+            named = f"{shorten(classes[label], NAME)}  {areas[label]:.3f}"
+            axis.plot(*curves[label], color=colour, linewidth=1.2, label=named)
+        named = f"mean of {len(classes)}  {areas.mean():.3f}"
+        axis.plot(
+            [0, *x], [0, *y], drawstyle="steps-post", color="black", linewidth=3, alpha=0.5,
+            label=named,
+        )  # fmt: skip
+        axis.set(xlabel="false positive rate", ylabel="true positive rate")
+        axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        axis.grid(alpha=0.3)
+    if near:
+        axes[0, 1].set(title="its upper left corner")
+        axes[0, 1].set(xlim=(-0.002, CORNER), ylim=(1 - CORNER, 1.002))
+    lowest = f"the {CURVES} lowest of {len(classes)}" if len(classes) > CURVES else "with its area"
+    axes[0, 0].set_title(f"ROC, each class against the rest, {lowest}", fontsize=11)
+    axes[0, 0].legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def reliability(table: pd.DataFrame, bins: int = 10) -> Figure:
+    """Draw accuracy by confidence with 95 % intervals, and below it the numbers of images.
+
+    `table`: as `metrics.reliability` gives it.
+    """
+    from scipy.stats import binomtest
+
+    correct = (table["accuracy"] * table["images"]).round().astype(int)
+    intervals = [
+        binomtest(*counts).proportion_ci(0.95, method="wilson")
+        for counts in zip(correct, table["images"])
+    ]
+    low, high = np.array(intervals).T
+    figure, (axis, below) = plt.subplots(
+        2, 1, figsize=(6, 5), layout="constrained", sharex=True, height_ratios=(3, 1)
+    )
+    left = min(0.5, np.floor(table["confidence"].min() * bins) / bins)
+    axis.plot((0, 1), (0, 1), color=GREY, linestyle=":", label="perfect calibration")
+    axis.vlines(table["confidence"], low, high, color=BLUE, linewidth=1.5)
+    points = table["confidence"], table["accuracy"]
+    axis.plot(*points, "o", color=BLUE, label="test images, 95 % intervals")
+    axis.set(ylabel="accuracy", ylim=(-0.02, 1.02), xlim=(left - 0.01, 1.01))
+    axis.set_title(f"Expected calibration error {metrics.calibration_error(table):.3f}")
+    axis.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # no place inside is free
+    part = np.minimum((table["confidence"] * bins).astype(int), bins - 1)
+    bars = below.bar((part + 0.5) / bins, table["images"], 0.8 / bins, color=BLUE)
+    below.bar_label(bars, fontsize=8)
+    below.margins(y=0.3)
+    below.set(xlabel="confidence: probability of the predicted class", ylabel="images")
+    return figure

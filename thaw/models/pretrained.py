@@ -1,0 +1,66 @@
+"""Give the backbone the pretrained weights that the params ask for."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import keras
+from keras import applications
+
+from thaw.models.tf_setup import make_deterministic
+from thaw.data import fetch
+from thaw.models import efficientnet_lite, weights
+from thaw.models.backbones import build
+from thaw.models.registry import LITE
+from thaw.models.settings import Backbone
+from thaw.project.errors import UserError
+
+RANDOM_SEED = 0  # of `weights: null`
+
+
+def load(spec: Backbone, scratch: Path) -> keras.Model:
+    """Build the network with the weights that the params ask for.
+
+    A weights file with an address is fetched into the folder `scratch`. Raises UserError when the
+    weights cannot be had, or are not this network's.
+    """
+    make_deterministic(RANDOM_SEED)
+    model = build(spec)
+    if spec.weights == "imagenet":
+        _load_imagenet(model, spec)
+    elif spec.weights is not None:
+        weights.load_pretrained(model, _file(spec.weights, scratch))
+    return model
+
+
+def _file(place: str, scratch: Path) -> Path:
+    if place.startswith(("http://", "https://")):
+        file = scratch / Path(urlsplit(place).path).name  # its ending says of which kind it is
+        fetch.download(place, file)
+        return file
+    if not Path(place).is_file():
+        raise UserError(
+            f"no such file: {place!r}",
+            "backbone.weights",
+            "give the path or address of a weights file, imagenet or null",
+        )
+    return Path(place)
+
+
+def _load_imagenet(model: keras.Model, spec: Backbone) -> None:
+    if spec.name in LITE:
+        number = LITE.index(spec.name)
+        file = efficientnet_lite.package_file(number)
+        efficientnet_lite.load_package_weights(number, model, file)
+        return
+    build_application = getattr(applications, spec.name)
+    shape = (spec.size, spec.size, 3)  # MobileNets have weights of their own for some sizes
+    try:
+        source = build_application(include_top=False, weights="imagenet", input_shape=shape)
+    except Exception as error:  # keras.utils.get_file raises bare Exception when a download fails
+        raise UserError(
+            f"Keras cannot download {spec.name}'s ImageNet weights ({error})",
+            "backbone.weights",
+            "set it to the path of a weights file, or backbone.name to EfficientNetLite0, which "
+            "needs no download",
+        ) from None
+    weights.copy(source, model)

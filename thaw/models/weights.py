@@ -1,0 +1,191 @@
+"""Load weights files, all of them or none."""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from thaw.project.errors import UserError
+
+PROVENANCE = "provenance"  # the attribute of a file that says what it was made with
+
+
+def save(model: keras.Model, path: Path, provenance: dict) -> None:
+    """Save all weights as `.weights.h5`, with the provenance of what they belong to."""
+    model.save_weights(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[PROVENANCE] = json.dumps(provenance, sort_keys=True)
+
+
+def read_provenance(path: Path) -> dict:
+    """Return what `save` said of a file; {} for a file that says nothing.
+
+    Raises UserError when the file is missing or damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            return json.loads(file.attrs.get(PROVENANCE, "{}"))
+    except (OSError, ValueError):
+        raise UserError(f"{path} is missing or damaged; let `dvc repro` make it again") from None
+
+
+def load(model: keras.Model, path: Path) -> None:
+    """Set every weight of `model` from a `.weights.h5` file of the same model.
+
+    Raises UserError when the file is damaged or not of this model. Keras 3.15 only warns of some
+    layers that it skips; here that is an error too.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            model.load_weights(path)
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise _refusal(model, path, error) from None
+    skipped = [each.message for each in caught if issubclass(each.category, UserWarning)]
+    if skipped:
+        raise _refusal(model, path, skipped[0])
+
+
+def load_pretrained(model: keras.Model, path: Path) -> None:
+    """Set every weight of a network without top from a file of any of Keras' kinds.
+
+    These are `.weights.h5`, the classic `.h5` and `.keras` (in safe mode, so that it can run no
+    code of its own); the last two with or without a top of dense layers, which is left out. The
+    kind is told by content. Raises UserError that names the first layer which differs, or says
+    what the file is instead.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            values = _of_keras_file(path)
+        elif h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                classic = file.get("model_weights", file)
+                values = list(_of_classic(classic)) if _names(classic, "layer_names") else None
+        else:
+            raise ValueError("neither HDF5 nor .keras")
+        if values is None:
+            _load_own_kind(model, path)
+        else:
+            _assign(model, values)
+    except UserError:
+        raise
+    except Exception as error:  # h5py and Keras raise all kinds for a damaged or foreign file
+        raise _refusal(model, path, error) from None
+
+
+def _refusal(model: keras.Model, path: Path, error: Warning | Exception) -> UserError:
+    cause = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path}: not the weights of this {model.name} ({cause}); use a file saved from the same "
+        "network (.weights.h5, .h5 or .keras), or let `dvc repro` make it again"
+    )
+
+
+def _load_own_kind(model: keras.Model, path: Path) -> None:
+    """Load a `.weights.h5` file, or raise ValueError for the first layer that differs.
+
+    Keras itself says of the layers that it cannot load how many they are, and names any of them.
+    """
+    try:
+        load(model, path)
+    except UserError:
+        _compare(model, path)
+        raise
+
+
+def _compare(model: keras.Model, path: Path) -> None:
+    """Raise ValueError for the first layer that the file has in other shapes, or not at all."""
+    theirs = {}
+    with h5py.File(path) as file:
+        for group in file["layers"].values():
+            values = group["vars"]
+            shapes = [values[number].shape for number in sorted(values, key=int)]
+            theirs[values.attrs["name"]] = shapes
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):  # whose layers the file has elsewhere
+            continue
+        ours = [tuple(variable.shape) for variable in layer.weights]
+        if ours and layer.name not in theirs:
+            raise ValueError(f"the file has no layer {layer.name}")
+        if ours and theirs[layer.name] != ours:
+            raise ValueError(
+                f"layer {layer.name} has weights of shapes {ours}, the file's {theirs[layer.name]}"
+            )
+
+
+def _of_keras_file(path: Path) -> list[tuple[str, np.ndarray]]:
+    """Return the layers' values of a `.keras` file, in order: (layer's name, values)."""
+    source = keras.saving.load_model(path, compile=False, safe_mode=True)
+    return [(name, variable.numpy()) for name, variable in _variables(source)]
+
+
+def _of_classic(group: h5py.Group) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the layers' values of a classic `.h5` file, in order."""
+    for layer in _names(group, "layer_names"):
+        for weight in _names(group[layer], "weight_names"):
+            yield layer, group[layer][weight][()]
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """Return a list of names, which Keras cuts into NAME0, NAME1, ... where it is long."""
+    parts = [group.attrs[attribute]] if attribute in group.attrs else []
+    while f"{attribute}{len(parts)}" in group.attrs:
+        parts.append(group.attrs[f"{attribute}{len(parts)}"])
+    names = [name for part in parts for name in part]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
+    """Yield (layer's name, variable) from the input on, in the order of the classic files."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _variables(layer)
+        else:
+            for variable in [*layer.trainable_weights, *layer.non_trainable_weights]:
+                yield layer.name, variable
+
+
+def _assign(model: keras.Model, values: list[tuple[str, np.ndarray]]) -> None:
+    """Set each variable from the value at its place, or none and raise ValueError.
+
+    Values that are left over must be those of a top: of dense layers, so of one or two dimensions.
+    """
+    variables = list(_variables(model))
+    for (ours, variable), (theirs, value) in zip(variables, values):
+        if tuple(variable.shape) != value.shape:
+            raise ValueError(
+                f"layer {ours} has a weight of shape {tuple(variable.shape)}, the file's layer "
+                f"{theirs} {value.shape}"
+            )
+    if len(values) < len(variables):
+        raise ValueError(f"the file ends before layer {variables[len(values)][0]}")
+    left = values[len(variables) :]
+    if any(value.ndim > 2 for _, value in left):
+        raise ValueError(f"the file goes on with layer {left[0][0]}, which is no top")
+    assign(model, [value for _, value in values[: len(variables)]])
+
+
+def assign(model: keras.Model, values: list[np.ndarray]) -> None:
+    """Set all weights, in the order of `_variables`.
+
+    Normalization computes with copies of its weights, which only `finalize_state` renews:
+    `set_weights` alone would leave it as it was built.
+    """
+    for (_, variable), value in zip(_variables(model), values, strict=True):
+        variable.assign(value)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
+def copy(source: keras.Model, target: keras.Model) -> None:
+    """Give `target` the weights of `source`, layer by layer in their order.
+
+    Raises ValueError when their numbers differ.
+    """
+    assign(target, [variable.numpy() for _, variable in _variables(source)])

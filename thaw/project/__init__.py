@@ -1,0 +1,1 @@
+"""This checkout: its params, paths, files and errors."""

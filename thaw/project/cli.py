@@ -1,0 +1,48 @@
+"""Run a command: a user's mistake is one line on the terminal, and no traceback."""
+
+import os
+import select
+import sys
+from collections.abc import Callable
+
+from thaw.project import timings
+from thaw.project.errors import UserError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call a command's `main`; report UserError, OSError and Ctrl-C in one line, without traceback.
+
+    Exits with 1 after an error and with 130 after Ctrl-C. Any other exception is a bug of ours and
+    keeps its traceback. Nothing is said where the reader of a pipe has read enough. What a stage
+    took is noted.
+    """
+    try:
+        main()
+        sys.stdout.flush()
+        timings.record()
+    except UserError as error:
+        sys.exit(f"error: {_one_line(error)}")
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(1)
+        sys.exit(f"error: {_one_line(error)}; check the path, its permissions and the free space")
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe without a reader; if so, let Python's own end not stumble over it.
+
+    As Python's documentation of SIGPIPE advises.
+    """
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors are reported unasked
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

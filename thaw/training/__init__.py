@@ -1,0 +1,1 @@
+"""How weights change: the head and fine-tuning."""

@@ -1,0 +1,80 @@
+"""Batches of rows for training, read from arrays that may be larger than the memory."""
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from thaw.data.loader import slices
+from thaw.features import arrays
+from thaw.features.arrays import AugmentedRows
+from thaw.training.settings import Training
+
+CHUNK = 2**21  # bytes; some copies of it are on the way at once
+STEPS = 32  # that a compiled function makes in one call, at most; Ctrl-C waits for them
+
+
+def dataset(
+    inputs, classes: np.ndarray, rows: np.ndarray, batch_size: int, seed: int | None = None
+) -> tf.data.Dataset:
+    """Return batches of (inputs[rows], classes[rows]), none of the rows left out.
+
+    With `seed` the order is new every time that the data set is gone through, else it is that of
+    `rows` (int). `inputs` may be memory-mapped: no more than about CHUNK bytes are read at a time.
+    """
+    random = None if seed is None else np.random.default_rng(seed)
+    parts = slices(len(rows), batch_size)
+    one = inputs[rows[:1]]
+    chunk = max(1, CHUNK // (one.nbytes * batch_size))
+
+    def chunks():
+        """Yield the rows of many batches at once, as each turn of Python costs as much as a step.
+
+        The last batch comes alone, for it is of another size.
+        """
+        order = rows if random is None else random.permutation(rows)
+        most = range(0, len(parts) - 1, chunk)
+        for group in [*(parts[:-1][start : start + chunk] for start in most), parts[-1:]]:
+            chosen = np.concatenate([np.sort(order[part]) for part in group])
+            yield arrays.take(inputs, chosen), classes[chosen], group[-1].stop - group[-1].start
+
+    signature = (
+        tf.TensorSpec((None, *one.shape[1:]), one.dtype),
+        tf.TensorSpec((None,), classes.dtype),
+        tf.TensorSpec((), "int64"),
+    )
+    found = tf.data.Dataset.from_generator(chunks, output_signature=signature)
+    found = found.flat_map(
+        lambda x, y, size: tf.data.Dataset.from_tensor_slices((x, y)).batch(size)
+    )
+    options = tf.data.Options()
+    # There is nothing to tune, and the end of an iterator waits for the tuner's next turn, whose
+    # turns come 10, 20, 40, ... ms apart: up to as long as the training took.
+    options.autotune.enabled = False
+    found = found.apply(tf.data.experimental.assert_cardinality(len(parts))).prefetch(2)
+    return found.with_options(options)
+
+
+def train_and_validation(
+    inputs: np.ndarray,
+    classes: np.ndarray,
+    split: pd.Series,
+    settings: Training,
+    augmented: AugmentedRows | None = None,
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Return the training rows, shuffled every epoch, and the validation rows, in order.
+
+    With `varied`, training rows are read from that.
+    """
+    train, validation = (np.flatnonzero(split == part) for part in ("train", "validation"))
+    size = settings.batch_size
+    return (
+        dataset(inputs if augmented is None else augmented, classes, train, size, settings.seed),
+        dataset(inputs, classes, validation, size),
+    )
+
+
+def steps_at_once(batches: tf.data.Dataset, batch_size: int) -> int:
+    """Return how many steps to make in one call: those of a CHUNK, and STEPS at most."""
+    inputs = batches.element_spec[0]
+    size = batch_size * int(np.prod(inputs.shape[1:])) * inputs.dtype.size
+    return min(STEPS, max(1, CHUNK // size))

@@ -1,0 +1,164 @@
+"""The activations of the frozen layers, which fine-tuning computes once and not in every epoch."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+
+from thaw.data.loader import ImageLoader
+from thaw.features import extract, frozen_backbone, store
+from thaw.features.arrays import AugmentedRows
+from thaw.features.extract import ImageSource
+from thaw.models import classifier
+from thaw.models.classifier import JoinedNetwork
+from thaw.training.augmentation import augmented_copies, augments, in_front
+from thaw.training.settings import Augmentation, FineTune
+
+OUTPUT = "activations"
+
+
+class Cut(NamedTuple):
+    """A network in two: pixels -> {OUTPUT: activations}, and activations -> feature map.
+
+    They share the network's layers, so training the top trains the network. layer: the last of the
+    lower part.
+    """
+
+    frozen: keras.Model
+    top: keras.Model
+    layer: str
+
+
+class Plan(NamedTuple):
+    """What to cache: activations of each image, and of so many copies of each training image."""
+
+    cut: Cut
+    copies: int
+    gigabytes: float
+
+
+class FineTuningImages(NamedTuple):
+    """The images that fine-tuning uses. split: of each, train or validation."""
+
+    source: ImageSource
+    split: pd.Series
+    augmentation: Augmentation
+
+
+class Trained(NamedTuple):
+    """What trains, its inputs by row, and what stands in for those of training rows, or None."""
+
+    model: keras.Model
+    inputs: np.ndarray
+    augmented: AugmentedRows | None
+
+
+def cut_below(network: keras.Model, first: int) -> Cut | None:
+    """Cut a network at or below its layer of index `first`, where one tensor alone goes up.
+
+    None where there is no such place with weights below, or only in the lower half of what is below
+    `first`: then too little would be saved.
+    """
+    operations = network.operations  # in the order of computation, and more than the layers
+    highest = operations.index(network.layers[first])
+    makers = {id(operation.output): place for place, operation in enumerate(operations)}
+    last_use = {makers[id(network.output)]: len(operations)}
+    for place, operation in enumerate(operations):
+        if not isinstance(operation, keras.layers.InputLayer):
+            for tensor in keras.tree.flatten(operation.input):
+                last_use[makers[id(tensor)]] = max(place, last_use.get(makers[id(tensor)], 0))
+    for place in range(highest, highest // 2, -1):
+        crossing = [made for made, used in last_use.items() if made < place <= used]
+        below = operations[:place]
+        if len(crossing) == 1 and any(getattr(each, "weights", None) for each in below):
+            last = operations[crossing[0]]
+            frozen = keras.Model(network.inputs[0], {OUTPUT: last.output}, name="frozen")
+            return Cut(frozen, keras.Model(last.output, network.output, name="top"), last.name)
+    return None
+
+
+def plan(
+    network: keras.Model, first: int, settings: FineTune, augmented: bool, split: pd.Series
+) -> Plan | None:
+    """Decide whether to cache activations, and say so; None for not.
+
+    They are cached when that is asked for, possible, no larger than `activations_gigabytes`, and
+    fewer passes than the epochs would make. `augmented`: whether training images are; `split`: of
+    the images that are used, train or validation.
+    """
+    cut = cut_below(network, first) if settings.cache_activations == "auto" else None
+    copies = settings.augmented_copies if augmented else 0
+    passes = len(split) + copies * int((split == "train").sum())
+    if settings.cache_activations == "never":
+        reason = "fine_tune.cache_activations is never"
+    elif cut is None:
+        reason = f"there is no place to cut {network.name} at"
+    elif passes >= settings.epochs * len(split):
+        reason = f"{settings.epochs} epochs are not more than the passes of {copies} copies"
+    else:
+        shape = cut.frozen.output[OUTPUT].shape[1:]
+        size = int(np.prod(shape)) * np.dtype(settings.activations_dtype).itemsize
+        gigabytes = passes * size / 1e9
+        kept = f"{size / 1e3:.0f} kB for each of {passes} images and copies, {gigabytes:.2f} GB"
+        if gigabytes <= settings.activations_gigabytes:
+            print(f"frozen layers up to {cut.layer} pass once: {kept}", flush=True)
+            return Plan(cut, copies, gigabytes)
+        reason = f"{kept}, are more than fine_tune.activations_gigabytes"
+    print(f"frozen layers pass in every epoch: {reason}", flush=True)
+    return None
+
+
+def activations(
+    chosen: Plan, provenance: dict, images: FineTuningImages, settings: FineTune, folder: Path
+) -> tuple[np.ndarray, AugmentedRows | None]:
+    """Pass images, and copies of training images, through the frozen layers, into `folder`.
+
+    Returns the images' activations, memory-mapped, activations_dtype (n, ...), and with copies what
+    to train on. `provenance`: of the features, by whose engine they are computed, always at float32
+    as the network that is saved. Raises UserError when numbers are too large for activations_dtype.
+    """
+    source = images.source
+    if chosen.gigabytes > source.runtime.store_gigabytes / 2:  # it would drive all else out
+        source = source._replace(runtime=source.runtime.model_copy(update={"store": None}))
+    provenance = provenance | {"precision": "float32", "layer": chosen.cut.layer}
+    network = frozen_backbone.of_model(chosen.cut.frozen, provenance)
+    dtype = settings.activations_dtype
+    with store.open_store(source.runtime) as kept:
+        extract.run_network(network, source, folder / "frozen", kept, None, dtype)
+        plain = np.load(folder / f"frozen/{OUTPUT}.npy", mmap_mode="r")
+        if not chosen.copies:
+            return plain, None
+        train = np.flatnonzero(images.split == "train")
+        files, digests = ([each[row] for row in train] for each in (source.images, source.digests))
+        of_train = source._replace(images=files, digests=digests)
+        copies = augmented_copies(digests, chosen.copies, images.augmentation)
+        extract.run_network(network, of_train, folder / "copies", kept, copies, dtype)
+    augmented = np.load(folder / f"copies/{OUTPUT}.npy", mmap_mode="r")
+    return plain, AugmentedRows(plain, augmented, train, settings.seed)
+
+
+def to_train(
+    network: JoinedNetwork,
+    first: int,
+    images: FineTuningImages,
+    settings: FineTune,
+    provenance: dict,
+    folder: Path,
+) -> Trained:
+    """Return what trains, and on what: `network` is unfrozen from its layer `first` on.
+
+    That is the part above the frozen layers, on their activations, where `plan` caches these; else
+    the whole network on pixels, behind the layers that augment them. Files lie in `folder`; the
+    rest is as for `plan` and `activations`.
+    """
+    augmented = augments(images.augmentation)
+    chosen = plan(network.backbone, first, settings, augmented, images.split)
+    if chosen:
+        inputs, rows = activations(chosen, provenance, images, settings, folder)
+        return Trained(classifier.join(chosen.cut.top, network.head, network.pooling), inputs, rows)
+    size, source = network.joined.input_shape[1], images.source
+    loader = ImageLoader(size, source.decoding, source.runtime.threads)
+    model = in_front(network.joined, images.augmentation, settings.seed)
+    return Trained(model, loader.to_file(source.images, folder), None)

@@ -1,0 +1,58 @@
+"""What is minimised: the cross-entropy, and how much each class counts."""
+
+import keras
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from thaw.project.errors import UserError
+from thaw.training.settings import Loss
+
+
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of logits (n, k) with classes (n,), `smoothing` of each spread over all.
+
+    Szegedy and others 2016, arXiv:1512.00567. Keras has it for one-hot classes only.
+    """
+
+    def __init__(self, smoothing: float, **options):
+        super().__init__(name="loss", **options)
+        self.smoothing = smoothing
+
+    def call(self, truth, logits):
+        truth = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), logits.shape[-1])
+        return keras.losses.categorical_crossentropy(
+            truth, logits, from_logits=True, label_smoothing=self.smoothing
+        )
+
+
+def build(settings: Loss, logits: int) -> keras.losses.Loss:
+    """Return the cross-entropy for logits (n, 1) of two classes or (n, k > 2)."""
+    smoothing = settings.label_smoothing
+    if logits == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)
+    if smoothing:
+        return SmoothedCrossentropy(smoothing)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def class_weights(settings: Loss, truth: np.ndarray, names: list[str]) -> dict[int, float] | None:
+    """Return the weight of each class in the loss of training images, or None for none.
+
+    `truth`: int (n,), the training rows' classes; `names`: of all classes in order. "balanced"
+    gives n / (k * n_c), so that each class weighs the same in sum. Raises UserError when given
+    weights are not for just these classes.
+    """
+    if settings.class_weights == "none":
+        return None
+    if settings.class_weights == "balanced":
+        classes = np.arange(len(names))
+        weights = compute_class_weight("balanced", classes=classes, y=truth)
+        return {int(index): float(weight) for index, weight in zip(classes, weights)}
+    odd = sorted(set(settings.class_weights) ^ set(names))
+    if odd:
+        raise UserError(
+            f"{odd[0]!r} is missing, or is no class",
+            "loss.class_weights",
+            f"give each of {', '.join(names)} a weight",
+        )
+    return {index: settings.class_weights[name] for index, name in enumerate(names)}

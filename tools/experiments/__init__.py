@@ -1,0 +1,1 @@
+"""DVC experiments: plans, the queue, sweeps and their ranking."""

@@ -1,0 +1,1 @@
+"""Runs of other branches, commits and experiments."""

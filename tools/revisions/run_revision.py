@@ -1,0 +1,190 @@
+"""What a run left, in the workspace or at another revision of this repository."""
+
+import hashlib
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from dvc.api import DVCFileSystem
+from dvc.exceptions import NotDvcRepoError
+from dvc.repo import Repo
+from dvc.scm import SCMError, resolve_rev
+
+from thaw.evaluation.run_result import RunResult
+from thaw.project import files, params, paths
+from thaw.project.errors import UserError
+from thaw.training import history
+from tools.revisions import dvc_lock
+
+# What is small and kept in Git; predictions are DVC's, and may be out of reach.
+IN_GIT = (
+    paths.PARAMS,
+    dvc_lock.FILE,
+    paths.TEST,
+    paths.SPLIT_REPORT,
+    paths.EVALUATION / "confusion.csv",
+    *(log / "plots/metrics" for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)),
+)
+
+
+class Revision(NamedTuple):
+    """The files of a run below `folder`, at the same places as in the project.
+
+    `commit`: its SHA, None for the workspace. `lock`: what dvc.lock says of each stage's last run.
+    """
+
+    name: str
+    commit: str | None
+    folder: Path
+    lock: dict[str, dict]
+
+    @property
+    def params(self) -> dict[str, object]:
+        """All params, {"section.key": value}."""
+        return flat(params.read(self.folder / paths.PARAMS))
+
+    @property
+    def test(self) -> dict[str, dict[str, float]]:
+        """The test scores of head and fine_tuned, and the gain, as `metrics.compare` gave them."""
+        return RunResult(self.folder).test_scores
+
+    @property
+    def counts(self) -> pd.DataFrame:
+        """How many images each class has in train, validation and test, and excluded."""
+        return pd.DataFrame(RunResult(self.folder).split_report["classes"]).T
+
+    @property
+    def confusion(self) -> pd.DataFrame:
+        """Of each test image, actual and predicted (by the fine-tuned network), as text."""
+        return read_table(self.folder / paths.EVALUATION / "confusion.csv")
+
+    @property
+    def logs(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The learning curves of head and fine-tuning, as `history.read` gives them."""
+        return tuple(
+            history.read(self.folder / log) for log in (paths.HEAD_LOG, paths.FINE_TUNE_LOG)
+        )
+
+    @property
+    def predictions(self) -> pd.DataFrame | None:
+        """Of each test image, path, label, head and fine_tuned, as text; None out of reach.
+
+        Those of another run, which lie where these should, do not count.
+        """
+        file = self.folder / paths.PREDICTIONS
+        if not file.is_file() or _md5(file) != self.lock_digest(paths.PREDICTIONS):
+            return None
+        return read_table(file)
+
+    def lock_digest(self, path: Path) -> str | None:
+        """Return the MD5 digest that dvc.lock has of an output, None for none."""
+        for stage in self.lock.values():
+            for out in stage.get("outs", ()):
+                if out["path"] == path.as_posix():
+                    return out["md5"]
+        return None
+
+
+def workspace() -> Revision:
+    """Return the workspace. Raises UserError when nothing was run in it, or not what it has now."""
+    for path in IN_GIT:
+        if not path.exists():
+            raise UserError(f"{path} is missing; `dvc repro` makes it")
+    found = Revision("workspace", None, Path(), dvc_lock.read())
+    _check(found, "run `dvc repro`")
+    return found
+
+
+def at(name: str, folder: Path) -> Revision:
+    """Copy what a branch, tag, commit or experiment has into `folder`.
+
+    The predictions come from DVC's cache or a remote, if they are there. Raises UserError when
+    there is no such revision, or when nothing was run in it, or something else than it has.
+    """
+    commit = resolve(name)
+    if not commit:
+        raise UserError(
+            f"--against {name}: no such branch, tag, commit or experiment; `git fetch` may bring it"
+        )
+    there = DVCFileSystem(rev=commit)
+    for path in IN_GIT:
+        try:
+            copy(there, path, folder)
+        except (FileNotFoundError, OutOfReach):
+            raise UserError(
+                f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
+                "changes"
+            ) from None
+    found = Revision(name, commit, folder, dvc_lock.read(folder / dvc_lock.FILE))
+    _check(found, "run `dvc repro` there and commit what it changes")
+    with suppress(FileNotFoundError, OutOfReach):
+        copy(there, paths.PREDICTIONS, folder)
+    return found
+
+
+class OutOfReach(Exception):
+    """Neither DVC's cache nor a remote has what a revision names."""
+
+
+def resolve(name: str) -> str | None:
+    """Return the SHA of a branch, tag, commit or experiment of this repository; None for none."""
+    try:
+        with Repo() as repo:
+            return resolve_rev(repo.scm, name)
+    except (SCMError, NotDvcRepoError):
+        return None
+
+
+def copy(there: DVCFileSystem, path: Path, folder: Path) -> None:
+    """Copy a file or folder of a revision, of Git or of DVC, to its place below `folder`.
+
+    Raises FileNotFoundError when the revision has none, OutOfReach when it cannot be had.
+    """
+    if not there.exists(path.as_posix()):
+        raise FileNotFoundError(path)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        there.get(path.as_posix(), str(folder / path), recursive=True)
+    except Exception as error:  # whatever a remote's library raises, or one that is not installed
+        files.remove(folder / path)
+        raise OutOfReach(path) from error
+
+
+def _check(found: Revision, hint: str) -> None:
+    """Raise UserError when the scores are of other params or another run than is recorded."""
+    values = params.read(found.folder / paths.PARAMS)
+    dvc_lock.check(found.name, found.lock, values, "evaluate", hint)
+    digest = found.lock_digest(paths.TEST)
+    if digest not in (None, _md5(found.folder / paths.TEST)):
+        raise UserError(f"{found.name}: {paths.TEST} is not that of the last run", hint=hint)
+
+
+def _md5(file: Path) -> str:
+    """Return the digest that DVC has of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "md5").hexdigest()
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Return a CSV table as text; a class may be called NA."""
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
+
+
+def flat(values: dict, above: str = "") -> dict[str, object]:
+    """Return nested dicts as one, {"a.b": value}."""
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = value
+    return found
+
+
+def changed_code(commit: str) -> list[str]:
+    """Return the files of the pipeline that differ between a commit and the workspace."""
+    code = ("stages", "thaw", "dvc.yaml", "requirements.txt")
+    command = ["git", "diff", "--name-only", commit, "--", *code]
+    return subprocess.check_output(command, text=True).splitlines()

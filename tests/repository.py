@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
+from tests import tiny
 from tests.conftest import TINY, draw_images, set_params
 from tests.imports import ROOT
 
@@ -54,7 +55,8 @@ def make_repository(folder: Path) -> Path:
             shutil.copy(ROOT / path, folder / path)
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
-    set_params(folder / "params.yaml", {**TINY, "backbone": {"image_size": 32, "weights": None}})
+    tiny.install(folder)
+    set_params(folder / "params.yaml", TINY)
     draw_images(folder / "images")
     init_git(folder)
     commit(folder, "start")

@@ -3,7 +3,9 @@
 Its weights are random; blocks and layers are named as in the networks of the registry.
 """
 
+import inspect
 import sys
+from pathlib import Path
 
 from thaw.models.registry import NETWORKS, NetworkFacts
 
@@ -15,10 +17,20 @@ def register() -> None:
     """Let stages in this process know the network; its builder once Keras is imported."""
     NETWORKS[NAME] = NetworkFacts("tf", 32, 32, 0, 0.0)
     if "keras" in sys.modules:
-        sys.modules["keras"].applications.Tiny = build
+        sys.modules["keras"].applications.Tiny = build_tiny
 
 
-def build(include_top: bool, weights: None, input_tensor):
+def install(folder: Path) -> None:
+    """Let the copy of the library in `folder` know the network, for stages that DVC runs there."""
+    models = folder / "thaw/models"
+    with (models / "registry.py").open("a") as registry:
+        registry.write(f'\n\nNETWORKS["{NAME}"] = NetworkFacts("tf", 32, 32, 0, 0.0)\n')
+    with (models / "backbones.py").open("a") as backbones:
+        builder = inspect.getsource(build_tiny)
+        backbones.write(f"\n\nCHANNELS = {CHANNELS}\n{builder}\napplications.Tiny = build_tiny\n")
+
+
+def build_tiny(include_top: bool, weights: None, input_tensor):
     """Return the network as those of keras.applications are built; 13 layers from the pixels on."""
     from keras import Model, layers
     from keras.utils import get_source_inputs

@@ -151,8 +151,8 @@ def test_what_is_refused():
         refuse(4, "fail", 1.0)
     assert str(error.value) == (
         "params.yaml [data.on_invalid]: 4 of 10 images are invalid: dog/0 (empty file); dog/1 "
-        "(empty file); dog/2 (empty file) ...; all are in data/quarantine.csv; fix or remove them, or "
-        "set this to quarantine"
+        "(empty file); dog/2 (empty file) ...; all are in data/quarantine.csv; fix or remove them, "
+        "or set this to quarantine"
     )
     with pytest.raises(
         UserError, match=r"3 of 10 images are invalid, more than 0.2 of all"

@@ -12,7 +12,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve extras test slow lint check format lock clean
+.PHONY: help run report serve extras test slow avx2 lint check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,10 @@ test: .venv/dev ## the test suite
 # Three at once, as those that run sweeps wait for DVC's workers much of the time.
 slow: .venv/dev ## the tests that take minutes: sweeps, recipes, every network built and run
 	@pytest -m slow --numprocesses 3 --dist worksteal
+
+avx2: .venv/dev ## tests of numbers, with the instructions of a processor without AVX-512
+	@ONEDNN_MAX_CPU_ISA=AVX2 pytest -m "not slow" -k "not bfloat16" --numprocesses auto \
+		--maxprocesses 4 --dist loadfile $(addprefix tests/,features models training stages evaluation)
 
 lint: .venv/dev ## format and lint, without changing a file
 	@ruff format --check .

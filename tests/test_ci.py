@@ -137,6 +137,7 @@ def test_the_report_of_another_pull_request_is_refused(checkout, tmp_path):
     assert not (tmp_path / "comment.md").exists()
 
 
+@pytest.mark.slow
 def test_an_equal_branch_passes_without_a_dvc_remote(clone):
     call("dvc", "remote", "remove", "there", cwd=clone)
     done = script("report", "main", cwd=clone)
@@ -144,6 +145,7 @@ def test_an_equal_branch_passes_without_a_dvc_remote(clone):
     assert "passes: test accuracy of fine_tuned +0.0 points" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_remote_that_cannot_be_read_is_said_and_everything_runs(clone, tmp_path):
     shutil.rmtree(tmp_path / "remote")
     (tmp_path / "remote").write_text("no folder")

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import chdir
 from pathlib import Path
 
 import networkx
@@ -39,6 +40,17 @@ RERUNS = reruns()
 
 
 @pytest.fixture(scope="module")
+def committed(finished_run, tmp_path_factory) -> Path:
+    """A repository with the outputs of a run, of which DVC is told that they are up to date."""
+    folder = make_repository(tmp_path_factory.mktemp("committed"))
+    for name in ("data", "models", "metrics"):
+        shutil.copytree(finished_run / name, folder / name, dirs_exist_ok=True)
+    with chdir(folder), Repo() as repo:
+        repo.commit(force=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def repository(tmp_path_factory) -> Path:
     """A repository after one `dvc repro`, with a name in it that is hard to write down."""
     folder = make_repository(tmp_path_factory.mktemp("repository"))
@@ -55,6 +67,7 @@ def stale(folder: Path) -> set[str]:
     return changed.union(*(networkx.ancestors(graph, name) for name in changed))
 
 
+@pytest.mark.slow
 def test_a_second_repro_runs_nothing(repository):
     said = call("dvc", "repro", cwd=repository)
     assert "Running stage" not in said
@@ -62,6 +75,7 @@ def test_a_second_repro_runs_nothing(repository):
     assert stale(repository) == set()
 
 
+@pytest.mark.slow
 def test_outputs_are_there_and_metrics_go_to_git(repository):
     added = call("git", "status", "--porcelain", "--untracked-files=all", cwd=repository)
     added = {line[3:] for line in added.splitlines()}
@@ -75,6 +89,7 @@ def test_outputs_are_there_and_metrics_go_to_git(repository):
     }
 
 
+@pytest.mark.slow
 def test_changes_of_ones_own_images_are_noticed(tmp_path):
     """As they are, under `dvc add`, and under `dvc import-url`."""
     folder = make_repository(tmp_path / "repository")
@@ -141,6 +156,7 @@ def look_at_plots(place: str, name: str) -> tuple[list[str], list[bool]]:
         return sources, [each.locator(MARKS).count() > 0 for each in drawn]
 
 
+@pytest.mark.slow
 def test_plots_are_seen_in_a_browser(repository, tmp_path):
     drawn = call("dvc", "plots", "show", "--out", "dvc_plots", cwd=repository).strip()
     sources, marks = look_at_plots(drawn, "plots_show")
@@ -163,16 +179,16 @@ def test_plots_are_seen_in_a_browser(repository, tmp_path):
 
 
 @pytest.mark.parametrize("section", RERUNS)
-def test_what_a_change_reruns(repository, section):
+def test_what_a_change_reruns(committed, section):
     """Of any key, as dvc.yaml has whole sections among a stage's params."""
-    before = (repository / "params.yaml").read_text()
+    before = (committed / "params.yaml").read_text()
     key, value = next(iter(YAML(typ="safe", pure=True).load(before)[section].items()))
     changed = f"{value}-changed" if isinstance(value, str) else [value, "changed"]
-    set_params(repository / "params.yaml", {section: {key: changed}})
+    set_params(committed / "params.yaml", {section: {key: changed}})
     try:
-        assert stale(repository) == RERUNS[section], f"{section}.{key}"
+        assert stale(committed) == RERUNS[section], f"{section}.{key}"
     finally:
-        (repository / "params.yaml").write_text(before)
+        (committed / "params.yaml").write_text(before)
 
 
 def test_every_section_is_in_the_table():
@@ -180,18 +196,19 @@ def test_every_section_is_in_the_table():
     assert list(params) == list(RERUNS)
 
 
+@pytest.mark.slow
 def test_an_experiment_reruns_only_what_it_affects(repository):
     said = call("dvc", "exp", "run", "-S", "export.min_accuracy=0.01", cwd=repository)
     assert "Running stage 'export'" in said
     assert "Running stage 'evaluate'" not in said
 
 
-def test_a_wrong_param_stops_its_stage_with_one_line(repository):
-    before = (repository / "params.yaml").read_text()
-    set_params(repository / "params.yaml", {"export": {"min_accuracy": "high"}})
-    done = subprocess.run(["dvc", "repro"], cwd=repository, capture_output=True, text=True)
-    (repository / "params.yaml").write_text(before)
+def test_a_wrong_param_stops_its_stage_with_one_line(committed):
+    before = (committed / "params.yaml").read_text()
+    set_params(committed / "params.yaml", {"split": {"seed": "high"}})
+    done = subprocess.run(["dvc", "repro", "split"], cwd=committed, capture_output=True, text=True)
+    (committed / "params.yaml").write_text(before)
     assert done.returncode != 0
     lines = done.stderr.splitlines()
-    assert "error: params.yaml [export.min_accuracy]: 'high' does not fit:" in done.stderr
+    assert "error: params.yaml [split.seed]: 'high' does not fit:" in done.stderr
     assert not any("Traceback" in line for line in lines)

@@ -16,7 +16,7 @@ from tools import summary
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("orientation", [pytest.param(1, marks=pytest.mark.slow), 6])
 def test_the_snippet_that_predicts_agrees_with_the_predictions(after_run, orientation):
     row = pd.read_csv("data/predictions.csv").iloc[-1]
     with Image.open(after_run / "data/raw" / row["path"]) as image:

@@ -72,7 +72,7 @@ def manifest_of(images: list[tuple]) -> pd.DataFrame:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     before=st.lists(IMAGES, min_size=1, max_size=30, unique_by=lambda image: image[0]),
     added=st.lists(IMAGES, max_size=30, unique_by=lambda image: image[0]),

@@ -6,18 +6,26 @@ import pytest
 from keras import applications
 from keras.src.utils import file_utils
 
+from tests import tiny
 from tests.server import running
 from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
+tiny.register()
 
-def spec(name: str = "MobileNetV2", **changes) -> Backbone:
+
+def spec(name: str = tiny.NAME, **changes) -> Backbone:
     return Backbone(**{"name": name, "weights": None, "image_size": 32} | changes)
 
 
 @pytest.mark.parametrize(
-    ("name", "channels"), [("EfficientNetLite0", 1280), ("MobileNetV2", 1280), ("VGG16", 512)]
+    ("name", "channels"),
+    [
+        ("EfficientNetLite0", 1280),
+        pytest.param("MobileNetV2", 1280, marks=pytest.mark.slow),
+        ("VGG16", 512),
+    ],
 )
 def test_feature_map_and_round_trip(name, channels, tmp_path):
     model = pretrained.load(spec(name, image_size=64), tmp_path)
@@ -51,12 +59,15 @@ def test_a_weights_file_without_top_in_keras_classic_form(tmp_path):
     keras.utils.set_random_seed(5)
     source = applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
     source.save_weights(tmp_path / "keras.weights.h5")
-    got = pretrained.load(spec(weights=str(tmp_path / "keras.weights.h5")), tmp_path)
+    given = spec("MobileNetV2", weights=str(tmp_path / "keras.weights.h5"))
+    got = pretrained.load(given, tmp_path)
     for ours, theirs in zip(got.get_weights(), source.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0"])
+@pytest.mark.parametrize(
+    "name", ["MobileNetV2", pytest.param("EfficientNetB0", marks=pytest.mark.slow)]
+)
 def test_imagenet_weights_of_keras_come_from_its_download(tmp_path, monkeypatch, name):
     """Its download gives a classic file; what comes to the first convolution is as in Keras."""
     keras.utils.set_random_seed(5)
@@ -68,7 +79,6 @@ def test_imagenet_weights_of_keras_come_from_its_download(tmp_path, monkeypatch,
     source.save(tmp_path / "x.h5")
     monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: str(tmp_path / "x.h5"))
     got = pretrained.load(spec(name, weights="imagenet", image_size=64), tmp_path)
-    theirs = getattr(applications, name)(include_top=False, weights="imagenet")
     assert all(map(np.array_equal, got.get_weights(), source.get_weights()))
     whole = getattr(applications, name)(include_top=False, weights="imagenet")
     module = {"MobileNetV2": "mobilenet_v2", "EfficientNetB0": "efficientnet"}[name]
@@ -102,7 +112,7 @@ def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path):
         pretrained.load(spec(weights="no/x.h5"), tmp_path)
     path = tmp_path / "vgg.weights.h5"
     pretrained.load(spec("VGG16"), tmp_path).save_weights(path)
-    with pytest.raises(UserError, match=r"vgg\.weights\.h5: not the weights of this mobilenetv2"):
+    with pytest.raises(UserError, match=r"vgg\.weights\.h5: not the weights of this tiny"):
         pretrained.load(spec(weights=str(path)), tmp_path)
     (tmp_path / "x.weights.h5").write_bytes(path.read_bytes()[:9999])
     with pytest.raises(UserError, match=r"x\.weights\.h5: not the weights of this vgg16"):

@@ -90,7 +90,9 @@ def test_a_file_without_the_tensors_is_refused(tmp_path, package):
 
 
 @pytest.mark.skipif(not PHOTOS.is_file(), reason="the real photos are not here")
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 2))]
+)
 def test_real_cats_are_called_cats(number):
     model = imagenet.build(f"EfficientNetLite{number}")
     with zipfile.ZipFile(PHOTOS) as photos:

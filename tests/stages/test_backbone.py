@@ -47,9 +47,9 @@ def application(name: str, **options) -> keras.Model:
 @pytest.mark.parametrize(
     ("other", "options", "message"),
     [
-        ("VGG16", {}, "layer Conv1"),
+        pytest.param("VGG16", {}, "layer Conv1", marks=pytest.mark.slow),
         ("MobileNetV2", {"alpha": 0.5}, "layer Conv1 has"),
-        ("MobileNet", {}, "layer "),
+        pytest.param("MobileNet", {}, "layer ", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("ending", ["weights.h5", "keras"])

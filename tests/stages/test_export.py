@@ -75,7 +75,13 @@ def exported(finished_run, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", EXPORT_FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "saved_model" else name
+        for name in EXPORT_FORMATS
+    ],
+)
 def test_each_format_gives_the_predictions_and_needs_none_of_our_code(exported, tmp_path, name):
     table = pd.read_csv(exported / "data/predictions.csv")
     pixels = []

@@ -149,7 +149,7 @@ def test_one_more_image_is_one_more_pass(after_run, with_store, capsys):
         {"backbone": {"image_size": 48}},
         {"images": {"background": [0, 0, 0]}},
         {"extract": {"engine": "tensorflow"}},
-        {"extract": {"precision": "bfloat16"}},
+        pytest.param({"extract": {"precision": "bfloat16"}}, id="bfloat16"),
         {"extract": {"feature_maps": True}},
     ],
 )

@@ -31,7 +31,11 @@ def changed_layers(folder) -> set[str]:
 
 @pytest.mark.parametrize(
     ("unfreeze", "more"),
-    [("all", {}), (5, {}), ("1 block", {"layer_decay": 0.5, "epochs_per_block": 1})],
+    [
+        pytest.param("all", {}, marks=pytest.mark.slow),
+        (5, {}),
+        ("1 block", {"layer_decay": 0.5, "epochs_per_block": 1}),
+    ],
 )
 def test_it_trains_what_was_asked_for_and_no_normalisation(after_run, unfreeze, more):
     changes = {"unfreeze": unfreeze, "learning_rate": 0.0003, "patience": 9, "epochs": 4} | more
@@ -67,8 +71,11 @@ def curve() -> pd.DataFrame:
     return history.read(Path("metrics/fine_tune"))
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("float16", 0.05)])
-def test_without_augmentation_the_cached_activations_gives_the_same_curve(
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("float32", 1e-3), pytest.param("float16", 0.05, marks=pytest.mark.slow)],
+)
+def test_without_augmentation_the_cached_activations_give_the_same_curve(
     after_run, capsys, dtype, tolerance
 ):
     """The dropout of the head draws the same numbers in both."""
@@ -149,7 +156,9 @@ def test_a_frozen_layers_that_does_not_fit_does_not_pass_the_parity_gate(after_r
     assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
 
 
-@pytest.mark.parametrize("epochs", [2, 6])  # six are worth it to cache activations
+@pytest.mark.parametrize(
+    "epochs", [pytest.param(2, marks=pytest.mark.slow), 6]
+)  # six are worth it to cache activations
 def test_features_of_bfloat16_pass_the_parity_gate(after_run, epochs):
     changes = {"extract": {"precision": "bfloat16"}, "fine_tune": {"epochs": epochs}}
     set_params(after_run / "params.yaml", changes)

@@ -85,6 +85,7 @@ def test_folds_part_the_training_rows_and_no_group():
     assert not np.array_equal(crossval.folds(rows, 4, seed=1)[0], folds[0])
 
 
+@pytest.mark.slow
 def test_augmented_copies_are_of_training_folds_only(extracted):
     rows, chosen = crossval.read_rows(), crossval.sections({})
     fold = crossval.folds(rows, 3, seed=0)[0]

@@ -43,6 +43,7 @@ def ran(monkeypatch) -> dict[str, float]:
     return losses
 
 
+@pytest.mark.slow
 def test_later_trials_learn_from_earlier_ones(called, ran):
     said = called(*SMALL, "--trials", "25", "-j", "5")
     assert len(ran) == 25
@@ -135,6 +136,7 @@ def test_settings_that_stay_do_not_decide_how_to_rank(called, ran):
     assert lines[start + 1].split()[0] == min(ran, key=ran.get)
 
 
+@pytest.mark.slow
 def test_minutes_alone_are_no_limit_of_trials(called, ran, monkeypatch):
     passing = iter(range(100))
     monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: 60.0 * next(passing)))

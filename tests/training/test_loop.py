@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pandas as pd
@@ -8,7 +5,6 @@ import pytest
 
 from thaw.models.tf_setup import make_deterministic
 from tests.conftest import PLAIN_ADAM
-from tests.imports import ROOT
 from thaw.training import history, loop, losses, optimizers
 from thaw.training.batches import train_and_validation
 from thaw.training.settings import Loss, Training
@@ -115,27 +111,3 @@ def test_a_class_of_more_weight_is_taken_more_often(tmp_path):
         fit(model, (inputs, truth, split), tmp_path / str(weights), weights=weights)
         taken.append((model.predict(inputs, verbose=0).argmax(axis=1) == 2).mean())
     assert taken[1] > taken[0] + 0.2
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the GNU C library is Linux's")
-def test_freed_memory_is_kept():
-    """Blocks taken again and again cost page faults only once."""
-    code = """
-import ctypes, resource, sys
-from thaw.models import tf_setup
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-if sys.argv[1] == "keep":
-    tf_setup.keep_freed_memory()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    block = libc.malloc(2**26)
-    ctypes.memset(block, 1, 2**26)
-    libc.free(block)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-    kept, given_back = (
-        int(subprocess.check_output([sys.executable, "-c", code, how], cwd=ROOT))
-        for how in ("keep", "give back")
-    )
-    assert kept < given_back / 5

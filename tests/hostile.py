@@ -1,7 +1,7 @@
 """A folder of images as they come: odd ones that are fine, invalid ones, and files that are none.
 
 Each case is a path, what to write there, and what must become of it:
-Used(colour) with the RGB colour of its upper left corner, Bad(reason), or SKIPPED.
+Used(colour) with the RGB colour of its upper left corner, Invalid(reason), or SKIPPED.
 """
 
 import io
@@ -27,7 +27,7 @@ class Used(NamedTuple):
     colour: tuple[int, int, int]
 
 
-class Bad(NamedTuple):
+class Invalid(NamedTuple):
     reason: str  # a regular expression
 
 
@@ -162,47 +162,59 @@ ACCEPTED = {
     "dog/link.ppm": (link("plain.ppm"), Used(GREEN)),
 }
 DAMAGED = {
-    "cat/cut.jpg": (cut(coded(image(), "JPEG")), Bad("(?i)^damaged: .*truncated")),
-    "cat/cut.png": (cut(coded(image(), "PNG")), Bad("^damaged: ")),
-    "cat/no-end.png": (coded(image(), "PNG")[:-12], Bad("^damaged: truncated PNG")),
-    "cat/cut.gif": (cut(coded(image(), "GIF")), Bad("^damaged: .*truncated")),
-    "cat/cut.webp": (cut(coded(image(), "WEBP")), Bad("^damaged: ")),
-    "cat/cut.bmp": (cut(coded(image(), "BMP")), Bad("^damaged: .*truncated")),
-    "cat/cut.tif": (cut(coded(image(), "TIFF")), Bad("^damaged: .*truncated|^no known")),
-    "cat/checksum.png": (wrong_checksum(), Bad("^damaged: .*checksum")),
-    "cat/empty.jpg": (b"", Bad("^empty file$")),
-    "cat/page.jpg": (b"\n<!DOCTYPE html><html>404</html>", Bad("^an HTML page, not an image")),
-    "cat/drawing.png": (b"<svg xmlns='x'></svg>", Bad("^SVG or another XML file")),
-    "cat/phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), Bad("^HEIC, which")),
-    "cat/text.png": (b"see attachment", Bad("^no known image format$")),
-    "cat/noise.jpg": (bytes(range(256)) * 9, Bad("^no known image format$")),
-    "cat/paper.pdf": (b"%PDF-1.7\n1 0 obj", Bad("^no known image format$")),
+    "cat/cut.jpg": (cut(coded(image(), "JPEG")), Invalid("(?i)^damaged: .*truncated")),
+    "cat/cut.png": (cut(coded(image(), "PNG")), Invalid("^damaged: ")),
+    "cat/no-end.png": (coded(image(), "PNG")[:-12], Invalid("^damaged: truncated PNG")),
+    "cat/cut.gif": (cut(coded(image(), "GIF")), Invalid("^damaged: .*truncated")),
+    "cat/cut.webp": (cut(coded(image(), "WEBP")), Invalid("^damaged: ")),
+    "cat/cut.bmp": (cut(coded(image(), "BMP")), Invalid("^damaged: .*truncated")),
+    "cat/cut.tif": (cut(coded(image(), "TIFF")), Invalid("^damaged: .*truncated|^no known")),
+    "cat/checksum.png": (wrong_checksum(), Invalid("^damaged: .*checksum")),
+    "cat/empty.jpg": (b"", Invalid("^empty file$")),
+    "cat/page.jpg": (b"\n<!DOCTYPE html><html>404</html>", Invalid("^an HTML page, not an image")),
+    "cat/drawing.png": (b"<svg xmlns='x'></svg>", Invalid("^SVG or another XML file")),
+    "cat/phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), Invalid("^HEIC, which")),
+    "cat/text.png": (b"see attachment", Invalid("^no known image format$")),
+    "cat/noise.jpg": (bytes(range(256)) * 9, Invalid("^no known image format$")),
+    "cat/paper.pdf": (b"%PDF-1.7\n1 0 obj", Invalid("^no known image format$")),
     "cat/print.eps": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
-        Bad("^no known image format$"),
+        Invalid("^no known image format$"),
     ),
-    "cat/packed.jpg": (b"PK\x03\x04" + bytes(60), Bad("^no known image format$")),
-    "cat/header-only.jpg": (coded(image(), "JPEG")[:200], Bad("^damaged: |^no known")),
-    "cat/sound.webp": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), Bad("^no known image format$")),
+    "cat/packed.jpg": (b"PK\x03\x04" + bytes(60), Invalid("^no known image format$")),
+    "cat/header-only.jpg": (coded(image(), "JPEG")[:200], Invalid("^damaged: |^no known")),
+    "cat/sound.webp": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), Invalid("^no known image format$")),
 }
 HOSTILE = {
-    "dog/moving.webp": (moving("WEBP"), Bad("^a moving WEBP; save the frame that is meant$")),
-    "dog/moving.avif": (moving("AVIF"), Bad("^a moving AVIF")),
-    "dog/huge.png": (huge_png(), Bad("^20000 x 20000 pixels are more than data.max_megapixels")),
-    "dog/claims.bmp": (huge_header("BMP", 18, "<ii"), Bad("^60000 x 60000 pixels are more")),
-    "dog/claims.gif": (huge_header("GIF", 6, "<HH"), Bad("^60000 x 60000 pixels are more")),
-    "dog/text-bomb.png": (text_bomb(), Bad("^damaged: ")),
+    "dog/moving.webp": (moving("WEBP"), Invalid("^a moving WEBP; save the frame that is meant$")),
+    "dog/moving.avif": (moving("AVIF"), Invalid("^a moving AVIF")),
+    "dog/huge.png": (
+        huge_png(),
+        Invalid("^20000 x 20000 pixels are more than data.max_megapixels"),
+    ),
+    "dog/claims.bmp": (huge_header("BMP", 18, "<ii"), Invalid("^60000 x 60000 pixels are more")),
+    "dog/claims.gif": (huge_header("GIF", 6, "<HH"), Invalid("^60000 x 60000 pixels are more")),
+    "dog/text-bomb.png": (text_bomb(), Invalid("^damaged: ")),
     "dog/tiny.png": (
         coded(Image.new("RGB", (40, 3)), "PNG"),
-        Bad("^40 x 3 pixels: a side is under"),
+        Invalid("^40 x 3 pixels: a side is under"),
     ),
-    "dog/float.tif": (coded(Image.new("F", (48, 32), 0.5), "TIFF"), Bad("^values of mode F have")),
-    "dog/32 bit.tif": (coded(Image.new("I", (48, 32), 5), "TIFF"), Bad("^values of mode I have")),
-    "dog/dangling.png": (link("nowhere.png"), Bad("^a link that leads nowhere$")),
-    "dog/loop.png": (link("loop.png"), Bad("^a link that leads nowhere$")),
-    "dog/escaping.png": (link("../../outside.png"), Bad("^a link that leads out of the source")),
-    "dog/folder.png": (link("deep"), Bad("^a link to a folder")),
-    "dog/pipe.png": (os.mkfifo, Bad("^a device, pipe or socket")),
+    "dog/float.tif": (
+        coded(Image.new("F", (48, 32), 0.5), "TIFF"),
+        Invalid("^values of mode F have"),
+    ),
+    "dog/32 bit.tif": (
+        coded(Image.new("I", (48, 32), 5), "TIFF"),
+        Invalid("^values of mode I have"),
+    ),
+    "dog/dangling.png": (link("nowhere.png"), Invalid("^a link that leads nowhere$")),
+    "dog/loop.png": (link("loop.png"), Invalid("^a link that leads nowhere$")),
+    "dog/escaping.png": (
+        link("../../outside.png"),
+        Invalid("^a link that leads out of the source"),
+    ),
+    "dog/folder.png": (link("deep"), Invalid("^a link to a folder")),
+    "dog/pipe.png": (os.mkfifo, Invalid("^a device, pipe or socket")),
 }
 NONE = {
     "cat/.DS_Store": (b"\0\0\0\1Bud1", SKIPPED),

@@ -69,7 +69,7 @@ def test_each_case_has_its_outcome(outcome, name):
         with image_files.open_file(copy) as image:
             corner = np.asarray(image_files.to_rgb(image, SETTINGS))[2, 2]
         assert np.abs(corner.astype(int) - expected.colour).max() <= 6
-    elif isinstance(expected, hostile.Bad):
+    elif isinstance(expected, hostile.Invalid):
         assert re.search(expected.reason, invalid.loc[name, "reason"]), invalid.loc[name, "reason"]
         assert not copy.exists()
     else:
@@ -86,7 +86,7 @@ def test_all_are_counted(outcome):
         if not callable(content) or (folder / "mixed").exists()
     ]
     good, invalid = (
-        sum(isinstance(each, kind) for each in cases) for kind in (hostile.Used, hostile.Bad)
+        sum(isinstance(each, kind) for each in cases) for kind in (hostile.Used, hostile.Invalid)
     )
     assert f"{good + invalid} images found = {good} used + {invalid} quarantined" in said
     assert f"{len(hostile.NONE)} other files skipped" in said

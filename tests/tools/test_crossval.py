@@ -92,12 +92,12 @@ def test_augmented_copies_are_of_training_folds_only(extracted):
     alone = crossval.score(rows, fold, chosen)
     train = np.flatnonzero(rows.split == "train")
     copies = np.repeat(np.load(paths.FEATURES / "avg.npy")[train, None], 2, axis=1) + 1
-    made_of = {"backbone": "none", "split_sha256": files.sha256(paths.SPLIT), "copies": 2}
-    save(paths.AUGMENTED_COPIES, copies, made_of)
+    provenance = {"backbone": "none", "split_sha256": files.sha256(paths.SPLIT), "copies": 2}
+    save(paths.AUGMENTED_COPIES, copies, provenance)
     before = crossval.score(rows, fold, chosen)
     assert before != alone
     copies[np.isin(train, fold)] = np.nan
-    save(paths.AUGMENTED_COPIES, copies, made_of)
+    save(paths.AUGMENTED_COPIES, copies, provenance)
     assert crossval.score(rows, fold, chosen) == before
 
 

@@ -1,4 +1,4 @@
-"""The manifest: one row per usable image, and the one order that all arrays follow."""
+"""The manifest: one row per valid image, and the one order that all arrays follow."""
 
 from collections.abc import Sequence
 from pathlib import Path

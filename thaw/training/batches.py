@@ -63,7 +63,7 @@ def train_and_validation(
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Return the training rows, shuffled every epoch, and the validation rows, in order.
 
-    With `varied`, training rows are read from that.
+    With `augmented`, training rows are read from that.
     """
     train, validation = (np.flatnonzero(split == part) for part in ("train", "validation"))
     size = settings.batch_size

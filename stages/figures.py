@@ -39,7 +39,7 @@ def main() -> None:
     features = arrays.load(paths.FEATURES, pooling, len(result.rows))
     logs = history.read(paths.HEAD_LOG), history.read(paths.FINE_TUNE_LOG)
     network = classifier.load(spec, head_spec, len(result.classes), paths.FINE_TUNED)
-    order = "BGR" if NETWORKS[spec.name].preprocess == "caffe" else "RGB"
+    order = NETWORKS[spec.name].channel_order
     figures = chain(
         run_figures.of_training_images(result, loader, augmentation),
         run_figures.of_metrics(result, logs),

@@ -23,18 +23,16 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from thaw.models.tf_setup import make_deterministic
+import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.data import duplicates, manifest
 from thaw.data.settings import Split
 from thaw.evaluation import metrics
-from thaw.features import arrays
-from thaw.models import heads
 from thaw.models.settings import Head
 from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.errors import UserError
-from thaw.training import loop, losses, optimizers
-from thaw.training.batches import train_and_validation
+from thaw.training import head_training
+from thaw.training.head_training import HeadData, HeadFiles
 from thaw.training.settings import Loss, Training
 from tools.experiments import dvc_experiments
 
@@ -103,24 +101,14 @@ def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
 def score(rows: Rows, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:
     """Train a head without the rows `held_out`; return its accuracy and loss on them, in nats."""
     spec, loss, settings = chosen["head"], chosen["loss"], chosen["train_head"]
-    inputs = arrays.load(paths.FEATURES, spec.pooling, len(rows.classes))
-    of_copies = arrays.read_provenance(paths.FEATURES) | {"split_sha256": files.sha256(paths.SPLIT)}
-    augmented = arrays.load_augmented(
-        inputs, paths.AUGMENTED_COPIES, of_copies, spec.pooling,
-        np.flatnonzero(rows.split == "train"), settings.seed,
-    )  # fmt: skip
+    places = HeadFiles(paths.FEATURES, paths.AUGMENTED_COPIES, files.sha256(paths.SPLIT))
     split = pd.Series(rows.split)
-    split[held_out] = "held out"
-    make_deterministic(settings.seed)
-    head = heads.build(spec, inputs.shape[1:], len(rows.names))
-    train, validation = train_and_validation(inputs, rows.classes, split, settings, augmented)
-    weighting = losses.class_weights(loss, rows.classes[split == "train"], rows.names)
-    optimizer = optimizers.build(settings, len(train))
-    objective = losses.build(loss, head.output_shape[-1])
-    loop.compile_for_training(head, optimizer, objective, train, settings)
+    features = head_training.load_features(places, spec.pooling, split, settings.seed)
+    split = split.mask(split.index.isin(held_out), "held out")
+    data = HeadData(*features, rows.classes, split, rows.names)
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
-        best = loop.fit(head, train, validation, settings, Path(scratch) / "log", weighting)
-    probabilities = metrics.to_probabilities(head.predict(inputs[held_out], verbose=0))
+        head, best = head_training.train(data, spec, loss, settings, Path(scratch) / "log")
+    probabilities = metrics.to_probabilities(head.predict(data.inputs[held_out], verbose=0))
     truth = rows.classes[held_out]
     return {
         "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),

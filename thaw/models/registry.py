@@ -22,6 +22,11 @@ class NetworkFacts(NamedTuple):
     parameters: int
     top1: float
 
+    @property
+    def channel_order(self) -> str:
+        """The order in which its first layer takes the colours, RGB or BGR."""
+        return "BGR" if self.preprocess == "caffe" else "RGB"
+
 
 # name, preprocessing, size, smallest size, parameters, top1
 _APPLICATIONS = [

@@ -51,7 +51,7 @@ def main() -> None:
             files.write_json(folder / "counts.json", counts)
     files.write_csv(paths.MANIFEST, valid)
     files.remove(paths.DOWNLOADS)
-    print(validation.summary(counts))
+    print(validation.summary(counts, invalid))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,13 @@ def images() -> str:
     return f"{counts.to_numpy().sum():,} of {len(counts)} classes: {splits}"
 
 
+def quarantined() -> str:
+    """Return how many images were left out as invalid, "" for none."""
+    counts = RunResult().split_report["images"]
+    said = f"{counts['quarantined']:,} of {counts['found']:,} images were invalid and left out"
+    return f"{said}; {paths.QUARANTINE} has the reasons" if counts["quarantined"] else ""
+
+
 def seconds() -> str:
     """Return the seconds that each stage took when it was last run in this folder, "" for none."""
     known = timings.last(1, Path.cwd())
@@ -47,6 +54,7 @@ def main() -> None:
     print()
     for name, said in {
         "images": images(),
+        "quarantined": quarantined(),
         "time": seconds(),
         "figures": f"{paths.FIGURES}/; `make report` shows them on one page",
         "all plots": f"{PLOTS}, written by `dvc plots show`",

@@ -138,7 +138,7 @@ def refuse(invalid: int, on_invalid: str, max_invalid: float, valid: tuple = ("c
     found = [class_folders.Found(f"cat/{i}", "cat", "") for i in range(10 - invalid)]
     found += [class_folders.Found(f"dog/{i}", "dog", "") for i in range(invalid)]
     quarantine = pd.DataFrame(
-        {"path": [f"dog/{i}" for i in range(invalid)], "reason": "empty file"}
+        {"path": [f"dog/{i}" for i in range(invalid)], "label": "dog", "reason": "empty file"}
     )
     settings = Data.model_construct(on_invalid=on_invalid, max_invalid=max_invalid)
     validation.refuse(found, pd.DataFrame({"label": valid}), quarantine, settings)
@@ -150,9 +150,9 @@ def test_what_is_refused():
     with pytest.raises(UserError) as error:
         refuse(4, "fail", 1.0)
     assert str(error.value) == (
-        "params.yaml [data.on_invalid]: 4 of 10 images are invalid: dog/0 (empty file); dog/1 "
-        "(empty file); dog/2 (empty file) ...; all are in data/quarantine.csv; fix or remove them, "
-        "or set this to quarantine"
+        "params.yaml [data.on_invalid]: 4 of 10 images are invalid: dog/0 and 3 more "
+        "(empty file); all are in data/quarantine.csv; fix or remove them, or set this to "
+        "quarantine"
     )
     with pytest.raises(
         UserError, match=r"3 of 10 images are invalid, more than 0.2 of all"
@@ -161,3 +161,11 @@ def test_what_is_refused():
     assert error.value.key == "data.max_invalid"
     with pytest.raises(UserError, match=r"class 'dog' has no valid image left: dog/0 .* fix"):
         refuse(1, "quarantine", 0.2, valid=("cat",))
+
+
+def test_each_reason_is_said_once_and_no_more_than_three():
+    causes = ["a", "b", "a", "c", "a"]
+    invalid = pd.DataFrame({"path": [f"x/{i}" for i in range(5)], "reason": causes})
+    assert validation.reasons(invalid) == "x/0 and 2 more (a); x/1 (b); x/3 (c)"
+    more = pd.DataFrame({"path": ["x/1", "x/2"] * 2, "reason": [*"abcd"]})
+    assert validation.reasons(more).endswith("x/1 (c) ...")

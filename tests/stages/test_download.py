@@ -51,19 +51,37 @@ def test_found_is_used_and_quarantined(project, capsys):
             assert image.width > 500
 
 
+def test_by_default_a_few_invalid_images_are_left_out_and_said(project, capsys):
+    for number in range(2):
+        (project / f"images/red/page{number}.jpg").write_text("<html>")
+    run_stage("download")
+    assert capsys.readouterr().out.endswith(
+        "61 images found = 59 used + 2 quarantined\n"
+        "LEFT OUT as invalid: 2 of 61 images: red/page0.jpg and 1 more (an HTML page, not an "
+        "image; fetch it again)\n"
+        "  data/quarantine.csv names each, metrics/download/quarantine.png shows them; "
+        "data.on_invalid: fail stops at them instead\n"
+    )
+
+
+def fail_on_invalid(project):
+    set_params(project / "params.yaml", {"data": {"on_invalid": "fail"}})
+
+
 def test_invalid_images_stop_and_the_first_are_named(project):
+    fail_on_invalid(project)
+    (project / "images/red/empty.jpg").touch()
     for number in range(5):
         (project / f"images/red/page{number}.jpg").write_text("<html>")
     line = refusal("download")
     assert line.startswith(
-        "error: params.yaml [data.on_invalid]: 5 of 64 images are invalid: red/page0.jpg (an HTML "
-        "page, not an image; fetch it again); red/page1.jpg (an HTML page"
+        "error: params.yaml [data.on_invalid]: 6 of 65 images are invalid: red/empty.jpg (empty "
+        "file); red/page0.jpg and 4 more (an HTML page, not an image; fetch it again); all are in "
     )
-    assert "page3" not in line
     assert line.endswith(
-        "...; all are in data/quarantine.csv; fix or remove them, or set this to quarantine"
+        "all are in data/quarantine.csv; fix or remove them, or set this to quarantine"
     )
-    assert len(read("data/quarantine.csv")) == 5
+    assert len(read("data/quarantine.csv")) == 6
     assert not (project / "data/raw").exists()
     assert not (project / "data/manifest.csv").exists()
 
@@ -76,18 +94,28 @@ def test_too_many_invalid_images_stop(project):
     assert "[data.max_invalid]: 4 of 63 images are invalid, more than 0.05 of all" in line
 
 
+def test_where_no_image_is_valid_nothing_else_is_said(project):
+    for path in (project / "images").rglob("*.jpg"):
+        path.write_bytes(b"no image")
+    assert refusal("download") == (
+        "error: none of the 59 images is valid: blue sky/0.jpg and 58 more (no known image "
+        "format); all are in data/quarantine.csv; fix them first"
+    )
+
+
 def test_a_class_without_a_valid_image_is_named(project):
     quarantine_all(project)
     for path in (project / "images/red").iterdir():
         path.write_bytes(b"no image")
     line = refusal("download")
-    assert "class 'red' has no valid image left: red/0.jpg (no known image format)" in line
+    assert "class 'red' has no valid image left: red/0.jpg and 18 more (no known" in line
     assert line.endswith("fix them, or remove the class")
 
 
 def test_the_same_image_under_two_classes_is_refused_or_quarantined(project):
     copy = (project / "images/red/3.jpg").read_bytes()
     (project / "images/green/copy.jpg").write_bytes(copy)
+    fail_on_invalid(project)
     line = refusal("download")
     assert "green/copy.jpg (the same image is under class 'red' as red/3.jpg); red/3.jpg (" in line
     quarantine_all(project)
@@ -159,6 +187,7 @@ def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch)
     with running() as server:
         server.files["/x.zip"] = (project / "x.zip").read_bytes()
         set_params(project / "params.yaml", {"data": {"source": f"{server.url}/x.zip"}})
+        fail_on_invalid(project)
         assert "1 of 60 images are invalid" in refusal("download")
         quarantine_all(project)
         run_stage("download")

@@ -29,6 +29,19 @@ def test_it_names_scores_counts_and_places(finished, capsys):
         assert word in said
 
 
+def test_images_that_were_left_out_are_said(finished, capsys):
+    summary.main()
+    assert "quarantined" not in capsys.readouterr().out
+    report = json.loads((finished / "metrics/split.json").read_text())
+    report["images"] |= {"found": 1012, "quarantined": 12}
+    (finished / "metrics/split.json").write_text(json.dumps(report))
+    summary.main()
+    assert (
+        "\nquarantined 12 of 1,012 images were invalid and left out; data/quarantine.csv has the "
+        "reasons\n" in capsys.readouterr().out
+    )
+
+
 def test_the_time_of_each_stage_is_in_the_order_of_the_pipeline(finished, capsys, monkeypatch):
     known = {"figures": 7.4, "a stage of another project": 99.0, "extract": 51.2, "download": 0.6}
     monkeypatch.setattr(timings, "last", lambda runs, folder: known)

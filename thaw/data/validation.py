@@ -24,7 +24,8 @@ from thaw.project.errors import UserError
 FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the image
 LARGE = 16_000_000  # pixels
 one_large_image = threading.Lock()
-NAMED = 3  # invalid images in an error message
+NAMED = 3  # reasons in a message
+REPORTS = "data/quarantine.csv names each, metrics/download/quarantine.png shows them"
 
 
 class Facts(NamedTuple):
@@ -105,8 +106,9 @@ def refuse(
     With `on_invalid: fail` that is anything, with quarantine more than the fraction `max_invalid`;
     and always when a class has nothing else.
     """
-    first = "; ".join(f"{row.path} ({row.reason})" for row in invalid.head(NAMED).itertuples())
-    known = f"{first}{' ...' if len(invalid) > NAMED else ''}; all are in data/quarantine.csv"
+    known = f"{reasons(invalid)}; all are in data/quarantine.csv"
+    if len(found) and not len(manifest):
+        raise UserError(f"none of the {len(found)} images is valid: {known}; fix them first")
     if len(invalid) and settings.on_invalid == "fail":
         raise UserError(
             f"{len(invalid)} of {len(found)} images are invalid: {known}",
@@ -122,9 +124,20 @@ def refuse(
         )
     lost = sorted({each.label for each in found} - set(manifest["label"]))
     if lost:
+        of_class = reasons(invalid[invalid["label"] == lost[0]])
         raise UserError(
-            f"class {lost[0]!r} has no valid image left: {known}; fix them, or remove the class"
+            f"class {lost[0]!r} has no valid image left: {of_class}; fix them, or remove the class"
         )
+
+
+def reasons(invalid: pd.DataFrame) -> str:
+    """Say why images are invalid: the first reasons, each with an image and how many more."""
+    groups = [rows["path"].tolist() for _, rows in invalid.groupby("reason", sort=False)]
+    said = [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} ({reason})"
+        for reason, paths in zip(invalid["reason"].unique(), groups)
+    ]
+    return "; ".join(said[:NAMED]) + (" ..." if len(said) > NAMED else "")
 
 
 def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> dict[str, int]:
@@ -139,8 +152,8 @@ def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> di
     }
 
 
-def summary(counts: dict[str, int]) -> str:
-    """Say in a few lines what `counts` holds."""
+def summary(counts: dict[str, int], invalid: pd.DataFrame) -> str:
+    """Say in a few lines what `counts` holds, and last which images are left out and why."""
     lines = ["{found} images found = {used} used + {quarantined} quarantined"]
     if counts["skipped"]:
         lines.append("{skipped} other files skipped: hidden, or not in a class folder")
@@ -148,7 +161,13 @@ def summary(counts: dict[str, int]) -> str:
         lines.append("{more_frames} have more frames or pages; the first of each is used")
     if counts["turned_by_exif"]:
         lines.append("{turned_by_exif} have an EXIF orientation (images.apply_exif_orientation)")
-    return "\n".join(lines).format(**counts)
+    said = "\n".join(lines).format(**counts)
+    if not len(invalid):
+        return said
+    return (
+        f"{said}\nLEFT OUT as invalid: {len(invalid)} of {counts['found']} images: "
+        f"{reasons(invalid)}\n  {REPORTS}; data.on_invalid: fail stops at them instead"
+    )
 
 
 def inspect(path: Path, root: Path, settings: Decoding, min_side: int, max_pixels: int) -> Facts:

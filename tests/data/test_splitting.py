@@ -15,6 +15,7 @@ SETTINGS = Split(
     validation=0.25,
     test=0.15,
     test_of_validation=0.2,
+    min_per_class=1,
     near_duplicates=12,
     on_leak="repair",
     seed=3,
@@ -220,6 +221,7 @@ def test_the_report_counts():
     report = splitting.report(manifest, 5, groups, split, SETTINGS)
     assert report == {
         "images": {"found": 23, "quarantined": 5, "excluded": 1, "used": 17},
+        "moved_for_min_per_class": 0,
         "classes": {
             "a": {"train": 2, "validation": 3, "test": 3, "excluded": 1},
             "b": {"train": 3, "validation": 3, "test": 3, "excluded": 0},
@@ -246,12 +248,17 @@ def test_something_must_be_left_to_train():
         Split(**values)
 
 
-def test_a_class_that_misses_a_part_is_named():
-    with pytest.raises(UserError, match="class 'b' has 2 images and none of them falls into"):
-        assign(table(rows(301), rows(2, label="b")))
-    with pytest.raises(UserError, match=r"are safe\), or try another split.seed in params.yaml$"):
-        assign(table(rows(301), rows(2, label="b")))
-    with pytest.raises(UserError, match=r"none of them falls into test; .* are safe\)$"):
-        assign(three_given().iloc[1:].drop([1, 2]).reset_index(drop=True))
+def test_a_source_without_train_images_is_refused():
     with pytest.raises(UserError, match=r"the source has only validation images; add train ones"):
         assign(table(rows(9, "validation"), rows(9, "validation", "b")))
+
+
+def test_the_report_counts_what_was_moved_for_small_classes():
+    manifest = table(rows(301), rows(3, label="b"))
+    groups = duplicates.group(manifest, 12)
+    split = assign(manifest)
+    report = splitting.report(manifest, 0, groups, split, SETTINGS)
+    moved = int((split != splitting.own_splits(manifest, SETTINGS)).sum())
+    assert report["moved_for_min_per_class"] == moved > 0
+    said = splitting.summary(report, "")
+    assert f"{moved} images are in another split than by chance (split.min_per_class)" in said

@@ -60,10 +60,22 @@ def test_a_leaking_source_is_refused(project):
     )
 
 
-def test_too_few_images_of_a_class_are_named(project):
-    for path in sorted((project / "images/red").iterdir())[2:]:
+def keep_of_red(project, count: int):
+    for path in sorted((project / "images/red").iterdir())[count:]:
         path.unlink()
     run_stage("download")
-    line = refusal("split")
-    assert line.startswith("error: class 'red' has 2 images and none of them falls into ")
-    assert "add some (numbers vary by chance, 40 in a class are safe)" in line
+
+
+def test_too_few_images_of_a_class_are_named(project):
+    keep_of_red(project, 2)
+    assert refusal("split") == (
+        "error: class 'red' has 2 images; at least 3 are needed (1 for train, 1 for validation, 1 "
+        "for test); add images, or remove the class"
+    )
+
+
+def test_three_images_of_a_class_are_enough(project):
+    keep_of_red(project, 3)
+    run_stage("split")
+    split = pd.read_csv("data/split.csv")
+    assert set(split.loc[split["label"] == "red", "split"]) == {"train", "validation", "test"}

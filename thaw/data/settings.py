@@ -55,6 +55,7 @@ class Split(Section):
     validation: Fraction
     test: Fraction
     test_of_validation: Fraction
+    min_per_class: Annotated[int, Field(ge=1)]
     near_duplicates: Annotated[int, Field(ge=0, le=40)] | None
     on_leak: Literal["repair", "refuse"]
     seed: int

@@ -1,10 +1,12 @@
 """Put each image into train, validation or test by a hash of its content."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from thaw.data import class_minimum
 from thaw.data.duplicates import Groups
 from thaw.data.manifest import SPLITS
 from thaw.data.settings import Split
@@ -25,42 +27,75 @@ def assign(manifest: pd.DataFrame, groups: Groups, settings: Split) -> pd.Series
 
     `own_splits` gives each image a split. Where a group then lies in several, the one with most of
     its images keeps them (KEEPS decides between equal ones) and the others are excluded. So no
-    group is in two splits. An image is in its own split or excluded, so no image that is added or
-    removed ever moves another one to another split.
+    group is in two splits. A class with fewer than `min_per_class` images in validation or test
+    gets those nearest to the limit of the hash. All other images are in their own split or
+    excluded, so no image that is added ever moves another one but these few.
 
-    Raises UserError when a class has no image in one of the three splits, and with
-    `on_leak: refuse` when the source's own splits share a group.
+    Raises UserError when a class has too few images for that or lacks one of the source's own
+    splits, and with `on_leak: refuse` when these share a group.
     """
     if settings.on_leak == "refuse":
         _check_given(manifest, groups)
     split = keep_one_split(own_splits(manifest, settings), groups.of)
-    ours = set(manifest["given_split"]) != set(SPLITS)
-    _check_every_class_everywhere(manifest["label"], split, ours)
+    parts = _cut(manifest, settings).parts
+    need = {name: settings.min_per_class if name in parts else 1 for name in SPLITS}
+    need["train"] = 1
+    of = pd.Series(groups.of, index=manifest.index)
+    places = _places(manifest, settings)
+    split = class_minimum.fill(manifest["label"], split, of, places, parts, need)
+    class_minimum.check(manifest, split, of, parts, need)
     return split
+
+
+class _Cut(NamedTuple):
+    """Which images are cut, of those that the source puts into `given`, and where into which."""
+
+    given: set[str]
+    parts: class_minimum.Parts
+
+
+def _cut(manifest: pd.DataFrame, settings: Split) -> _Cut:
+    """Return what is cut of the source's splits.
+
+    Where the source gives no split, or train images only, all are cut at the two fractions. Where
+    it gives train and validation only, test is cut off validation; train and test only, validation
+    off train.
+    """
+    given = set(manifest["given_split"])
+    if given in ({""}, {"train"}):
+        test, both = settings.test, settings.test + settings.validation
+        return _Cut(given, {"test": (0, test), "validation": (test, both), "train": (both, 1)})
+    if given == {"train", "validation"}:
+        test = settings.test_of_validation
+        return _Cut({"validation"}, {"test": (0, test), "validation": (test, 1)})
+    if given == {"train", "test"}:
+        validation = settings.validation
+        return _Cut({"train"}, {"validation": (0, validation), "train": (validation, 1)})
+    if given != set(SPLITS):
+        raise UserError(f"the source has only {', '.join(sorted(given))} images; add train ones")
+    return _Cut(set(), {})
+
+
+def _places(manifest: pd.DataFrame, settings: Split) -> pd.Series:
+    """Return the place in [0, 1) of each image: of its group if the source names one, else its own.
+
+    That depends on the file or the group's name and the seed alone.
+    """
+    key = manifest["sha256"].where(manifest["group"] == "", "group " + manifest["group"])
+    return key.map(lambda each: position(each, settings.seed))
 
 
 def own_splits(manifest: pd.DataFrame, settings: Split) -> pd.Series:
     """Return the split of each image by its own content: "train", "validation" or "test".
 
-    Where the source gives no split, or train images only, each class is cut at the two fractions.
-    Where it gives train and validation only, test is cut off validation; train and test only,
-    validation off train. The hash is of the image's group if the source names one, else of its
-    file, so the part of a class that falls into a split varies around the fraction by chance.
+    The source's own one, but for what is cut (`_cut`). The part of a class that falls into a split
+    varies around the fraction by chance.
     """
-    key = manifest["sha256"].where(manifest["group"] == "", "group " + manifest["group"])
-    place = key.map(lambda each: position(each, settings.seed))
+    place, cut = _places(manifest, settings), _cut(manifest, settings)
     split = manifest["given_split"].copy()
-    given = frozenset(split)
-    if given in ({""}, {"train"}):
-        split[:] = "train"
-        split[place < settings.test + settings.validation] = "validation"
-        split[place < settings.test] = "test"
-    elif given == {"train", "validation"}:
-        split[(split == "validation") & (place < settings.test_of_validation)] = "test"
-    elif given == {"train", "test"}:
-        split[(split == "train") & (place < settings.validation)] = "validation"
-    elif given != set(SPLITS):
-        raise UserError(f"the source has only {', '.join(sorted(given))} images; add train ones")
+    is_cut = split.isin(cut.given)
+    for name, (low, high) in cut.parts.items():
+        split[is_cut & (place >= low) & (place < high)] = name
     return split
 
 
@@ -85,7 +120,8 @@ def report(
     """Return what metrics/split.json says: images, classes, groups and duplicates, as counts.
 
     divided_groups: how many groups the images' own splits would have divided, before, and how many
-    are divided in the end (`after`, always 0).
+    are divided in the end (`after`, always 0). moved_for_min_per_class: how many images are in
+    another split than their own.
     """
     own, used = own_splits(manifest, settings), split != EXCLUDED
     sizes = np.bincount(groups.of)
@@ -100,6 +136,7 @@ def report(
             "excluded": int((~used).sum()),
             "used": int(used.sum()),
         },
+        "moved_for_min_per_class": int((used & (split != own)).sum()),
         "classes": counts(manifest["label"], split).to_dict("index"),
         "groups": {"of_several": int((sizes > 1).sum()), "largest": int(sizes.max())},
         "duplicates": {
@@ -126,6 +163,8 @@ def summary(report: dict, note: str) -> str:
             f"{divided['before']} groups would have been in several splits: {divided['after']} "
             f"are, {report['images']['excluded']} images are excluded for that"
         )
+    if moved := report["moved_for_min_per_class"]:
+        lines.append(f"{moved} images are in another split than by chance (split.min_per_class)")
     return "\n".join([*lines, *([note] if note else [])])
 
 
@@ -144,16 +183,3 @@ def _check_given(manifest: pd.DataFrame, groups: Groups) -> None:
             "split.on_leak",
             "remove one copy of each, or set this to repair",
         )
-
-
-def _check_every_class_everywhere(labels: pd.Series, split: pd.Series, ours: bool) -> None:
-    """Raise UserError for a class that misses a part; `ours` tells that split.seed has a say."""
-    seed = ", or try another split.seed in params.yaml" if ours else ""
-    table = counts(labels, split)
-    for label, row in table.iterrows():
-        for part in SPLITS:
-            if row[part] == 0:
-                raise UserError(
-                    f"class {label!r} has {row.sum()} images and none of them falls into {part}; "
-                    f"add some (numbers vary by chance, 40 in a class are safe){seed}"
-                )

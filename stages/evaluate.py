@@ -4,7 +4,7 @@ Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
 Writes metrics/scores.json: the few numbers that DVC compares between runs
        metrics/test.json: all scores of each model, and the gain of fine-tuning
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
-       reliability.csv; recall.csv by class of both
+       reliability.csv; recall.csv by class of both, with intervals
        data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
 """
 
@@ -52,7 +52,7 @@ def main() -> None:
     predicted = {"head": of_head.argmax(axis=1), "fine_tuned": of_network.argmax(axis=1)}
     tables = {
         "confusion": metrics.confusion(truth, predicted["fine_tuned"], names),
-        "recall": metrics.recall_by_class(truth, predicted, names),
+        "recall": metrics.recall_by_class(truth, predicted, names, settings.confidence),
         "roc": metrics.roc(truth, of_network),
         "reliability": metrics.reliability(truth, of_network),
     }

@@ -45,6 +45,7 @@ def card_of(folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), **chang
     files.write_json(folder / paths.SPLIT_REPORT, split)
     files.write_json(folder / paths.TEST, SCORES)
     recall = pd.DataFrame({"class": classes, "fine_tuned": 0.8765})
+    recall = recall.assign(fine_tuned_low=0.5, fine_tuned_high=0.95)
     files.write_csv(folder / paths.EVALUATION / "recall.csv", recall)
     files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
     table = dict.fromkeys(names, ROW)
@@ -75,8 +76,8 @@ def test_it_says_what_was_measured(card):
     assert "overconfident by 0.050" in text  # (-10 * 0.1 + 30 * 0.1) / 40
     by_class, files = tables(text)[1:]
     assert by_class[1:] == [
-        ["cat", "310", "101", "99", "0.876"],
-        ["dog", "311", "101", "99", "0.876"],
+        ["cat", "310", "101", "99", "0.876 (0.500 to 0.950)"],
+        ["dog", "311", "101", "99", "0.876 (0.500 to 0.950)"],
     ]
     assert [row[:2] for row in files[1:]] == [
         [EXPORT_FORMATS[name].file, name] for name in EXPORT_FORMATS

@@ -42,3 +42,5 @@ def test_scores_are_those_of_the_predictions(finished_run):
     recall = pd.read_csv(finished_run / "metrics/evaluate/recall.csv")
     assert recall["class"].tolist() == CLASSES
     assert recall["images"].sum() == len(table)
+    for model in ("head", "fine_tuned"):
+        assert recall[model].between(recall[f"{model}_low"], recall[f"{model}_high"]).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score, log_loss, recall_score, roc_auc_score, roc_curve
+from sklearn.metrics import f1_score, log_loss, roc_auc_score, roc_curve
 
 from thaw.data import manifest
 from thaw.project.errors import UserError
@@ -33,12 +33,12 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
     """
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == truth).sum())
-    interval = binomtest(correct, len(truth)).proportion_ci(confidence, method="wilson")
+    low, high = _wilson(correct, len(truth), confidence)
     two = probabilities.shape[1] == 2
     values = {
         "accuracy": correct / len(truth),
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
+        "accuracy_low": low,
+        "accuracy_high": high,
         "loss": log_loss(truth, probabilities, labels=range(probabilities.shape[1])),
         "macro_f1": f1_score(truth, predicted, average="macro"),
         "roc_auc": roc_auc_score(
@@ -46,6 +46,14 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
         ),
     }
     return {name: round(float(value), DIGITS) for name, value in values.items()}
+
+
+def _wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
+    """Return the interval of correct / images by Wilson's score method; (0, 1) for no image."""
+    if not images:
+        return 0.0, 1.0
+    interval = binomtest(correct, images).proportion_ci(confidence, method="wilson")
+    return interval.low, interval.high
 
 
 def gain(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
@@ -112,14 +120,20 @@ def summary(table: dict[str, dict[str, float]]) -> str:
 
 
 def recall_by_class(
-    truth: np.ndarray, predicted: dict[str, np.ndarray], classes: list[str]
+    truth: np.ndarray, predicted: dict[str, np.ndarray], classes: list[str], confidence: float
 ) -> pd.DataFrame:
-    """Return class, images, and by model its recall on that class, in the classes' order."""
-    labels = range(len(classes))
-    table = {"class": classes, "images": np.bincount(truth, minlength=len(classes))}
+    """Return class, images, and by model its recall on that class, in the classes' order.
+
+    MODEL_low and MODEL_high are the recall's interval by Wilson's score method.
+    """
+    images = np.bincount(truth, minlength=len(classes))
+    table = {"class": classes, "images": images}
     for name, each in predicted.items():
-        recall = recall_score(truth, each, labels=labels, average=None, zero_division=0)
-        table[name] = recall.round(DIGITS)
+        correct = np.bincount(truth[each == truth], minlength=len(classes))
+        table[name] = (correct / np.maximum(images, 1)).round(DIGITS)
+        bounds = [_wilson(*map(int, pair), confidence) for pair in zip(correct, images)]
+        for column, values in zip(("low", "high"), zip(*bounds)):
+            table[f"{name}_{column}"] = np.round(values, DIGITS)
     return pd.DataFrame(table)
 
 

@@ -113,12 +113,15 @@ def _accuracy(run: RunResult, confidence: float) -> str:
         ],
         columns=["of the test images", ""],
     )
+    recalls = recall[["fine_tuned", "fine_tuned_low", "fine_tuned_high"]]
     counts = [run.split_report["classes"][name] for name in recall["class"]]
     by_class = pd.DataFrame(
         {
             "class": recall["class"].map(markdown.plain),
             **{part: [each[part] for each in counts] for part in ("train", "validation", "test")},
-            "recall": recall["fine_tuned"].astype(float).map("{:.3f}".format),
+            "recall": [
+                "{:.3f} ({:.3f} to {:.3f})".format(*map(float, each)) for each in recalls.to_numpy()
+            ],
         }
     )
     return (

@@ -31,7 +31,6 @@ def ours(root: Path) -> dict:
     """
     inspect = functools.partial(
         validation.inspect,
-        root=root,
         settings=params.load(Decoding, "images"),
         min_side=8,
         max_pixels=64_000_000,

@@ -28,7 +28,6 @@ def main() -> None:
         found, skipped = class_folders.find(root)
         inspect = functools.partial(
             validation.inspect,
-            root=root,
             settings=decoding,
             min_side=settings.min_side,
             max_pixels=max_pixels,

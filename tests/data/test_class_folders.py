@@ -46,12 +46,12 @@ def test_clutter_is_no_image_and_is_counted(tmp_path):
     assert class_folders.find(tmp_path)[1] == 8
 
 
-def test_links_are_listed_and_linked_folders_not_entered(tmp_path):
+def test_links_are_listed_and_linked_folders_entered(tmp_path):
     touch(tmp_path, "a/1.png", "b/2.png", "elsewhere/deep/3.png")
     (tmp_path / "a/folder").symlink_to(tmp_path / "elsewhere/deep")
     (tmp_path / "a/gone").symlink_to("nowhere")
     found = [place for place, label, _ in places(tmp_path) if label == "a"]
-    assert found == ["a/1.png", "a/folder", "a/gone"]
+    assert found == ["a/1.png", "a/folder/3.png", "a/gone"]
 
 
 def test_a_folder_that_cannot_be_listed_stops(tmp_path, monkeypatch):
@@ -68,11 +68,10 @@ def test_a_folder_that_cannot_be_listed_stops(tmp_path, monkeypatch):
         class_folders.find(tmp_path)
 
 
-def test_a_linked_class_folder_is_refused(tmp_path):
+def test_a_linked_class_folder_is_a_class(tmp_path):
     touch(tmp_path, "in/a/1.png", "in/b/2.png", "elsewhere/3.png")
     (tmp_path / "in/c").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match=r"folder 'c' is a link, .* put the folder itself there"):
-        class_folders.find(tmp_path / "in")
+    assert places(tmp_path / "in")[-1] == ("c/3.png", "c", "")
 
 
 @pytest.mark.parametrize("name", [b"b/\xff.png", b"\xff/1.png"])

@@ -25,6 +25,16 @@ def test_only_a_file_with_something_in_it_will_do(tmp_path):
     assert reason(tmp_path).startswith("a folder; ")
     assert reason(tmp_path / "to a folder").startswith("a link to a folder; ")
     assert reason(tmp_path / "pipe").startswith("a device, pipe or socket")
+    for target, said in {
+        "nowhere": "a link that leads nowhere",
+        "link to itself": "a link that leads nowhere",
+        "../.git/annex/objects/x/y": "a link that leads nowhere; it is git-annex', run `git annex",
+        "../.dvc/cache/files/md5/0a/bc": "a link that leads nowhere; it is DVC's, run `dvc pull`",
+        "../../blobs/0a": "a link that leads nowhere; it is of a Hugging Face snapshot, downl",
+    }.items():
+        (tmp_path / "link to itself").unlink(missing_ok=True)
+        (tmp_path / "link to itself").symlink_to(target)
+        assert reason(tmp_path / "link to itself").startswith(said)
     with pytest.raises(FileNotFoundError):
         image_checks.check_kind(tmp_path / "nothing")
 

@@ -133,14 +133,21 @@ def test_a_source_that_holds_the_outputs_is_refused(tmp_path):
             fetched(source)
 
 
-def test_a_link_in_images_is_refused():
+def test_a_link_in_images_is_used_and_said(capsys):
     draw_images(Path("mine"), {"red": 2, "green": 2})
     Path("images").mkdir()
     Path("images/pets").symlink_to("../mine")
-    with pytest.raises(UserError, match=r"'images/pets' is a link, .* or name the place that it"):
-        fetched("images/pets")
+    told = "images/pets is a link to folders, and DVC does not look there: after a change in them "
+    told += "run `dvc repro --force download && dvc repro`\n"
+    for source in ("images/pets", "images"):
+        assert fetched(source) == Path(source)
+        assert capsys.readouterr().out == told
     Path("elsewhere").symlink_to("mine")
     assert fetched("elsewhere") == Path("elsewhere")
+    assert capsys.readouterr().out == ""
+    Path("images/more").symlink_to("../mine")
+    fetched("images")
+    assert "images/more and 1 more are links to folders" in capsys.readouterr().out
 
 
 def test_a_damaged_download_is_not_kept(server):

@@ -18,7 +18,7 @@ SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], red
 def check(root, workers: int = 3):
     found, _ = class_folders.find(root)
     inspect = functools.partial(
-        validation.inspect, root=root, settings=SETTINGS, min_side=5, max_pixels=10_000
+        validation.inspect, settings=SETTINGS, min_side=5, max_pixels=10_000
     )
     return found, *validation.check(found, root, inspect, workers)
 
@@ -93,7 +93,7 @@ def test_what_is_not_the_images_fault_does_not_quarantine_it(
 
     monkeypatch.setattr(validation, "to_rgb", fail)
     with pytest.raises(raised, match=message):
-        validation.inspect(tmp_path / "red/0.jpg", tmp_path, SETTINGS, 5, 10_000)
+        validation.inspect(tmp_path / "red/0.jpg", SETTINGS, 5, 10_000)
 
 
 def test_large_images_take_turns(tmp_path, monkeypatch):

@@ -130,10 +130,6 @@ def test_the_same_image_under_two_classes_is_refused_or_quarantined(project):
         (lambda root: (root / "empty").mkdir(), "class folder 'empty' is empty; fill it or leave"),
         (lambda root: (root / "red").rename(root / "Green"), "differ only in case or in how"),
         (lambda root: draw_images(root / "train"), "folder 'blue sky' stands beside split fold"),
-        (
-            lambda root: (root / "link").symlink_to("red"),
-            "folder 'link' is a link, and DVC follows",
-        ),
     ],
 )
 def test_a_layout_that_cannot_be_meant_is_refused(project, change, message):
@@ -297,3 +293,18 @@ def count_mutated(folder, files: list[bytes]) -> None:
         if path.is_file()
     )
     assert len(paths) == 104
+
+
+def test_images_and_a_class_that_are_links_into_a_cache_are_used(project, capsys):
+    cache = project / "cache"
+    cache.mkdir()
+    for number, path in enumerate(sorted((project / "images/red").iterdir())):
+        path.rename(cache / f"{number:032x}")
+        path.symlink_to(cache / f"{number:032x}")
+    (project / "images/green").rename(project / "elsewhere")
+    (project / "images/green").symlink_to("../elsewhere")
+    run_stage("download")
+    assert "59 images found = 59 used + 0 quarantined" in capsys.readouterr().out
+    for path in (project / "data/raw").rglob("*"):
+        assert not path.is_symlink()
+    assert read("data/manifest.csv")["label"].value_counts().to_dict() == CLASSES

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
+from thaw.data import links
 from thaw.project.errors import UserError
 
 GIVEN = {"train": "train", "validation": "validation", "test": "test"}
@@ -29,10 +30,10 @@ def find(folder: Path) -> tuple[list[Found], int]:
 
     Folders that only wrap the classes (an archive's top folder) are passed through. Hidden files,
     what systems leave (`Thumbs.db`, `__MACOSX`) and files beside the class folders are no images;
-    their number is the second value. Links are listed, and links to folders not entered.
+    their number is the second value. Links to folders are entered.
 
     Raises UserError when there are fewer than two classes, one of them is empty, two have names
-    that a file system may take for one, split folders and others mix, a class folder is a link, or
+    that a file system may take for one, split folders and others mix, or
     a name is not UTF-8, or has a carriage return in it, which many take for the end of a line.
     """
     folders = _folders(folder)
@@ -56,28 +57,14 @@ def find(folder: Path) -> tuple[list[Found], int]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """List all files below a folder, and all links, without entering those."""
-    below = []
-    for root, names, others in os.walk(folder, onerror=_stop):
-        below += [Path(root, name) for name in others]
-        below += [Path(root, name) for name in names if os.path.islink(os.path.join(root, name))]
-    return below
-
-
-def _stop(error: OSError) -> None:
-    raise error
+    """List all files below a folder, also in linked folders."""
+    return links.entries(folder)
 
 
 def _folders(folder: Path) -> list[Path]:
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not is_clutter(path))
     for path in folders:
         _check_readable(path)
-        if path.is_symlink():
-            raise UserError(
-                f"folder {path.name!r} is a link, and DVC follows none to see changes",
-                KEY,
-                "put the folder itself there",
-            )
     return folders
 
 

@@ -14,6 +14,12 @@ from thaw.project.errors import UserError
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
 MOVING = ("WEBP", "AVIF")  # of these a moving one is invalid
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12 brands
+# part of where a link leads: how to have the file there
+STORES = {
+    ".git/annex/": "it is git-annex', run `git annex get .`",
+    "/files/md5/": "it is DVC's, run `dvc pull` or `dvc checkout` where it is from",
+    "/blobs/": "it is of a Hugging Face snapshot, download that again",
+}
 
 
 class InvalidImage(Exception):
@@ -23,9 +29,14 @@ class InvalidImage(Exception):
 def check_kind(path: Path) -> None:
     """Raise InvalidImage when this is no file with something in it, and OSError when it is missing.
 
-    Links are followed.
+    Links are followed, and one that leads nowhere is invalid.
     """
-    kind = os.stat(path)
+    try:
+        kind = os.stat(path)
+    except OSError:
+        if path.is_symlink():
+            raise InvalidImage(_dangling(os.readlink(path))) from None
+        raise
     if stat.S_ISDIR(kind.st_mode):
         what = "a link to a folder" if path.is_symlink() else "a folder"
         raise InvalidImage(f"{what}; put the files themselves there")
@@ -33,6 +44,14 @@ def check_kind(path: Path) -> None:
         raise InvalidImage("a device, pipe or socket, not a file")
     if kind.st_size == 0:
         raise InvalidImage("empty file")
+
+
+def _dangling(target: str) -> str:
+    """Say what a link lacks, by where it leads: what tools keep files apart by links."""
+    for part, advice in STORES.items():
+        if part in target.replace(os.sep, "/"):
+            return f"a link that leads nowhere; {advice}"
+    return "a link that leads nowhere"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from thaw.data import archive, fetch
+from thaw.data import archive, fetch, links
 from thaw.data.datasets import NAMED, Named, write_digits
 from thaw.data.settings import Data
 from thaw.project import files
@@ -60,20 +60,24 @@ def _refuse_digest(settings: Data) -> None:
 
 
 def _own_folder(path: Path) -> Path:
-    own = Path("images").resolve()
-    if path.absolute().is_relative_to(own) and not path.resolve().is_relative_to(own):
-        raise UserError(
-            f"{str(path)!r} is a link, and DVC follows none to see changes",
-            KEY,
-            "put the folder itself there, or name the place that it leads to",
-        )
     if Path("data").resolve().is_relative_to(path.resolve()):
         raise UserError(
             f"{str(path)!r} contains this project's outputs",
             KEY,
             "name the folder that holds the class folders",
         )
+    if path.absolute().is_relative_to(Path("images").absolute()):
+        _say_what_dvc_does_not_see(links.linked_folders(path))
     return path
+
+
+def _say_what_dvc_does_not_see(folders: list[Path]) -> None:
+    if folders:
+        more = f" and {len(folders) - 1} more are links" if len(folders) > 1 else " is a link"
+        print(
+            f"{folders[0]}{more} to folders, and DVC does not look there: after a change in them "
+            "run `dvc repro --force download && dvc repro`"
+        )
 
 
 def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:

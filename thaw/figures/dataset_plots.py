@@ -75,7 +75,7 @@ def _preview(path: Path, settings: Decoding, max_pixels: int) -> np.ndarray:
     """Return what can be decoded of a file, uint8 (h, w, 3), at most THUMBNAIL wide and high."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        if path.is_symlink() or not path.is_file():
+        if not path.is_file():
             raise OSError
         with open_file(path) as image:
             if image.width * image.height > max_pixels:

@@ -176,19 +176,22 @@ DAMAGED = {
     "cat/phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), Invalid("^HEIC, which")),
     "cat/text.png": (b"see attachment", Invalid("^no known image format$")),
     "cat/noise.jpg": (bytes(range(256)) * 9, Invalid("^no known image format$")),
-    "cat/paper.pdf": (b"%PDF-1.7\n1 0 obj", Invalid("^no known image format$")),
+    "cat/paper.pdf": (b"%PDF-1.7\n1 0 obj", Invalid("^PDF, not an image; save its pages as PNG$")),
     "cat/print.eps": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
         Invalid("^no known image format$"),
     ),
-    "cat/packed.jpg": (b"PK\x03\x04" + bytes(60), Invalid("^no known image format$")),
+    "cat/packed.jpg": (b"PK\x03\x04" + bytes(60), Invalid("^a zip archive .* unpack it$")),
     "cat/header-only.jpg": (coded(image(), "JPEG")[:200], Invalid("^damaged: |^no known")),
     "cat/sound.webp": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), Invalid("^no known image format$")),
 }
 HOSTILE = {
     "dog/moving.webp": (moving("WEBP"), Invalid("^a moving WEBP; save the frame that is meant$")),
     "dog/moving.avif": (moving("AVIF"), Invalid("^a moving AVIF")),
-    "dog/huge.png": (huge_png(), Invalid("^20000 x 20000 pixels are more than data.max_megapixels")),
+    "dog/huge.png": (
+        huge_png(),
+        Invalid("^20000 x 20000 pixels are more than data.max_megapixels"),
+    ),
     "dog/claims.bmp": (huge_header("BMP", 18, "<ii"), Invalid("^60000 x 60000 pixels are more")),
     "dog/claims.gif": (huge_header("GIF", 6, "<HH"), Invalid("^60000 x 60000 pixels are more")),
     "dog/text-bomb.png": (text_bomb(), Invalid("^damaged: ")),
@@ -196,8 +199,14 @@ HOSTILE = {
         coded(Image.new("RGB", (40, 3)), "PNG"),
         Invalid("^40 x 3 pixels: a side is under"),
     ),
-    "dog/float.tif": (coded(Image.new("F", (48, 32), 0.5), "TIFF"), Invalid("^values of mode F have")),
-    "dog/32 bit.tif": (coded(Image.new("I", (48, 32), 5), "TIFF"), Invalid("^values of mode I have")),
+    "dog/float.tif": (
+        coded(Image.new("F", (48, 32), 0.5), "TIFF"),
+        Invalid("^values of mode F have"),
+    ),
+    "dog/32 bit.tif": (
+        coded(Image.new("I", (48, 32), 5), "TIFF"),
+        Invalid("^values of mode I have"),
+    ),
     "dog/dangling.png": (link("nowhere.png"), Invalid("^a link that leads nowhere$")),
     "dog/loop.png": (link("loop.png"), Invalid("^a link that leads nowhere$")),
     "dog/escaping.png": (link("../../outside.png"), Used(RED)),

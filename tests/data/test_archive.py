@@ -198,7 +198,14 @@ def test_two_members_of_one_name_are_refused(tmp_path, names):
         (b"Rar!\x1a\7", "a RAR archive; pack it again"),
         (b"\x28\xb5\x2f\xfd1234", "a Zstandard archive; pack it again"),
         (b"PK\3\4 and no more", "damaged or incomplete archive; fetch it again"),
-        (b"<html>", "no zip or tar archive; name in data.source an archive, or the folder"),
+        (b"\n<!DOCTYPE html><html>", "an HTML page, not an archive; open its address in a browser"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a Git LFS pointer, .*; run `git lfs pull`",
+        ),
+        (b"PK\7\x08PK\3\4", "a part of a split archive; join the parts first: `zip -s 0 pets.zip"),
+        (b"%PDF-1.7", "PDF, and no zip or tar archive; name in data.source an archive"),
+        (b"names", "no zip or tar archive; name in data.source an archive, or the folder"),
         (b"", "no zip or tar archive"),
     ],
 )
@@ -231,10 +238,10 @@ def test_a_tar_that_holds_a_zip_is_a_tar(tmp_path):
     with zipfile.ZipFile(tmp_path / "inner.zip", "w") as file:
         file.writestr("x", b"pixels")
     inner = (tmp_path / "inner.zip").read_bytes()
-    write_tar(tmp_path / "a.tar", {"cats/1": b"1", "inner": inner}, "w")
+    write_tar(tmp_path / "a.tar", {"cats/1.png": b"1", "inner": inner}, "w")
     (tmp_path / "out").mkdir()
     unpack(tmp_path / "a.tar", tmp_path / "out")
-    assert (tmp_path / "out/cats/1").read_bytes() == b"1"
+    assert (tmp_path / "out/cats/1.png").read_bytes() == b"1"
     assert (tmp_path / "out/inner").read_bytes() == inner
 
 
@@ -252,3 +259,58 @@ def test_endless_attributes_are_not_read(tmp_path, first):
         unpack(tmp_path / "a.tgz", tmp_path)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("members", [2, 1])
+def test_the_last_part_of_a_split_zip_is_named(tmp_path, members):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for number in range(members):
+            file.writestr(f"cats/{number}.png", b"pixels")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[data.rindex(b"PK\5\6") + 4] = 3
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(
+        UserError, match=r"^a\.zip: a part of a split archive; join the parts first"
+    ):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_numbered_part_is_named(tmp_path, kind, part):
+    write_tar(tmp_path / "a.tar.gz", {"x": Random(0).randbytes(50_000)})
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("x", Random(0).randbytes(50_000))
+    data = (tmp_path / f"a.{kind}").read_bytes()
+    name = f"a.{kind}.00{part + 1}"
+    (tmp_path / name).write_bytes((data[:30_000], data[30_000:])[part])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=rf"^{name}: a part of a split archive"):
+        unpack(tmp_path / name, tmp_path / "out")
+
+
+@pytest.mark.parametrize("more", [[], ["sampleSubmission.csv", "README"]])
+def test_an_archive_of_archives_is_named(tmp_path, more):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as file:
+        file.writestr("cat/1.png", b"pixels")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        for name in ("train.zip", "test1.zip"):
+            file.writestr(name, inner.getvalue())
+        for name in more:
+            file.writestr(name, b"text")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError) as error:
+        unpack(tmp_path / "all.zip", tmp_path / "out")
+    assert str(error.value) == (
+        "all.zip: holds other archives (test1.zip, train.zip) and no image; unpack it, and name in "
+        "data.source the one with the images, or a folder with all of them unpacked"
+    )
+
+
+@pytest.mark.parametrize("image", [("x.avif", b"any"), ("x", b"\xff\xd8\xff\xe0")])
+def test_an_archive_beside_images_is_none_of_ours(tmp_path, image):
+    name, content = image
+    write_tar(tmp_path / "a.tar", {"more.zip": b"PK\3\4", name: content})
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "a.tar", tmp_path / "out")

@@ -150,6 +150,14 @@ def test_a_link_in_images_is_used_and_said(capsys):
     assert "images/more and 1 more are links to folders" in capsys.readouterr().out
 
 
+def test_no_digest_of_a_page_is_offered_and_it_is_not_kept(server, capsys):
+    server.files["/x.zip"] = b"<!DOCTYPE html><html><title>Sign in</title></html>"
+    with pytest.raises(UserError, match=r"/x\.zip: an HTML page, not an archive; open its address"):
+        fetched(f"{server.url}/x.zip")
+    assert capsys.readouterr().out == ""
+    assert not Path("downloads/archive").exists()
+
+
 def test_a_damaged_download_is_not_kept(server):
     path, _ = pack("gztar")
     whole = path.read_bytes()
@@ -185,12 +193,9 @@ def test_a_source_that_dvc_would_delete_is_refused(source):
         ("flower_photo", r"check the path \(did you mean flower_photos\?\)"),
         ("images/pets", r"'images/pets' is not here yet; run `dvc pull images/pets.dvc`"),
         ("cut.zip", r"^cut\.zip: damaged or incomplete archive; fetch it again"),
-        (
-            "text.zip",
-            "text.zip: no zip or tar archive; name in data.source an archive, or the fold",
-        ),
+        ("text.zip", "^text.zip: an HTML page, not an archive; open its address in a browser"),
         ("{server}/none.zip", r"none\.zip: the server answers 404 Not Found; check the address"),
-        ("{server}/page", r"/page: no zip or tar archive"),
+        ("{server}/page", r"/page: an HTML page, not an archive; open its address"),
     ],
 )
 def test_a_source_that_cannot_be_had_is_named(server, source, message):

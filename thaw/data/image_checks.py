@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from thaw.data.file_kinds import CANON, RAW, kind_of
 from thaw.data.image_files import open_file
 from thaw.project.errors import UserError
 
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
 MOVING = ("WEBP", "AVIF")  # of these a moving one is invalid
-HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12 brands
+SUBFILE, SUB_IFDS, DNG_VERSION = 254, 330, 50706  # TIFF tags
 # part of where a link leads: how to have the file there
 STORES = {
     ".git/annex/": "it is git-annex', run `git annex get .`",
@@ -66,13 +67,15 @@ def opened(path: Path, min_side: int, max_pixels: float) -> Iterator[Image.Image
     try:
         with open_file(path) as image:
             _check_header(image, min_side, max_pixels)
+            if _is_raw(image, path):
+                raise InvalidImage(str(RAW))
             if image.format == "PNG":
                 _verify(path)
             yield image
     except InvalidImage:
         raise
     except UnidentifiedImageError:
-        raise InvalidImage(_what_else(path)) from None
+        raise InvalidImage(str(kind_of(path) or "no known image format")) from None
     except MemoryError:
         raise UserError(
             f"{path}: too little memory to decode it; lower data.max_megapixels in params.yaml, or "
@@ -108,15 +111,11 @@ def _verify(path: Path) -> None:
         image.verify()
 
 
-def _what_else(path: Path) -> str:
-    """Say what a file is that Pillow does not know."""
+def _is_raw(image: Image.Image, path: Path) -> bool:
+    """Tell a camera's file, a TIFF whose first image is a preview, from a TIFF that is an image."""
+    if image.format != "TIFF":
+        return False
     with open(path, "rb") as file:
-        head = file.read(512)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, not an image; fetch it again"
-    if text.startswith((b"<svg", b"<?xml")):
-        return "SVG or another XML file; save it as PNG"
-    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
-        return "HEIC, which Pillow cannot read; save it as JPEG or PNG"
-    return "no known image format"
+        canon = file.read(10)[8:] == CANON
+    preview = image.tag_v2.get(SUBFILE) == 1 and SUB_IFDS in image.tag_v2
+    return canon or preview or DNG_VERSION in image.tag_v2

@@ -33,9 +33,11 @@ def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
     if source in NAMED:
         return _named(NAMED[source], settings, folder, downloads)
     if source.startswith(("http://", "https://")):
-        found = fetch.download(source, downloads / "archive", settings.sha256)
-        _announce(source, found, settings.sha256)
         path = downloads / "archive"
+        found = fetch.download(source, path, settings.sha256)
+        _unpack(path, folder, settings, source)
+        _announce(source, found, settings.sha256)
+        return folder
     elif "://" in source:
         path = fetch.fetch_objects(source, scratch)
         if path.is_dir():
@@ -85,8 +87,8 @@ def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:
     path = downloads / "archive"
     print(f"{settings.source}: {named.size / 1e6:.0f} MB from {named.url}", flush=True)
     found = fetch.download(named.url, path, wanted, named.size)
-    _announce(named.url, found, wanted)
     _unpack(path, folder, settings, named.url)
+    _announce(named.url, found, wanted)
     return named.arrange(folder)
 
 

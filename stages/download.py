@@ -10,7 +10,7 @@ Writes data/raw/             the valid images, in the folders they came in
 import functools
 import shutil
 
-from thaw.data import class_folders, manifest, sources, validation
+from thaw.data import layout, manifest, sources, validation
 from thaw.data.settings import Data, Decoding
 from thaw.figures import dataset_plots, style
 from thaw.project import files, params, paths
@@ -25,7 +25,7 @@ def main() -> None:
     max_pixels = int(settings.max_megapixels * 1e6)
     with files.scratch(paths.UNPACKED) as scratch:
         root = sources.fetch_source(settings, scratch, paths.DOWNLOADS)
-        found, skipped = class_folders.find(root)
+        listing = layout.find(root, settings.layout)
         inspect = functools.partial(
             validation.inspect,
             root=root,
@@ -33,10 +33,10 @@ def main() -> None:
             min_side=settings.min_side,
             max_pixels=max_pixels,
         )
-        valid, invalid = validation.check(found, root, inspect, runtime.threads)
+        valid, invalid = validation.check(listing.found, root, inspect, runtime.threads)
         valid, invalid = validation.part_contradictions(valid, invalid)
         files.write_csv(paths.QUARANTINE, invalid)
-        validation.refuse(found, valid, invalid, settings)
+        validation.refuse(listing.found, valid, invalid, settings)
         groups = settings.groups and root / settings.groups
         valid = manifest.with_groups(valid, groups, list(invalid["path"]))
         with files.replacing(paths.RAW) as folder:
@@ -47,11 +47,12 @@ def main() -> None:
             style.save(dataset_plots.sizes(valid), folder / "sizes.png")
             sheet = dataset_plots.quarantined(invalid, root, decoding, max_pixels)
             style.save(sheet, folder / "quarantine.png")
-            counts = validation.counts(valid, invalid, skipped)
+            counts = validation.counts(valid, invalid, listing.skipped)
             files.write_json(folder / "counts.json", counts)
     files.write_csv(paths.MANIFEST, valid)
     files.remove(paths.DOWNLOADS)
     print(validation.summary(counts))
+    print(layout.summary(listing))
 
 
 if __name__ == "__main__":

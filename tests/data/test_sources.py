@@ -14,6 +14,7 @@ from thaw.project.errors import UserError
 
 SETTINGS = {
     "sha256": None,
+    "layout": "auto",
     "groups": None,
     "on_invalid": "fail",
     "max_invalid": 0.1,

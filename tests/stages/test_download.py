@@ -99,20 +99,57 @@ def test_the_same_image_under_two_classes_is_refused_or_quarantined(project):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda root: (root / "empty").mkdir(), "class folder 'empty' is empty; fill it or leave"),
-        (lambda root: (root / "red").rename(root / "Green"), "differ only in case or in how"),
-        (lambda root: draw_images(root / "train"), "folder 'blue sky' stands beside split fold"),
+        (
+            lambda root: (root / "red").rename(root / "Green"),
+            "[data.source]: classes 'Green' and 'green' differ only in case or in how",
+        ),
+        (
+            lambda root: draw_images(root / "train"),
+            "[data.layout]: 'blue sky' holds images and stands beside split folders (train); set "
+            'this to "{split}/{label}/*" to leave blue sky out, or "{label}/*" if',
+        ),
         (
             lambda root: (root / "link").symlink_to("red"),
-            "folder 'link' is a link, and DVC follows",
+            "[data.source]: folder 'link' is a link, and DVC follows",
         ),
     ],
 )
 def test_a_layout_that_cannot_be_meant_is_refused(project, change, message):
     change(project / "images")
     line = refusal("download")
-    assert line.startswith("error: params.yaml [data.source]: ")
-    assert message in line
+    assert line.startswith(f"error: params.yaml {message}")
+
+
+def test_a_layout_is_taken_from_params_and_an_empty_folder_skipped_with_a_word(project, capsys):
+    set_params(project / "params.yaml", {"data": {"layout": "set/{label}/now/*.jpg"}})
+    draw_images(project / "images/set")
+    for label in CLASSES:
+        (project / "images/set" / label / "now").mkdir()
+        for number in range(2):
+            path = project / "images/set" / label / f"{number}.jpg"
+            path.rename(path.parent / "now" / path.name)
+    (project / "images/empty").mkdir()
+    run_stage("download")
+    assert read("data/manifest.csv")["label"].value_counts().to_dict() == dict.fromkeys(CLASSES, 2)
+    said = capsys.readouterr().out
+    assert "layout: set/{label}/now/*.jpg\n112 image files do not fit" in said
+    assert "empty holds no image, so no class\n" in said
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("{class}/*", "{class} is no placeholder; known are {label}, {split}, {group} and *"),
+        ("{label}/{label}/*", "{label} should be there once"),
+        ("folders", 'should be auto, or a template such as "{split}/{label}/*"'),
+        ("{split}{label}/*", "two placeholders need a sign between them"),
+        ("../{label}/*", "should begin at the source's folder"),
+    ],
+)
+def test_a_wrong_template_is_named(project, layout, message):
+    set_params(project / "params.yaml", {"data": {"layout": layout}})
+    expected = f"error: params.yaml [data.layout]: {layout!r} does not fit: {message}"
+    assert refusal("download") == expected
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ def read(path: Path) -> pd.DataFrame:
 def with_groups(
     manifest: pd.DataFrame, path: Path | None, quarantined: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Return the manifest with a column `group` after given_split, "" for images in none.
+    """Return the manifest with what a table says of `group`, "" for images in none.
 
     `path` is a CSV file with the columns path (as in the manifest) and group, for example one
     patient or one video. Raises UserError when it is missing, or names a path that is neither in
     the manifest nor `quarantined`.
     """
-    groups = pd.Series("", index=manifest["path"])
+    groups = manifest.set_index("path")["group"].copy()
     if path:
         table = _read_groups(path)
         strange = ~table["path"].isin([*manifest["path"], *quarantined])
@@ -38,10 +38,7 @@ def with_groups(
                 f"from the source's folder on, like {manifest['path'].iloc[0]!r}"
             )
         groups.update(table.set_index("path")["group"])
-    columns = manifest.columns.get_loc("given_split") + 1
-    with_group = manifest.copy()
-    with_group.insert(columns, "group", groups.to_numpy())
-    return with_group
+    return manifest.assign(group=groups.to_numpy())
 
 
 def _read_groups(path: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The sections `data`, `images` and `split` of params.yaml: where images come from, how a file
 becomes pixels, and what is tested on."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,23 @@ def _check_outside(source: str) -> str:
     return source
 
 
+def _check_template(layout: str) -> str:
+    """Refuse a template of paths that thaw/data/layout.py cannot read."""
+    tokens, known = re.findall(r"\{.*?\}", layout), ("{label}", "{split}", "{group}")
+    for token in tokens:
+        if token not in known:
+            raise ValueError(f"{token} is no placeholder; known are {', '.join(known)} and *")
+        if tokens.count(token) > 1:
+            raise ValueError(f"{token} should be there once")
+    if layout != "auto" and not tokens:
+        raise ValueError('should be auto, or a template such as "{split}/{label}/*"')
+    if "}{" in layout:
+        raise ValueError("two placeholders need a sign between them")
+    if layout.startswith("/") or ".." in layout.split("/"):
+        raise ValueError("should begin at the source's folder")
+    return layout
+
+
 class ArchiveLimits(Section):
     """What an archive may grow to, so that a small one cannot fill the disk."""
 
@@ -33,6 +51,7 @@ class Data(Section):
 
     source: Annotated[str, Field(min_length=1), AfterValidator(_check_outside)]
     sha256: Digest | None
+    layout: Annotated[str, AfterValidator(_check_template)]
     groups: Annotated[str, Field(min_length=1)] | None
     on_invalid: Literal["fail", "quarantine"]
     max_invalid: Annotated[float, Field(ge=0, le=1)]

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import duplicates, layout, manifest, splitting, validation
+from thaw.data import duplicates, layout, splitting, validation
 from thaw.data.settings import Decoding, Split
 from thaw.project import params
 from thaw.project.cli import run
@@ -39,7 +39,6 @@ def ours(root: Path) -> dict:
     found = layout.find(root).found
     rows, invalid = validation.check(found, root, inspect, os.cpu_count() or 1)
     rows, invalid = validation.part_contradictions(rows, invalid)
-    rows = manifest.with_groups(rows, None)
     settings = params.load(Split, "split")
     groups = duplicates.group(rows, settings.near_duplicates)
     split = splitting.assign(rows, groups, settings)

@@ -10,7 +10,7 @@ Writes data/raw/             the valid images, in the folders they came in
 import functools
 import shutil
 
-from thaw.data import layout, manifest, sources, validation
+from thaw.data import labels, layout, sources, validation
 from thaw.data.settings import Data, Decoding
 from thaw.figures import dataset_plots, style
 from thaw.project import files, params, paths
@@ -25,7 +25,10 @@ def main() -> None:
     max_pixels = int(settings.max_megapixels * 1e6)
     with files.scratch(paths.UNPACKED) as scratch:
         root = sources.fetch_source(settings, scratch, paths.DOWNLOADS)
-        listing = layout.find(root, settings.layout)
+        if settings.labels:
+            listing = labels.find(root, settings.labels, settings.layout)
+        else:
+            listing = layout.find(root, settings.layout)
         inspect = functools.partial(
             validation.inspect,
             root=root,
@@ -37,8 +40,6 @@ def main() -> None:
         valid, invalid = validation.part_contradictions(valid, invalid)
         files.write_csv(paths.QUARANTINE, invalid)
         validation.refuse(listing.found, valid, invalid, settings)
-        groups = settings.groups and root / settings.groups
-        valid = manifest.with_groups(valid, groups, list(invalid["path"]))
         with files.replacing(paths.RAW) as folder:
             for path in valid["path"]:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -150,7 +150,7 @@ def test_a_template_that_fits_nothing_is_named(tmp_path):
     with pytest.raises(UserError) as error:
         layout.find(tmp_path, "{split}/{label}/*")
     assert str(error.value).startswith(
-        'params.yaml [data.layout]: 0 classes found by "{split}/{label}/*" (no file fits it), at '
+        'params.yaml [data.layout]: 0 classes found by "{split}/{label}/*" (no file fits), at '
         "least 2 are needed; write it from the source's folder on"
     )
 

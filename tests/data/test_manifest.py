@@ -36,15 +36,6 @@ def test_a_split_of_another_manifest_is_refused(tmp_path, rows):
             manifest.read_split(tmp_path / "split.csv", other)
 
 
-def test_groups_stand_after_the_given_split(tmp_path, rows):
-    assert manifest.with_groups(rows, None)["group"].tolist() == [""] * 6
-    (tmp_path / "groups.csv").write_text("path,group,more\ne,007,x\nb,NA,y\n")
-    grouped = manifest.with_groups(rows, tmp_path / "groups.csv")
-    assert list(grouped.columns) == ["path", "label", "given_split", "group"]
-    assert grouped["group"].tolist() == ["", "NA", "", "", "007", ""]
-    assert set(rows["group"]) == {""}
-
-
 def test_no_manifest(tmp_path):
     with pytest.raises(UserError, match=r"manifest\.csv is missing; run `dvc repro`"):
         manifest.read(tmp_path / "manifest.csv")

@@ -15,7 +15,7 @@ from thaw.project.errors import UserError
 SETTINGS = {
     "sha256": None,
     "layout": "auto",
-    "groups": None,
+    "labels": None,
     "on_invalid": "fail",
     "max_invalid": 0.1,
     "min_side": 8,

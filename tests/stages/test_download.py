@@ -152,33 +152,8 @@ def test_a_wrong_template_is_named(project, layout, message):
     assert refusal("download") == expected
 
 
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        (
-            None,
-            "params.yaml [data.groups]: 'images/groups.csv' is missing; give its place in the",
-        ),
-        ("image,group\n", "write a CSV table with the columns path and group"),
-        (
-            "path,group\nred/0.jpg,a\nred/none.jpg,a\n",
-            "there is no image 'red/none.jpg'; write paths from the source's",
-        ),
-        ("path,group\nred/0.jpg,a\nred/0.jpg,b\n", "'red/0.jpg' is there twice; keep one"),
-        ("", "write a CSV table with the columns path and group"),
-    ],
-)
-def test_a_wrong_group_table_is_named(project, table, message):
-    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
-    if table is not None:
-        (project / "images/groups.csv").write_text(table)
-    line = refusal("download")
-    assert message in line
-    assert "groups.csv" in line
-
-
-def test_groups_come_into_the_manifest(project):
-    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
+def test_groups_come_into_the_manifest(project, capsys):
+    set_params(project / "params.yaml", {"data": {"labels": "groups.csv"}})
     (project / "images/groups.csv").write_text(
         "group,path\nann,red/0.jpg\n7,green/1.jpg\nx,red/invalid\n"
     )
@@ -187,6 +162,30 @@ def test_groups_come_into_the_manifest(project):
     run_stage("download")
     groups = read("data/manifest.csv").set_index("path")["group"]
     assert groups[groups != ""].to_dict() == {"red/0.jpg": "ann", "green/1.jpg": "7"}
+    assert "groups.csv: path from path, group from group\n" in capsys.readouterr().out
+
+
+def test_labels_come_from_a_table(project):
+    columns = {"table": "labels.csv", "label": "kind"}
+    set_params(project / "params.yaml", {"data": {"labels": columns, "layout": "red/*"}})
+    rows = "".join(f"{number},{'odd' if number % 2 else 'even'},x\n" for number in range(19))
+    (project / "images/labels.csv").write_text(f"id,kind,more\n{rows}")
+    run_stage("download")
+    assert read("data/manifest.csv")["label"].value_counts().to_dict() == {"even": 10, "odd": 9}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("no.csv", "[data.labels]: 'no.csv' is not in the source (it has no tables); give its"),
+        ({"tabel": "x.csv"}, "[data.labels.tabel]: unknown key; did you mean table?"),
+        ({"path": "x"}, "[data.labels.table]: this key is missing"),
+        (3, "[data.labels]: 3 does not fit: should be a valid dictionary or instance of Labels"),
+    ],
+)
+def test_a_wrong_table_of_labels_is_named(project, labels, message):
+    set_params(project / "params.yaml", {"data": {"labels": labels}})
+    assert refusal("download").startswith(f"error: params.yaml {message}")
 
 
 def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch):

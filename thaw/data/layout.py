@@ -52,11 +52,9 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     have names that a file system may take for one, a class folder is a link, or a name is not
     UTF-8 or has a carriage return in it.
     """
-    files = {}
-    for path in listing.files(folder):
-        listing.check_name(path)
-        if path.is_symlink() or listing.may_be_image(path):
-            files[path.relative_to(folder)] = path
+    if layout != AUTO and "{label}" not in layout:
+        raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")
+    files = images_in(folder)
     links = sorted(path for path in files.values() if path.is_symlink() and path.is_dir())
     template, notes = layout, []
     if layout == AUTO:
@@ -75,8 +73,18 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
         notes = _of_left_out(found, left, template)
     notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
     notes += matcher.other_readings(files)
-    check_labels({each.label for each in found}, template)
+    check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
     return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
+
+
+def images_in(folder: Path) -> dict[PurePosixPath, Path]:
+    """Return what may be an image below a folder, by its path from there on, and links."""
+    files = {}
+    for path in listing.files(folder):
+        listing.check_name(path)
+        if path.is_symlink() or listing.may_be_image(path):
+            files[PurePosixPath(path.relative_to(folder))] = path
+    return files
 
 
 def summary(listing: Listing) -> str:
@@ -115,13 +123,13 @@ class Template:
         return []
 
 
-def check_labels(labels: set[str], template: str) -> None:
+def check_labels(labels: set[str], key: str, where: str) -> None:
     """Raise UserError for fewer than two classes, or two whose names a disk may take for one."""
     if len(labels) < 2:
         raise UserError(
-            f"{len(labels)} classes found by {quoted(template)} "
-            f"({', '.join(sorted(labels)) or 'no file fits it'}), at least 2 are needed",
-            KEY,
+            f"{len(labels)} classes found {where} "
+            f"({', '.join(sorted(labels)) or 'no file fits'}), at least 2 are needed",
+            key,
             "write it from the source's folder on, or name the right folder in data.source",
         )
     seen = {}

@@ -59,7 +59,7 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     template, notes = layout, []
     if layout == AUTO:
         plain = [place for place, path in files.items() if path not in links]
-        template, notes = auto_layout.infer(plain, _tables(folder))
+        template, notes = auto_layout.infer(plain, tables_in(folder))
     matcher = Template(template)
     _check_links(links, matcher, folder)
     found, left = [], []
@@ -182,7 +182,8 @@ def _pattern(part: str, lazy: str) -> str:
     return "".join(pieces)
 
 
-def _tables(folder: Path) -> list[Path]:
+def tables_in(folder: Path) -> list[Path]:
+    """List the tables below a folder as paths from there on, the topmost first."""
     endings = (".csv", ".tsv", ".txt")
     tables = [
         path.relative_to(folder)

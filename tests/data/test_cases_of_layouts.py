@@ -90,7 +90,7 @@ USED = {
         {(label, split): count for label in ("cat", "dog")
          for split, count in (("train", 12), ("validation", 8))},
         0,
-        ["train is taken for train, val is taken for validation"],
+        ["val is taken for validation"],
     ),
     images_and_meta: (
         "food/images/{label}/*",
@@ -160,6 +160,39 @@ def class_in_train_only(root):
 def unlabelled_test(root):
     draw(root / "train", "cat", "dog", count=30)
     draw(root, "test/unknown", count=9)
+
+
+def flat_test_beside_two(root):
+    draw(root, "train/a", "train/b", "val/a", "val/b", "test")
+
+
+def named_train_and_unnamed_test(root):
+    draw(root, "train", count=30, name="cat.{}.jpg")
+    draw(root, "train", count=30, name="dog.{}.jpg")
+    draw(root, "test1", count=30)
+
+
+def masks_in_splits(root):
+    draw(
+        root,
+        *(f"{a}/{b}/{c}" for a in ("train", "test") for b in "ab" for c in ("images", "masks")),
+    )
+
+
+def masks_in_splits_of_classes(root):
+    draw(
+        root, *(f"{a}/{b}/{c}" for a in "ab" for b in ("train", "val") for c in ("images", "masks"))
+    )
+
+
+def masks_beside_splits(root):
+    draw(
+        root, *(f"{a}/{b}/{c}" for a in ("images", "masks") for b in ("train", "val") for c in "ab")
+    )
+
+
+def boxes_in_splits(root):
+    draw(root, "train/images", "val/images")
 
 
 def flat_test(root):
@@ -237,6 +270,20 @@ REFUSED = {
     "it anew",
     flat_test: "the images of test have no labels: test has no class folders; the classes of train "
     'are cat and dog; set this to "train/{label}/*" to use train alone and split it anew',
+    flat_test_beside_two: "the images of test have no labels: test has no class folders; the "
+    'classes of train are a and b; set this to "{split}/{label}/*" to leave test out, or '
+    '"train/{label}/*" to use train alone and split it anew',
+    named_train_and_unnamed_test: "there are no class folders: the images lie in test1 and train; "
+    'set this to "train/{label}.*.*" for the classes cat and dog',
+    masks_in_splits: "each class folder holds folders (images and masks), and not all may be "
+    'images to learn from; set this to "{split}/{label}/images/*" to use images alone, or '
+    '"{split}/{label}/*" to use all',
+    masks_in_splits_of_classes: "a and b hold train with folders (images and masks), and not all "
+    'may be images to learn from; set this to "{label}/{split}/images/*" to use images alone',
+    masks_beside_splits: "images and masks are named for what they hold and not for classes; set "
+    'this to "images/{split}/{label}/*" to use images alone, or "{label}/*" if they are classes',
+    boxes_in_splits: "there are no class folders: train and val hold images; put the images of "
+    "each class into a folder, or name a table of labels in data.labels",
     labels_in_names: "there are no class folders: the images lie in train; set this to "
     '"train/{label}.*.*" for the classes cat and dog',
     breeds_in_names: "there are no class folders: the images lie in images; set this to "

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from typing import NoReturn
 
 from thaw.data import layout_doubts, listing
 from thaw.data.folder_tree import FEW, Node, literal, merged, names_of, only, tree
@@ -34,7 +35,11 @@ def infer(places: Iterable[PurePosixPath], tables: list[PurePosixPath]) -> tuple
     `places` are the images' paths from the source's folder on; `tables` the tables' that may hold
     labels. Raises UserError that prints the templates that would do, where several would.
     """
-    node, prefix = tree(sorted(places)), ""
+    return _of_folder(tree(sorted(places)), "", tables)
+
+
+def _of_folder(node: Node, prefix: str, tables: list[PurePosixPath]) -> tuple[str, list[str]]:
+    """Return what `infer` does, for a folder to which the template `prefix` leads."""
     while len(node.folders) == 1 and node.deep and only(node).deep:
         (name, child), = node.folders.items()  # fmt: skip
         node, prefix = child, f"{prefix}{literal(name)}/"
@@ -49,11 +54,7 @@ def infer(places: Iterable[PurePosixPath], tables: list[PurePosixPath]) -> tuple
     if len(node.folders) == 1:
         layout_doubts.refuse_one(node, prefix)
     if all(name.lower() in NO_CLASS for name in node.folders):
-        refuse(
-            f"{names_of(node.folders)} are named for what they hold and not for classes",
-            [(f"{prefix}{{label}}/*", "if they are classes"), *layout_doubts.by_name(node, prefix)],
-            tables,
-        )
+        _refuse_kinds(node, prefix, tables)
     notes += [
         f"{prefix}{name} is taken for a class, as the folders beside it are" for name in splits
     ]
@@ -90,27 +91,49 @@ def _split_folders(
         while len(inner.folders) == 1 and inner.deep and only(inner).deep:
             inner, between[name] = only(inner), f"{between[name]}*/"
         classes[name] = inner
+    names = {label.lower() for each in classes.values() for label in each.folders}
+    if names <= NO_CLASS:
+        refuse(f"there are no class folders: {names_of(splits)} hold {names_of(names)}", [])
     _check_same_classes(classes, prefix, between)
     if len(set(between.values())) > 1:
         raise UserError(
-            f"the class folders of {names_of(splits)} lie at different depths", layout_doubts.KEY,
+            f"the class folders of {names_of(splits)} lie at different depths", "data.source",
             "move them to the same one",
         )  # fmt: skip
     above = f"{prefix}{{split}}/{next(iter(between.values()))}"
     return f"{above}{{label}}/{_below_classes(merged(classes.values()), above)}", notes
 
 
+def _refuse_kinds(node: Node, prefix: str, tables: list[PurePosixPath]) -> NoReturn:
+    """Refuse folders such as images and masks; the one with images may have a layout of its own."""
+    ways = [(f"{prefix}{{label}}/*", "if they are classes"), *layout_doubts.by_name(node, prefix)]
+    for name in sorted(PICTURES & set(node.folders)):
+        try:
+            template, _ = _of_folder(node.folders[name], f"{prefix}{name}/", tables)
+        except UserError:
+            continue
+        ways.insert(0, (template, f"to use {name} alone"))
+    refuse(
+        f"{names_of(node.folders)} are named for what they hold and not for classes", ways, tables
+    )
+
+
 def _check_same_classes(classes: dict[str, Node], prefix: str, between: dict[str, str]) -> None:
     """Refuse splits whose class folders are not the same in each."""
     train = max(classes, key=lambda name: (split_of(name) == "train", len(classes[name].folders)))
     known = set(classes[train].folders)
-    alone = f"{prefix}{literal(train)}/{between[train]}{{label}}/"
-    alone += _below_classes(classes[train], alone[: -len("{label}/")])
+    above = f"{prefix}{literal(train)}/{between[train]}"
     anew = f"{prefix}*/{between[train]}{{label}}/*"
     for name, node in classes.items():
         here = set(node.folders)
         lacks, more = sorted(known - here), sorted(here - known)
+        if here == known:
+            continue
+        alone = f"{above}{{label}}/{_below_classes(classes[train], above)}"
         templates = [(alone, f"to use {train} alone and split it anew")]
+        if not here and sum(each.deep for each in classes.values()) > 1:
+            rest = f"{prefix}{{split}}/{between[train]}{{label}}/*"
+            templates.insert(0, (rest, f"to leave {name} out"))
         if not here & known:
             holds = f"{names_of(more)}, which {train} lacks" if more else "no class folders"
             refuse(
@@ -173,6 +196,13 @@ def _splits_in_classes(node: Node, above: str) -> str:
             if inner.deep and len(inner.folders) > 1:
                 first = literal(next(iter(node.folders)))
                 tops = names_of(node.folders)
+                if pictures := sorted(PICTURES & set(inner.folders)):
+                    template = f"{above}{{label}}/{{split}}/{pictures[0]}/*"
+                    refuse(
+                        f"{tops} hold {split} with folders ({names_of(inner.folders)}), and not "
+                        "all may be images to learn from",
+                        [(template, f"to use {pictures[0]} alone")],
+                    )
                 refuse(
                     f"which level names the classes? {tops} hold {split} with "
                     f"folders ({names_of(inner.folders)})",

@@ -221,9 +221,10 @@ def _of_splits(matcher: Template, files: Iterable[PurePosixPath]) -> list[str]:
     for place in files:
         if match := matcher.match(place):
             names[matcher.most.fullmatch(place.as_posix()).groupdict().get("split")] = match[1]
-    if all(name is None or name.lower() == split for name, split in names.items()):
-        return []
-    return [", ".join(f"{name} is taken for {split}" for name, split in sorted(names.items()))]
+    others = sorted(
+        (name, split) for name, split in names.items() if name and name.lower() != split
+    )
+    return [", ".join(f"{name} is taken for {split}" for name, split in others)] if others else []
 
 
 def _more(things: list) -> str:

@@ -64,17 +64,22 @@ def refuse_two_levels(node: Node, above: str, inner: Counter) -> NoReturn:
 
 def by_name(node: Node, prefix: str) -> list[tuple[str, str]]:
     """Return the template by which names of images tell their class, as cat.0.jpg does."""
-    folders, star = list(node.folders), ""
-    if folders:
-        splits = all(map(split_of, folders))
-        star = "{split}/" if splits and len(folders) > 1 else f"{literal(folders[0])}/"
-    names = merged(node.folders.values()).names if folders else node.names
+    if not node.folders:
+        return _by_these(node.names, prefix)
+    whole, first = merged(node.folders.values()).names, next(iter(node.folders))
+    train = next((name for name in node.folders if split_of(name) == "train"), first)
+    splits = len(node.folders) > 1 and all(map(split_of, node.folders))
+    ways = _by_these(whole, f"{prefix}{{split}}/") if splits else []
+    return ways or _by_these(node.folders[train].names, f"{prefix}{literal(train)}/")
+
+
+def _by_these(names: list[str], prefix: str) -> list[tuple[str, str]]:
     for sign in "._-":
         stems = Counter(name.rsplit(".", 1)[0].rsplit(sign, 1)[0] for name in names
                         if sign in name.rsplit(".", 1)[0])  # fmt: skip
         if sum(stems.values()) == len(names) and 2 <= len(stems) <= len(names) / 2:
             rest = ".*.*" if sign == "." else f"{sign}*"  # {label} takes as much as it can
-            return [(f"{prefix}{star}{{label}}{rest}", f"for the classes {names_of(stems)}")]
+            return [(f"{prefix}{{label}}{rest}", f"for the classes {names_of(stems)}")]
     return []
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import class_folders, duplicates, manifest, splitting, validation
+from thaw.data import duplicates, layout, splitting, validation
 from thaw.data.settings import Decoding, Split
 from thaw.project import params
 from thaw.project.cli import run
@@ -35,10 +35,9 @@ def ours(root: Path) -> dict:
         min_side=8,
         max_pixels=64_000_000,
     )
-    found, _ = class_folders.find(root)
+    found = layout.find(root).found
     rows, invalid = validation.check(found, root, inspect, os.cpu_count() or 1)
     rows, invalid = validation.part_contradictions(rows, invalid)
-    rows = manifest.with_groups(rows, None)
     settings = params.load(Split, "split")
     groups = duplicates.group(rows, settings.near_duplicates)
     split = splitting.assign(rows, groups, settings)
@@ -48,7 +47,7 @@ def ours(root: Path) -> dict:
 def loop(root: Path) -> None:
     """Decode, digest and hash each image, one after the other."""
     seen = {}
-    for found in class_folders.find(root)[0]:
+    for found in layout.find(root).found:
         with Image.open(found.path) as image:
             image.load()
             phash = imagehash.phash(image, hash_size=16)
@@ -57,7 +56,7 @@ def loop(root: Path) -> None:
 
 def decode_only(root: Path) -> None:
     """Decode each image, one after the other."""
-    for found in class_folders.find(root)[0]:
+    for found in layout.find(root).found:
         with Image.open(found.path) as image:
             image.load()
 

@@ -20,7 +20,7 @@ from benchmarks.backbones import extract, score
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.features import arrays
 from thaw.models.settings import Backbone
 from thaw.project import files
@@ -50,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     spec = Backbone(name=options.name, weights="imagenet", image_size=options.size)
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as folder:
-        found, _ = class_folders.find(root)
+        found = layout.find(root).found
         split = np.array([each.given for each in found])
         truth = pd.Categorical([each.label for each in found]).codes.astype("int32")
         paths, train = [each.path for each in found], np.flatnonzero(split == "train")

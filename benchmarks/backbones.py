@@ -20,7 +20,7 @@ from thaw.models.tf_setup import make_deterministic
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.data.settings import Decoding
 from thaw.features import arrays
 from thaw.features.extract import AugmentedCopies, ImageSource, extract_features
@@ -87,7 +87,7 @@ def score(
     return loop.fit(head, train, validation, settings, log)
 
 
-def measure(spec: Backbone, precision: str, found: list[class_folders.Found]) -> dict:
+def measure(spec: Backbone, precision: str, found: list[layout.Found]) -> dict:
     """Return seconds of extraction, validation accuracy with its 95 % interval, and counts."""
     names = sorted({each.label for each in found})
     truth = np.array([names.index(each.label) for each in found], "int32")
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=list(registry.LITE))
     options = parser.parse_args()
     with unpacked(options.source) as root:
-        found, _ = class_folders.find(root)
+        found = layout.find(root).found
         rows = {}
         for name, precision in itertools.product(options.names, ("float32", "bfloat16")):
             spec = Backbone(name=name, weights="imagenet", image_size=options.size)

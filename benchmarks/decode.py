@@ -17,7 +17,7 @@ import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.data.loader import ImageLoader
 from thaw.data.settings import Decoding
 from thaw.project.cli import run
@@ -45,7 +45,7 @@ def main() -> None:
     reduced, whole = (ImageLoader(options.size, decoding) for decoding in (REDUCED, WHOLE))
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
         photos = [Path(scratch) / f"{number}.jpg" for number in range(COUNT)]
-        found = class_folders.find(root)[0]
+        found = layout.find(root).found
         for photo, given in zip(photos, found[:: len(found) // COUNT]):
             with Image.open(given.path) as image:
                 image.convert("RGB").resize(SIDES).save(photo, quality=90)

@@ -21,7 +21,7 @@ from benchmarks.backbones import image_source
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.data.loader import ImageLoader, slices
 from thaw.features import inference
 from thaw.models import backbones, pretrained
@@ -109,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     spec = Backbone(name=options.name, weights="imagenet", image_size=options.size)
     with unpacked(options.source) as source, tempfile.TemporaryDirectory() as scratch:
-        found = [each for each in class_folders.find(source)[0] if each.given != "train"]
+        found = [each for each in layout.find(source).found if each.given != "train"]
         paths, root = [each.path for each in found], found[0].path.parents[1]
         model = backbones.pooled(pretrained.load(spec, Path(scratch)), feature_maps=False)
         ours = inference.forward(model, "openvino", "float32")

@@ -20,7 +20,7 @@ from benchmarks import clone
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.project.cli import run
 
 COUNTS = (1000, 4000, 16000)
@@ -28,7 +28,7 @@ STAGES = ("download", "split", "backbone", "extract", "augment", "train_head")
 PARAMS = {"backbone": {"image_size": 160}}
 
 
-def pieces(found: list[class_folders.Found], numbers: range, folder: Path) -> None:
+def pieces(found: list[layout.Found], numbers: range, folder: Path) -> None:
     """Write the pieces of images with these numbers, CLASS/NUMBER.jpg: three quarters of a side.
 
     The n-th piece comes from the n-th image, from the first again after the last, and lies where
@@ -44,7 +44,7 @@ def pieces(found: list[class_folders.Found], numbers: range, folder: Path) -> No
             image.convert("RGB").crop(box).save(folder / given.label / f"{number}.jpg")
 
 
-def measure(count: int, found: list[class_folders.Found], scratch: Path) -> list[dict]:
+def measure(count: int, found: list[layout.Found], scratch: Path) -> list[dict]:
     """Return a row for each stage, and one for extract after 5 % more images."""
     images, folder = scratch / f"{count} images", scratch / f"clone {count}"
     pieces(found, range(count), images)
@@ -74,7 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
-        found = class_folders.find(root)[0]
+        found = layout.find(root).found
         found = [found[row] for row in np.random.default_rng(0).permutation(len(found))]
         for count in options.counts:
             rows += measure(count, found, Path(scratch))

@@ -23,7 +23,7 @@ from benchmarks.extract import decoded
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.data.settings import Data
 from thaw.features import inference
 from thaw.models import backbones, classifier, heads, pretrained
@@ -59,7 +59,7 @@ def main() -> None:
     spec = Backbone(name=options.name, weights="imagenet", image_size=options.size)
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     with unpacked(options.source) as source, tempfile.TemporaryDirectory() as scratch:
-        paths = [each.path for each in class_folders.find(source)[0] if each.given != "train"]
+        paths = [each.path for each in layout.find(source).found if each.given != "train"]
         places = [str(path) for path in paths]
         backbone = pretrained.load(spec, Path(scratch))
         of_head = params.load(Head, "head")

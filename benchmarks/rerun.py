@@ -17,7 +17,7 @@ from benchmarks import clone, recipes
 from benchmarks.photos import unpacked
 from benchmarks.tables import rerun as table
 from benchmarks.timing import alternate, save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.project.cli import run
 
 HEAD = ["train_head"]
@@ -34,7 +34,7 @@ CHANGES = {  # of params.yaml
 
 def hide(root: Path, folder: Path) -> list[tuple[Path, Path]]:
     """Move a twentieth of the images into `folder`; return each one's (old, new) place."""
-    found = [each.path for each in class_folders.find(root)[0]]
+    found = [each.path for each in layout.find(root).found]
     moved = [(path, folder / f"{number}{path.suffix}") for number, path in enumerate(found[::21])]
     folder.mkdir()
     for was, now in moved:
@@ -79,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     with unpacked(options.source) as given, tempfile.TemporaryDirectory() as scratch:
         images, folder = Path(scratch) / "images", Path(scratch) / "clone"
-        shutil.copytree(class_folders.find(given)[0][0].path.parents[2], images)
+        shutil.copytree(layout.find(given).found[0].path.parents[2], images)
         hidden = hide(images, Path(scratch) / "hidden")
         source = {"data": {"source": str(images)}}
         store = {"runtime": {"store": str(Path(scratch) / "store")}}

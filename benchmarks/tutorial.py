@@ -25,7 +25,7 @@ from benchmarks.backbones import image_source, score
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, save
-from thaw.data import class_folders
+from thaw.data import layout
 from thaw.features import arrays, extract, frozen_backbone, store
 from thaw.models import backbones, classifier, heads, pretrained
 from thaw.models.settings import Backbone, Head
@@ -44,7 +44,7 @@ class Thaw:
     """Images with their classes (0 or 1) and given split, and the pretrained network."""
 
     def __init__(self, root: Path, size: int, folder: Path):
-        found = class_folders.find(root)[0]
+        found = layout.find(root).found
         self.paths, self.folder = [each.path for each in found], folder
         self.classes = pd.Categorical([each.label for each in found]).codes.astype("int32")
         self.split = pd.Series([each.given for each in found])
@@ -174,7 +174,7 @@ def main() -> None:
     options = parser.parse_args()
     results = {}
     with unpacked(options.source) as folder, tempfile.TemporaryDirectory() as scratch:
-        root = class_folders.find(folder)[0][0].path.parents[2]
+        root = layout.find(folder).found[0].path.parents[2]
         thaw = Thaw(root, options.size, Path(scratch))
         results["to a head"] = to_head(thaw, root, options.size)
         for name, unfreeze in (("upper 35 % unfrozen", 0.35), ("last block unfrozen", "1 block")):

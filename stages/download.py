@@ -10,7 +10,7 @@ Writes data/raw/             the valid images, in the folders they came in
 import functools
 import shutil
 
-from thaw.data import class_folders, manifest, sources, validation
+from thaw.data import labels, layout, sources, validation
 from thaw.data.settings import Data, Decoding
 from thaw.figures import dataset_plots, style
 from thaw.project import files, params, paths
@@ -25,19 +25,20 @@ def main() -> None:
     max_pixels = int(settings.max_megapixels * 1e6)
     with files.scratch(paths.UNPACKED) as scratch:
         root = sources.fetch_source(settings, scratch, paths.DOWNLOADS)
-        found, skipped = class_folders.find(root)
+        if settings.labels:
+            listing = labels.find(root, settings.labels, settings.layout)
+        else:
+            listing = layout.find(root, settings.layout)
         inspect = functools.partial(
             validation.inspect,
             settings=decoding,
             min_side=settings.min_side,
             max_pixels=max_pixels,
         )
-        valid, invalid = validation.check(found, root, inspect, runtime.threads)
+        valid, invalid = validation.check(listing.found, root, inspect, runtime.threads)
         valid, invalid = validation.part_contradictions(valid, invalid)
         files.write_csv(paths.QUARANTINE, invalid)
-        validation.refuse(found, valid, invalid, settings)
-        groups = settings.groups and root / settings.groups
-        valid = manifest.with_groups(valid, groups, list(invalid["path"]))
+        validation.refuse(listing.found, valid, invalid, settings)
         with files.replacing(paths.RAW) as folder:
             for path in valid["path"]:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +47,11 @@ def main() -> None:
             style.save(dataset_plots.sizes(valid), folder / "sizes.png")
             sheet = dataset_plots.quarantined(invalid, root, decoding, max_pixels)
             style.save(sheet, folder / "quarantine.png")
-            counts = validation.counts(valid, invalid, skipped)
+            counts = validation.counts(valid, invalid, listing.skipped)
             files.write_json(folder / "counts.json", counts)
     files.write_csv(paths.MANIFEST, valid)
     files.remove(paths.DOWNLOADS)
+    print(layout.summary(listing))
     print(validation.summary(counts, invalid))
 
 

@@ -45,6 +45,8 @@ def allowed(schema: dict) -> str:
     """Say in words what a JSON schema of one value allows."""
     if "anyOf" in schema:
         return " or ".join(allowed(each) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return "keys of their own"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     kind = schema.get("type")

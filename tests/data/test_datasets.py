@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from thaw.data import class_folders, datasets
+from thaw.data import datasets, layout
 from thaw.project.errors import UserError
 
 NAMES = ["airplane", "bird", "cat"]
@@ -51,7 +51,7 @@ def test_cifar10(tmp_path):
             "test_batch.bin": labelled[5:],
         },
     )
-    found, _ = class_folders.find(datasets.cifar10(tmp_path))
+    found = layout.find(datasets.cifar10(tmp_path), "{split}/{label}/*").found
     assert [(each.label, each.given) for each in found] == [
         ("bird", "test"),
         ("cat", "test"),
@@ -85,7 +85,7 @@ def test_cub200_keeps_the_split_that_it_came_with(tmp_path):
     (root / "images.txt").write_text("".join(f"{i} {name}\n" for i, name in enumerate(names, 1)))
     (root / "train_test_split.txt").write_text("1 0\n2 1\n3 1\n4 0\n")
     folder = datasets.cub200(tmp_path)
-    found, skipped = class_folders.find(folder)
+    found, skipped, *_ = layout.find(folder)
     assert {(each.path.name, each.label, each.given) for each in found} == {
         ("Auk_1.jpg", "001.Auk", "test"),
         ("Auk_2.jpg", "001.Auk", "train"),

@@ -10,7 +10,7 @@ from thaw.project.errors import UserError
 @pytest.fixture
 def rows():
     labels = ["NA", "01", "1", "01", "NA", "é"]
-    return pd.DataFrame({"path": list("abcdef"), "label": labels, "given_split": ""})
+    return pd.DataFrame({"path": list("abcdef"), "label": labels, "given_split": "", "group": ""})
 
 
 def test_labels_stay_text(tmp_path, rows):
@@ -34,15 +34,6 @@ def test_a_split_of_another_manifest_is_refused(tmp_path, rows):
     for other in (rows.iloc[::-1].reset_index(drop=True), rows.iloc[:5]):
         with pytest.raises(UserError, match="not of this manifest; run `dvc repro split`"):
             manifest.read_split(tmp_path / "split.csv", other)
-
-
-def test_groups_stand_after_the_given_split(tmp_path, rows):
-    assert manifest.with_groups(rows, None)["group"].tolist() == [""] * 6
-    (tmp_path / "groups.csv").write_text("path,group,more\ne,007,x\nb,NA,y\n")
-    grouped = manifest.with_groups(rows, tmp_path / "groups.csv")
-    assert list(grouped.columns) == ["path", "label", "given_split", "group"]
-    assert grouped["group"].tolist() == ["", "NA", "", "", "007", ""]
-    assert "group" not in rows
 
 
 def test_no_manifest(tmp_path):

@@ -14,7 +14,8 @@ from thaw.project.errors import UserError
 
 SETTINGS = {
     "sha256": None,
-    "groups": None,
+    "layout": "auto",
+    "labels": None,
     "on_invalid": "fail",
     "max_invalid": 0.1,
     "min_side": 8,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import draw_images
-from thaw.data import class_folders, image_files, validation
+from thaw.data import image_files, layout, validation
 from thaw.data.settings import Data, Decoding
 from thaw.project.errors import UserError
 
@@ -16,7 +16,7 @@ SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], red
 
 
 def check(root, workers: int = 3):
-    found, _ = class_folders.find(root)
+    found = layout.find(root).found
     inspect = functools.partial(
         validation.inspect, settings=SETTINGS, min_side=5, max_pixels=10_000
     )
@@ -135,8 +135,8 @@ def test_the_same_image_under_two_classes_is_bad_under_both():
 
 
 def refuse(invalid: int, on_invalid: str, max_invalid: float, valid: tuple = ("cat", "dog")):
-    found = [class_folders.Found(f"cat/{i}", "cat", "") for i in range(10 - invalid)]
-    found += [class_folders.Found(f"dog/{i}", "dog", "") for i in range(invalid)]
+    found = [layout.Found(f"cat/{i}", "cat", "") for i in range(10 - invalid)]
+    found += [layout.Found(f"dog/{i}", "dog", "") for i in range(invalid)]
     quarantine = pd.DataFrame(
         {"path": [f"dog/{i}" for i in range(invalid)], "label": "dog", "reason": "empty file"}
     )

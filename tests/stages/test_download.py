@@ -127,45 +127,57 @@ def test_the_same_image_under_two_classes_is_refused_or_quarantined(project):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda root: (root / "empty").mkdir(), "class folder 'empty' is empty; fill it or leave"),
-        (lambda root: (root / "red").rename(root / "Green"), "differ only in case or in how"),
-        (lambda root: draw_images(root / "train"), "folder 'blue sky' stands beside split fold"),
+        (
+            lambda root: (root / "red").rename(root / "Green"),
+            "[data.source]: classes 'Green' and 'green' differ only in case or in how",
+        ),
+        (
+            lambda root: draw_images(root / "train"),
+            "[data.layout]: 'blue sky' holds images and stands beside split folders (train); set "
+            'this to "{split}/{label}/*" to leave blue sky out, or "{label}/*" if',
+        ),
     ],
 )
 def test_a_layout_that_cannot_be_meant_is_refused(project, change, message):
     change(project / "images")
     line = refusal("download")
-    assert line.startswith("error: params.yaml [data.source]: ")
-    assert message in line
+    assert line.startswith(f"error: params.yaml {message}")
+
+
+def test_a_layout_is_taken_from_params_and_an_empty_folder_skipped_with_a_word(project, capsys):
+    set_params(project / "params.yaml", {"data": {"layout": "set/{label}/now/*.jpg"}})
+    draw_images(project / "images/set")
+    for label in CLASSES:
+        (project / "images/set" / label / "now").mkdir()
+        for number in range(2):
+            path = project / "images/set" / label / f"{number}.jpg"
+            path.rename(path.parent / "now" / path.name)
+    (project / "images/empty").mkdir()
+    run_stage("download")
+    assert read("data/manifest.csv")["label"].value_counts().to_dict() == dict.fromkeys(CLASSES, 2)
+    said = capsys.readouterr().out
+    assert "layout: set/{label}/now/*.jpg\n112 image files do not fit" in said
+    assert "empty holds no image, so no class\n" in said
 
 
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("layout", "message"),
     [
-        (
-            None,
-            "params.yaml [data.groups]: 'images/groups.csv' is missing; give its place in the",
-        ),
-        ("image,group\n", "write a CSV table with the columns path and group"),
-        (
-            "path,group\nred/0.jpg,a\nred/none.jpg,a\n",
-            "there is no image 'red/none.jpg'; write paths from the source's",
-        ),
-        ("path,group\nred/0.jpg,a\nred/0.jpg,b\n", "'red/0.jpg' is there twice; keep one"),
-        ("", "write a CSV table with the columns path and group"),
+        ("{class}/*", "{class} is no placeholder; known are {label}, {split}, {group} and *"),
+        ("{label}/{label}/*", "{label} should be there once"),
+        ("folders", 'should be auto, or a template such as "{split}/{label}/*"'),
+        ("{split}{label}/*", "two placeholders need a sign between them"),
+        ("../{label}/*", "should begin at the source's folder"),
     ],
 )
-def test_a_wrong_group_table_is_named(project, table, message):
-    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
-    if table is not None:
-        (project / "images/groups.csv").write_text(table)
-    line = refusal("download")
-    assert message in line
-    assert "groups.csv" in line
+def test_a_wrong_template_is_named(project, layout, message):
+    set_params(project / "params.yaml", {"data": {"layout": layout}})
+    expected = f"error: params.yaml [data.layout]: {layout!r} does not fit: {message}"
+    assert refusal("download") == expected
 
 
-def test_groups_come_into_the_manifest(project):
-    set_params(project / "params.yaml", {"data": {"groups": "groups.csv"}})
+def test_groups_come_into_the_manifest(project, capsys):
+    set_params(project / "params.yaml", {"data": {"labels": "groups.csv"}})
     (project / "images/groups.csv").write_text(
         "group,path\nann,red/0.jpg\n7,green/1.jpg\nx,red/invalid\n"
     )
@@ -174,6 +186,30 @@ def test_groups_come_into_the_manifest(project):
     run_stage("download")
     groups = read("data/manifest.csv").set_index("path")["group"]
     assert groups[groups != ""].to_dict() == {"red/0.jpg": "ann", "green/1.jpg": "7"}
+    assert "groups.csv: path from path, group from group\n" in capsys.readouterr().out
+
+
+def test_labels_come_from_a_table(project):
+    columns = {"table": "labels.csv", "label": "kind"}
+    set_params(project / "params.yaml", {"data": {"labels": columns, "layout": "red/*"}})
+    rows = "".join(f"{number},{'odd' if number % 2 else 'even'},x\n" for number in range(19))
+    (project / "images/labels.csv").write_text(f"id,kind,more\n{rows}")
+    run_stage("download")
+    assert read("data/manifest.csv")["label"].value_counts().to_dict() == {"even": 10, "odd": 9}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("no.csv", "[data.labels]: 'no.csv' is not in the source (it has no tables); give its"),
+        ({"tabel": "x.csv"}, "[data.labels.tabel]: unknown key; did you mean table?"),
+        ({"path": "x"}, "[data.labels.table]: this key is missing"),
+        (3, "[data.labels]: 3 does not fit: should be a valid dictionary or instance of Labels"),
+    ],
+)
+def test_a_wrong_table_of_labels_is_named(project, labels, message):
+    set_params(project / "params.yaml", {"data": {"labels": labels}})
+    assert refusal("download").startswith(f"error: params.yaml {message}")
 
 
 def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch):

@@ -1,6 +1,5 @@
 """The manifest: one row per valid image, and the one order that all arrays follow."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,48 +16,6 @@ def read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
-
-
-def with_groups(
-    manifest: pd.DataFrame, path: Path | None, quarantined: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Return the manifest with a column `group` after given_split, "" for images in none.
-
-    `path` is a CSV file with the columns path (as in the manifest) and group, for example one
-    patient or one video. Raises UserError when it is missing, or names a path that is neither in
-    the manifest nor `quarantined`.
-    """
-    groups = pd.Series("", index=manifest["path"])
-    if path:
-        table = _read_groups(path)
-        strange = ~table["path"].isin([*manifest["path"], *quarantined])
-        if strange.any():
-            raise UserError(
-                f"{path}: there is no image {table.loc[strange, 'path'].iloc[0]!r}; write paths "
-                f"from the source's folder on, like {manifest['path'].iloc[0]!r}"
-            )
-        groups.update(table.set_index("path")["group"])
-    columns = manifest.columns.get_loc("given_split") + 1
-    with_group = manifest.copy()
-    with_group.insert(columns, "group", groups.to_numpy())
-    return with_group
-
-
-def _read_groups(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)[["path", "group"]]
-    except FileNotFoundError:
-        raise UserError(
-            f"{str(path)!r} is missing", "data.groups", "give its place in the source"
-        ) from None
-    except (KeyError, ValueError) as error:  # no such column, no CSV, no text
-        raise UserError(
-            f"{path}: {error}; write a CSV table with the columns path and group"
-        ) from None
-    twice = table["path"].duplicated()
-    if twice.any():
-        raise UserError(f"{path}: {table.loc[twice, 'path'].iloc[0]!r} is there twice; keep one")
-    return table
 
 
 def read_split(split_path: Path, manifest: pd.DataFrame) -> pd.Series:

@@ -12,10 +12,10 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from thaw.data.class_folders import Found
 from thaw.data.duplicates import perceptual_hash
 from thaw.data.image_checks import InvalidImage, check_kind, opened
 from thaw.data.image_files import orientation, strips, to_rgb
+from thaw.data.layout import Found
 from thaw.data.loader import prefetch
 from thaw.data.settings import Data, Decoding
 from thaw.project import files
@@ -53,8 +53,8 @@ def check(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Inspect every image and return the manifest and the quarantine, together one row for each.
 
-    manifest: path (below `root`), label, given_split, and the image's Facts. quarantine: path,
-    label, reason. Works on `workers` threads and shows a progress bar on a terminal.
+    manifest: path (below `root`), label, given_split, group, and the image's Facts. quarantine:
+    path, label, reason. Works on `workers` threads and shows a progress bar on a terminal.
     """
 
     def judge(path: Path) -> Facts | str:
@@ -69,13 +69,15 @@ def check(
         bar = tqdm(outcomes, total=len(found), desc="audit", unit=" images", disable=None)
         outcomes = list(bar)
     valid, invalid = [], []
-    for (path, label, given), outcome in zip(found, outcomes):
+    for (path, label, given, group), outcome in zip(found, outcomes):
         place = [path.relative_to(root).as_posix(), label]
         if isinstance(outcome, str):
             invalid.append([*place, outcome])
         else:
-            valid.append([*place, given, *outcome])
-    manifest = pd.DataFrame(valid, columns=["path", "label", "given_split", *Facts._fields])
+            valid.append([*place, given, group, *outcome])
+    manifest = pd.DataFrame(
+        valid, columns=["path", "label", "given_split", "group", *Facts._fields]
+    )
     return manifest, pd.DataFrame(invalid, columns=["path", "label", "reason"])
 
 
@@ -156,7 +158,7 @@ def summary(counts: dict[str, int], invalid: pd.DataFrame) -> str:
     """Say in a few lines what `counts` holds, and last which images are left out and why."""
     lines = ["{found} images found = {used} used + {quarantined} quarantined"]
     if counts["skipped"]:
-        lines.append("{skipped} other files skipped: hidden, or not in a class folder")
+        lines.append("{skipped} other files skipped: hidden, tables, notes, or not in the layout")
     if counts["more_frames"]:
         lines.append("{more_frames} have more frames or pages; the first of each is used")
     if counts["turned_by_exif"]:

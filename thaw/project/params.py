@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -15,6 +15,7 @@ from thaw.project.paths import PARAMS
 RENAMED = {
     "pictures": "images",
     "pictures.upright": "images.apply_exif_orientation",
+    "data.groups": "data.labels",
     "data.on_bad": "data.on_invalid",
     "data.max_bad": "data.max_invalid",
     "augmentation.shift": "augmentation.translation",
@@ -102,7 +103,8 @@ def _user_error(error: dict, section: str, schema: type[Section], path: Path) ->
     *above, key = map(str, error["loc"] or [""])
     for name in above:  # a key of a section in a section is known to that one
         inner = getattr(schema.model_fields.get(name), "annotation", None)
-        schema = inner if isinstance(inner, type) and issubclass(inner, Section) else schema
+        for each in (inner, *get_args(inner)):  # or null
+            schema = each if isinstance(each, type) and issubclass(each, Section) else schema
     hint = None
     if error["type"] == "missing":
         problem = "this key is missing"

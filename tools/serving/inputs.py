@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from thaw.data import class_folders, fetch
+from thaw.data import fetch, listing
 from thaw.data.image_checks import InvalidImage
 from thaw.project.errors import UserError
 
@@ -67,14 +67,12 @@ def _named(argument: str) -> list[str]:
 
 
 def _below(place: Path) -> list[str]:
-    return sorted(map(str, class_folders.files(place))) if place.is_dir() else [str(place)]
+    return sorted(map(str, listing.files(place))) if place.is_dir() else [str(place)]
 
 
 def _is_clutter(match: str, asked: tuple[str, ...]) -> bool:
     """Whether a pattern's match is hidden or what systems leave, and not asked for by its name."""
-    return any(
-        class_folders.is_clutter(Path(part)) and part not in asked for part in Path(match).parts
-    )
+    return any(listing.is_clutter(Path(part)) and part not in asked for part in Path(match).parts)
 
 
 def is_address(place: str) -> bool:

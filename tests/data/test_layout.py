@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from thaw.data import class_folders
+from thaw.data import layout, listing
 from thaw.project.errors import UserError
 
 
@@ -12,8 +12,8 @@ def touch(root, *names: str) -> None:
         (root / name).touch()
 
 
-def places(root) -> list[tuple[str, str, str]]:
-    found, _ = class_folders.find(root)
+def places(root, template="auto") -> list[tuple[str, str, str]]:
+    found = layout.find(root, template).found
     return [(each.path.relative_to(root).as_posix(), each.label, each.given) for each in found]
 
 
@@ -43,7 +43,7 @@ def test_clutter_is_no_image_and_is_counted(tmp_path):
     touch(tmp_path, "a/1.png", "a/.DS_Store", "a/Thumbs.db", "a/deep/desktop.ini", "b/2.png")
     touch(tmp_path, ".git/x", "b/.x/y", "b/__MACOSX/z", "notes.txt", "b/Icon\r")
     assert [place for place, _, _ in places(tmp_path)] == ["a/1.png", "b/2.png"]
-    assert class_folders.find(tmp_path)[1] == 8
+    assert layout.find(tmp_path).skipped == 8
 
 
 def test_links_are_listed_and_linked_folders_entered(tmp_path):
@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_listed_stops(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(PermissionError, match="deep"):
-        class_folders.find(tmp_path)
+        layout.find(tmp_path)
 
 
 def test_a_linked_class_folder_is_a_class(tmp_path):
@@ -80,18 +80,21 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path, name):
     os.makedirs(os.fsencode(tmp_path) + b"/" + os.path.dirname(name), exist_ok=True)
     os.close(os.open(os.fsencode(tmp_path) + b"/" + name, os.O_CREAT))
     with pytest.raises(UserError, match=r"xff.* is not UTF-8; rename the file"):
-        class_folders.find(tmp_path)
+        layout.find(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["cat/1.jpg", "cat/lying/2.jpg", "cat/sitting/3.jpg"], r"1 class folders found \(cat\)"),
+        (
+            ["cat/1.jpg", "cat/lying/2.jpg", "cat/sitting/3.jpg"],
+            r"1 class folder found \(cat\)",
+        ),
         (["a/1.png", "b/x\ry.png"], r"x\\ry.png': this name has a carriage return in it; rename"),
-        (["a/1.png"], r"1 class folders found \(a\), at least 2 are needed; name the folder that"),
-        (["1.png"], r"0 class folders found \(none\)"),
-        (["a/1.png", "b/.hidden"], "class folder 'b' is empty; fill it or leave it out"),
-        (["train/a/1", "train/b/1", "c/1"], "folder 'c' stands beside split folders; move it"),
+        (["a/1.png"], "there are no class folders: the images lie in a; put the images of each"),
+        (["1.png"], "no class folders: 1 images lie in the source itself; put the images of each"),
+        ([".hidden"], "no image was found; name the folder that holds them"),
+        (["train/a/1", "train/b/1", "c/1"], "'c' holds images and stands beside split folders"),
         (["Cat/1", "cat/1", "dog/1"], "'Cat' and 'cat' differ only in case"),
         (["caf\u00e9/1", "cafe\u0301/1"], "differ only in case or in how their letters are enc"),
         (["stra\u00dfe/1", "STRASSE/1"], "rename or join them"),
@@ -100,12 +103,59 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path, name):
 def test_a_layout_that_cannot_be_meant_is_refused(tmp_path, files, message):
     touch(tmp_path, *files)
     with pytest.raises(UserError, match=message):
-        class_folders.find(tmp_path)
+        layout.find(tmp_path)
 
 
 def test_all_files_below_a_folder_but_clutter(tmp_path):
     touch(tmp_path, ".hidden/folder/1.png", ".hidden/folder/.x/2.png", ".hidden/folder/deep/3")
     touch(tmp_path, ".hidden/folder/Thumbs.db", ".hidden/folder/notes.txt")
-    found = class_folders.files(tmp_path / ".hidden/folder")
+    found = listing.files(tmp_path / ".hidden/folder")
     inside = sorted(path.relative_to(tmp_path / ".hidden/folder").as_posix() for path in found)
     assert inside == ["1.png", "deep/3", "notes.txt"]
+
+
+def test_a_template_reads_label_split_and_group(tmp_path):
+    touch(tmp_path, "x/Train_Set/p1/cat/1.png", "x/dev/p2/dog/deep/2.png", "x/more/p3/cat/3.png")
+    found = layout.find(tmp_path, "x/{split}/{group}/{label}/*")
+    assert [each[1:] for each in found.found] == [
+        ("cat", "train", "p1"),
+        ("dog", "validation", "p2"),
+    ]
+    assert found.skipped == 1
+    assert found.notes == [
+        '1 image files do not fit "x/{split}/{group}/{label}/*": x/more/p3/cat/3.png',
+        "Train_Set is taken for train, dev is taken for validation",
+    ]
+
+
+def test_the_last_star_alone_takes_folders_below_and_one_with_signs_does_not(tmp_path):
+    touch(tmp_path, "a/1.png", "a/masks/1.png", "b/2.png")
+    assert len(places(tmp_path, "{label}/*")) == 3
+    assert [place for place, *_ in places(tmp_path, "{label}/*.*")] == ["a/1.png", "b/2.png"]
+
+
+def test_a_label_takes_as_much_as_it_can_and_says_so(tmp_path):
+    touch(tmp_path, "great_dane_1.jpg", "pug_2.jpg")
+    found = layout.find(tmp_path, "{label}_*.jpg")
+    assert [each.label for each in found.found] == ["great_dane", "pug"]
+    assert found.notes == [
+        "great_dane_1.jpg is of class 'great_dane' and not 'great', since {label} takes as much as "
+        "it can"
+    ]
+
+
+def test_a_template_that_fits_nothing_is_named(tmp_path):
+    touch(tmp_path, "a/1.png", "b/2.png")
+    with pytest.raises(UserError) as error:
+        layout.find(tmp_path, "{split}/{label}/*")
+    assert str(error.value).startswith(
+        'params.yaml [data.layout]: 0 classes found by "{split}/{label}/*" (no file fits), at '
+        "least 2 are needed; write it from the source's folder on"
+    )
+
+
+def test_tables_and_notes_are_no_images_and_images_under_their_endings_are(tmp_path):
+    touch(tmp_path, "a/1.png", "a/notes.txt", "b/2.png", "a/LICENSE", "a/what")
+    (tmp_path / "b/photo.txt").write_bytes(b"\xff\xd8\xff\xe0")
+    found = [place for place, _, _ in places(tmp_path)]
+    assert found == ["a/1.png", "a/what", "b/2.png", "b/photo.txt"]

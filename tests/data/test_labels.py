@@ -1,0 +1,191 @@
+"""Tables of labels as they come with images: their kinds, and what a user reads of wrong ones."""
+
+from collections import Counter
+
+import pytest
+
+from thaw.data import labels
+from thaw.data.settings import Labels
+from thaw.project.errors import UserError
+
+TWO = {("cat", "", ""): 3, ("dog", "", ""): 3}
+
+
+def touch(root, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def six(root, form: str = "images/{}.jpg") -> None:
+    touch(root, *(form.format(f"{label}{number}") for label in ("cat", "dog") for number in "123"))
+
+
+def table_of(row: str, header: str = "", end: str = "\n") -> str:
+    """One row for each of the six, with its name and label put in."""
+    rows = [row.format(f"{label}{number}", label) for number in "123" for label in ("cat", "dog")]
+    return end.join([*([header] if header else []), *rows])
+
+
+def read(root, table: str = "labels.csv", layout: str = "auto", **columns):
+    return labels.find(root, Labels(table=table, **columns), layout)
+
+
+KINDS = {  # name: (file, bytes)
+    "ids": ("labels.csv", table_of("{},{}", "id,breed").encode()),
+    "semicolons, BOM, CRLF": ("a.csv", table_of("{}.jpg;{}", "\ufeffimage;class", "\r\n").encode()),
+    "tabs": ("a.tsv", table_of("images/{}.jpg\t{}", "file\tlabel").encode()),
+    "spaces, no names": ("train.txt", table_of("images/{}.jpg {}").encode()),
+    "UTF-16": ("a.txt", table_of("{}.jpg\t{}", "file\tlabel").encode("utf-16")),
+    "UTF-16 without BOM": ("a.txt", table_of("{}.jpg\t{}", "file\tlabel").encode("utf-16-le")),
+    "absolute paths": ("a.csv", table_of("/pets/images/{}.jpg,{}", "path,label").encode()),
+    "another disk": ("a.csv", table_of("D:\\old\\{}.jpg,{}", "path,label").encode()),
+    "backslashes": ("a.csv", table_of(".\\images\\{}.jpg,{}", "path,label").encode()),
+    "quotes, other columns": ("a.csv", table_of('"{}.jpg",{},"a, b"', "path,label,note").encode()),
+    "beside": ("images/metadata.csv", table_of("{}.jpg,{}", "file_name,label").encode()),
+    "blank lines": ("a.csv", (table_of("{}.jpg,{}", "path,label") + "\n\n\n").encode()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_each_kind_of_table(tmp_path, kind):
+    name, content = KINDS[kind]
+    six(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    found = read(tmp_path, name)
+    assert Counter(each[1:] for each in found.found) == TWO
+    assert all(each.path.stem.startswith(each.label) for each in found.found)
+    assert found.skipped == 1
+    assert len(found.notes) == 1
+
+
+def test_split_and_group(tmp_path):
+    six(tmp_path, "img/{}.png")
+    rows = [
+        f"img/{label}{number}.png;{label};{fold};p{number}"
+        for label in ("cat", "dog")
+        for number, fold in zip("123", ("train", "val", "TEST"))
+    ]
+    (tmp_path / "meta.csv").write_text("\ufeff" + "\r\n".join(["image;class;fold;patient", *rows]))
+    found = read(tmp_path, "meta.csv")
+    assert [each[1:] for each in found.found[:3]] == [
+        ("cat", "train", "p1"),
+        ("cat", "validation", "p2"),
+        ("cat", "test", "p3"),
+    ]
+    assert found.notes == [
+        "meta.csv: path from image, label from class, split from fold, group from patient"
+    ]  # fmt: skip
+
+
+def test_one_hot_columns(tmp_path):
+    six(tmp_path)
+    (tmp_path / "a.csv").write_text("image,cat,dog\n" + table_of("{},1.0,0.0").replace(
+        "dog1,1.0,0.0", "dog1,0,1").replace("dog2,1.0,0.0", "dog2,0,1").replace(
+        "dog3,1.0,0.0", "dog3,0,1"))  # fmt: skip
+    assert Counter(each[1:] for each in read(tmp_path, "a.csv").found) == TWO
+    assert len(read(tmp_path, "a.csv", path="image", label=["cat", "dog"]).found) == 6
+
+
+def test_a_row_without_image_and_an_image_without_row_are_counted(tmp_path):
+    six(tmp_path)
+    touch(tmp_path, "images/more1.jpg", "images/more2.jpg", "images/bare.jpg")
+    (tmp_path / "labels.csv").write_text(table_of("{},{}", "id,breed") + "\nno,cat\nbare,\n")
+    found = read(tmp_path)
+    assert (len(found.found), found.skipped) == (6, 4)
+    assert found.notes == [
+        "labels.csv: path from id, label from breed",
+        "1 rows of it name no image of the source, such as 'no'",
+        "1 rows of it have no label, such as that of images/bare.jpg: skipped",
+        "2 images have no row in it, such as images/more1.jpg: skipped",
+    ]
+
+
+def test_train_csv_is_of_the_folder_train_below_a_wrapper(tmp_path):
+    six(tmp_path, "pets/train/{}.jpg")
+    six(tmp_path, "pets/test/{}.jpg")
+    (tmp_path / "pets/train.csv").write_text(table_of("{},{}", "id,label"))
+    found = read(tmp_path, "train.csv")
+    assert Counter(each[1:] for each in found.found) == TWO
+    assert {each.path.parent.name for each in found.found} == {"train"}
+
+
+def test_a_table_of_groups_leaves_labels_to_the_layout(tmp_path):
+    touch(tmp_path, "a/1.png", "a/2.png", "b/3.png")
+    (tmp_path / "groups.csv").write_text("group,path\n007,a/2.png\nNA,b/3.png\n")
+    found = read(tmp_path, "groups.csv")
+    assert [each[1:] for each in found.found] == [
+        ("a", "", ""), ("a", "", "007"), ("b", "", "NA")
+    ]  # fmt: skip
+    assert found.notes[-1] == (
+        "1 images have no row in it, such as a/1.png, and no split or group of it"
+    )
+
+
+def test_a_layout_says_which_images_are_looked_at(tmp_path):
+    six(tmp_path, "big/{}.jpg")
+    six(tmp_path, "small/{}.jpg")
+    (tmp_path / "labels.csv").write_text(table_of("{},{}", "id,label"))
+    with pytest.raises(
+        UserError, match=r"labels.csv: 'cat1' may be big/cat1.jpg or small/cat1.jpg"
+    ):
+        read(tmp_path)
+    assert {each.path.parent.name for each in read(tmp_path, layout="small/*").found} == {"small"}
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        ("", {}, "[data.labels]: labels.csv is empty; name the table that has the labels"),
+        (
+            "id,label\nnone,cat\n", {},
+            "[data.labels]: labels.csv: no row names an image of the source; the first is none, "
+            "cat; check data.source and the table's paths",
+        ),
+        (
+            table_of("{},{},1", "id,label,class"), {},
+            "[data.labels.label]: labels.csv: which column holds the labels?; name one of "
+            "['label', 'class']",
+        ),
+        (
+            table_of("{},{}", "id,label"), {"label": "breed"},
+            "[data.labels]: labels.csv has no column 'breed'; it has id, label",
+        ),
+        (
+            table_of("{},{},3", "id,label,fold"), {"split": "fold"},
+            "[data.labels]: labels.csv: '3' in column 'fold' names no split; write train, "
+            "validation or test, or set data.labels.split to another column",
+        ),
+        (
+            table_of("{},{}", "id,label") + "\ncat1,dog", {},
+            "[data.labels]: labels.csv: images/cat1.jpg is there twice, as cat and dog; keep one "
+            "row; an image has one class",
+        ),
+        (
+            table_of("{},{}", "id,label") + "\ncat1,cat,3,4", {},
+            "[data.labels]: labels.csv: row 7 has 4 cells and not 2; mend that line, or put quotes "
+            "around what holds the separator",
+        ),
+        (
+            table_of("{},cat", "id,label"), {},
+            "[data.labels]: 1 classes found in labels.csv (cat), at least 2 are needed",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_named(tmp_path, content, columns, message):
+    six(tmp_path)
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(UserError) as error:
+        read(tmp_path, **columns)
+    assert str(error.value).startswith(f"params.yaml {message}")
+
+
+def test_a_table_that_is_not_there_or_no_text(tmp_path):
+    six(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(b"id,label\ncat1,\xe9\n")
+    with pytest.raises(UserError, match=r"labels.csv is not UTF-8; save it as UTF-8, or as UTF-16"):
+        read(tmp_path)
+    with pytest.raises(
+        UserError, match=r"'no.csv' is not in the source \(it has labels.csv\); give"
+    ):
+        read(tmp_path, "no.csv")

@@ -1,0 +1,227 @@
+"""Read an image's class, split and group from its path, by a template such as {split}/{label}/*."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from thaw.data import auto_layout, links, listing
+from thaw.data.split_words import split_of
+from thaw.project.errors import UserError
+
+KEY = "data.layout"  # of params.yaml, where a wrong layout is named
+AUTO = "auto"
+NAMED = 3  # folders in a note
+TOKENS = re.compile(r"(\{\w*\}|\*)")
+PLACEHOLDERS = ("{label}", "{split}", "{group}")
+
+
+class Found(NamedTuple):
+    """An image as its place tells: its path, its class, the split it came in and its group.
+
+    given and group are "" where the place tells none.
+    """
+
+    path: Path
+    label: str
+    given: str
+    group: str = ""
+
+
+class Listing(NamedTuple):
+    """The images of a source, sorted by path, and how they were found.
+
+    skipped counts all other files. layout is the template that was used. notes are sentences about
+    what a user may have meant otherwise.
+    """
+
+    found: list[Found]
+    skipped: int
+    layout: str
+    notes: list[str]
+
+
+def find(folder: Path, layout: str = AUTO) -> Listing:
+    """List the images below `folder` with what a template says of each, or the one that fits.
+
+    Hidden files, what systems leave (`Thumbs.db`, `@eaDir`), tables and notes are no images. Links to
+    folders are entered.
+
+    Raises UserError when no single template fits (auto), when there are fewer than two classes, two
+    have names that a file system may take for one, or a name is not UTF-8 or has a carriage return in it.
+    """
+    if layout != AUTO and "{label}" not in layout:
+        raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")
+    files = images_in(folder)
+    template, notes = layout, []
+    if layout == AUTO:
+        template, notes = auto_layout.infer([*files], tables_in(folder))
+    matcher = Template(template)
+    found, left = [], []
+    for place, path in sorted(files.items()):
+        match = matcher.match(place)
+        if match:
+            found.append(Found(path, *match))
+        else:
+            left.append(place)
+    if layout != AUTO:
+        notes = _of_left_out(found, left, template)
+    notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
+    notes += matcher.other_readings(files)
+    check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
+    return Listing(found, len(links.entries(folder)) - len(found), template, notes)
+
+
+def images_in(folder: Path) -> dict[PurePosixPath, Path]:
+    """Return what may be an image below a folder, by its path from there on, and links."""
+    files = {}
+    for path in listing.files(folder):
+        listing.check_name(path)
+        if path.is_symlink() or listing.may_be_image(path):
+            files[PurePosixPath(path.relative_to(folder))] = path
+    return files
+
+
+def summary(listing: Listing) -> str:
+    """Say how the images were found, and each note in a line of its own."""
+    return "\n".join([f"layout: {listing.layout}", *listing.notes])
+
+
+class Template:
+    """A pattern over a path: {label}, {split}, {group} and * for any text within one folder's name.
+
+    A last part that is * alone also takes all folders below. {split} takes only names with a word
+    for a split in them (split_words).
+    """
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+        parts = [part for part in template.split("/") if part not in ("", ".")]
+        self.most = _compiled(parts, "")
+        self.least = _compiled(parts, "?")
+
+    def match(self, place: PurePosixPath) -> tuple[str, str, str] | None:
+        """Return label, split and group ("" for what the template has not), None without a fit."""
+        return _read(self.most, place)
+
+    def other_readings(self, places: Iterable[PurePosixPath]) -> list[str]:
+        """Say where {label} might as well take less text than it does."""
+        if self.most.pattern == self.least.pattern or "{label}" not in self.template:
+            return []
+        for place in places:
+            most, least = _read(self.most, place), _read(self.least, place)
+            if most and least and most[0] != least[0]:
+                return [
+                    f"{place} is of class {most[0]!r} and not {least[0]!r}, since "
+                    "{label} takes as much as it can"
+                ]
+        return []
+
+
+def check_labels(labels: set[str], key: str, where: str) -> None:
+    """Raise UserError for fewer than two classes, or two whose names a disk may take for one."""
+    if len(labels) < 2:
+        raise UserError(
+            f"{len(labels)} classes found {where} "
+            f"({', '.join(sorted(labels)) or 'no file fits'}), at least 2 are needed",
+            key,
+            "write it from the source's folder on, or name the right folder in data.source",
+        )
+    seen = {}
+    for label in sorted(labels):
+        other = seen.setdefault(unicodedata.normalize("NFKC", label).casefold(), label)
+        if other != label:
+            raise UserError(
+                f"classes {other!r} and {label!r} differ only in case or in how their letters are "
+                "encoded",
+                "data.source",
+                "rename or join them",
+            )
+
+
+def quoted(template: str) -> str:
+    """Return a template as it stands in params.yaml; YAML wants quotes around braces."""
+    return f'"{template}"'
+
+
+def _read(pattern: re.Pattern, place: PurePosixPath) -> tuple[str, str, str] | None:
+    match = pattern.fullmatch(place.as_posix())
+    if not match:
+        return None
+    values = match.groupdict()
+    if "split" in values and not split_of(values["split"]):
+        return None
+    given = split_of(values.get("split", ""))
+    return values.get("label", ""), given, values.get("group", "")
+
+
+def _compiled(parts: list[str], lazy: str) -> re.Pattern:
+    return re.compile("/".join(_pattern(part, lazy) for part in _deep(parts)), re.DOTALL)
+
+
+def _deep(parts: list[str]) -> list[str]:
+    return [*parts[:-1], "**"] if parts[-1:] == ["*"] else parts
+
+
+def _pattern(part: str, lazy: str) -> str:
+    if part == "**":
+        return ".+"
+    pieces = []
+    for token in TOKENS.split(part):
+        if token == "*":
+            pieces.append(f"[^/]*{lazy}" if part != "*" else "[^/]+")
+        elif token in PLACEHOLDERS:
+            pieces.append(f"(?P<{token[1:-1]}>[^/]+{lazy if part != token else ''})")
+        else:
+            pieces.append(re.escape(token))
+    return "".join(pieces)
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """List the tables below a folder as paths from there on, the topmost first."""
+    endings = (".csv", ".tsv", ".txt")
+    tables = [
+        path.relative_to(folder)
+        for path in listing.files(folder)
+        if path.suffix.lower() in endings and path.stem.lower() not in listing.NOTES
+    ]
+    return sorted(tables, key=lambda path: (len(path.parts), path))
+
+
+def _of_left_out(found: list[Found], left: list[PurePosixPath], template: str) -> list[str]:
+    images = [place for place in left if listing.is_image_by_name(place.name)]
+    if not (images and found):
+        return []
+    return [f"{len(images)} image files do not fit {quoted(template)}: {images[0]}{_more(images)}"]
+
+
+def _of_empty(folder: Path, files: dict[PurePosixPath, Path], matcher: Template) -> list[str]:
+    """Name the topmost folders without an image; those within a class folder do not count."""
+    full = {parent for place in files for parent in place.parents}
+    empty = [
+        place
+        for place in map(PurePosixPath, listing.folders(folder))
+        if place not in full and place.parent in full and not matcher.match(place)
+    ]
+    if not empty:
+        return []
+    names = ", ".join(map(str, empty[:NAMED]))
+    verb = "holds" if len(empty) == 1 else "hold"
+    return [f"{names}{' ...' if len(empty) > NAMED else ''} {verb} no image, so no class"]
+
+
+def _of_splits(matcher: Template, files: Iterable[PurePosixPath]) -> list[str]:
+    """Say which split each folder is taken for, where one is not called by the split's own name."""
+    names = {}
+    for place in files:
+        if match := matcher.match(place):
+            names[matcher.most.fullmatch(place.as_posix()).groupdict().get("split")] = match[1]
+    others = sorted(
+        (name, split) for name, split in names.items() if name and name.lower() != split
+    )
+    return [", ".join(f"{name} is taken for {split}" for name, split in others)] if others else []
+
+
+def _more(things: list) -> str:
+    return " ..." if len(things) > 1 else ""

@@ -1,0 +1,93 @@
+"""What is said of a source whose layout is in doubt: what was seen, and the templates that do."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import NoReturn
+
+from thaw.data.folder_tree import Node, literal, merged, names_of
+from thaw.data.split_words import split_of
+from thaw.project.errors import UserError
+
+KEY = "data.layout"  # of params.yaml
+
+
+def refuse(
+    problem: str, ways: list[tuple[str, str]], tables: Iterable[PurePosixPath] = ()
+) -> NoReturn:
+    said = [f'"{template}" {what}' for template, what in ways]
+    hint = f"set this to {', or '.join(said)}" if said else ""
+    table = next(iter(tables), None)
+    if table:
+        hint += f"{'; or ' if hint else ''}name the table of labels in data.labels ({table}?)"
+    elif not hint:
+        hint = (
+            "put the images of each class into a folder, or name a table of labels in data.labels"
+        )
+    raise UserError(problem, KEY, hint)
+
+
+def refuse_flat(node: Node, prefix: str, tables: list[PurePosixPath]) -> NoReturn:
+    """Refuse a source whose images lie in no class folders."""
+    if not node.folders:
+        if not node.direct:
+            raise UserError("no image was found", "data.source", "name the folder that holds them")
+        where = f"{node.direct} images lie in {prefix or 'the source'} itself"
+    else:
+        where = f"the images lie in {names_of(node.folders)}"
+    refuse(f"there are no class folders: {where}", by_name(node, prefix), tables)
+
+
+def refuse_one(node: Node, prefix: str) -> NoReturn:
+    (name, child), = node.folders.items()  # fmt: skip
+    ways = [(f"{prefix}{literal(name)}/{{label}}/*", f"for the classes {names_of(child.folders)}")]
+    refuse(f"1 class folder found ({name}), at least 2 are needed", ways)
+
+
+def refuse_two_levels(node: Node, above: str, inner: Counter) -> NoReturn:
+    tops = list(node.folders)
+    share = [name for name, count in inner.items() if count > 1]
+    how = "hold the same folders" if len(share) == len(inner) else "hold folders"
+    first = max(node.folders, key=lambda name: len(node.folders[name].folders))
+    if share and _same_images(node, share[0]):
+        template, word = f"{above}{literal(first)}/{{label}}/*", f", of {first} alone"
+    elif share:
+        template, word = f"{above}{{group}}/{{label}}/*", ", one group in each of the others"
+    else:
+        template, word = f"{above}*/{{label}}/*", ""
+    refuse(
+        f"which level names the classes? {names_of(tops)} {how} ({names_of(inner)})",
+        [(template, f"for the classes {names_of(inner)}{word}"),
+         (f"{above}{{label}}/*", f"for the classes {names_of(tops)}")],
+    )  # fmt: skip
+
+
+def by_name(node: Node, prefix: str) -> list[tuple[str, str]]:
+    """Return the template by which names of images tell their class, as cat.0.jpg does."""
+    if not node.folders:
+        return _by_these(node.names, prefix)
+    whole, first = merged(node.folders.values()).names, next(iter(node.folders))
+    train = next((name for name in node.folders if split_of(name) == "train"), first)
+    splits = len(node.folders) > 1 and all(map(split_of, node.folders))
+    ways = _by_these(whole, f"{prefix}{{split}}/") if splits else []
+    return ways or _by_these(node.folders[train].names, f"{prefix}{literal(train)}/")
+
+
+def _by_these(names: list[str], prefix: str) -> list[tuple[str, str]]:
+    for sign in "._-":
+        stems = Counter(name.rsplit(".", 1)[0].rsplit(sign, 1)[0] for name in names
+                        if sign in name.rsplit(".", 1)[0])  # fmt: skip
+        if sum(stems.values()) == len(names) and 2 <= len(stems) <= len(names) / 2:
+            rest = ".*.*" if sign == "." else f"{sign}*"  # {label} takes as much as it can
+            return [(f"{prefix}{{label}}{rest}", f"for the classes {names_of(stems)}")]
+    return []
+
+
+def holding(node: Node, name: str) -> list[str]:
+    return [top for top, child in node.folders.items() if name in child.folders]
+
+
+def _same_images(node: Node, label: str) -> bool:
+    """Whether two folders hold images of the same names, as variants of one image have them."""
+    one, two, *_ = (set(node.folders[top].folders[label].names) for top in holding(node, label))
+    return len(one & two) * 2 > min(len(one), len(two))

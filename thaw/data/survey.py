@@ -1,0 +1,160 @@
+"""What a run would see of a source, in seconds: sizes, modes, doubtful images, settings."""
+
+import hashlib
+import re
+import time
+import warnings
+from collections import Counter, defaultdict
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from thaw.data.image_checks import InvalidImage, check_kind, opened
+from thaw.data.image_files import strips, to_rgb
+from thaw.data.layout import Found
+from thaw.data.loader import prefetch
+from thaw.data.settings import Data, Decoding
+from thaw.project import files
+
+SECONDS = 8.0  # to decode pixels in; after that only headers and the files' bytes are compared
+DEEP = 16  # bits of a grey image
+FEW = 3  # images that a class needs, one for each split
+TINY = 10  # images of a class that are too few for a score
+SIZES = {64: 96, 128: 128}  # median of the shorter sides up to which: backbone.image_size
+MOST = 5  # doubtful things of one kind that are named
+
+
+class Glance(NamedTuple):
+    """One image: its size, Pillow's format and mode, digests, and its largest value of 16 bits.
+
+    pixels is "" and largest is 0 where the pixels were not decoded.
+    """
+
+    width: int
+    height: int
+    format: str
+    mode: str
+    sha256: str
+    pixels: str
+    largest: int
+
+
+class Survey(NamedTuple):
+    """What all images come to; `doubts` are sentences, `invalid` is by path and why."""
+
+    glances: dict[Path, Glance]
+    invalid: dict[Path, str]
+    doubts: list[str]
+
+
+def take(
+    found: list[Found], root: Path, settings: Data, decoding: Decoding, workers: int
+) -> Survey:
+    """Glance at all images on `workers` threads, with a progress bar on a terminal."""
+    until = time.monotonic() + SECONDS
+    most = settings.max_megapixels * 1e6
+
+    def judge(path: Path) -> Glance | str:
+        try:
+            return _glance(path, settings.min_side, most, decoding, time.monotonic() < until)
+        except (InvalidImage, OSError) as reason:
+            return str(reason)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        outcomes = prefetch(judge, [each.path for each in found], workers)
+        bar = tqdm(outcomes, total=len(found), desc="look", unit=" images", disable=None)
+        seen = dict(zip([each.path for each in found], bar))
+    glances = {path: each for path, each in seen.items() if isinstance(each, Glance)}
+    invalid = {path: each for path, each in seen.items() if isinstance(each, str)}
+    doubts = _two_classes(found, glances, root) + _small(found) + _dark(glances)
+    linked = [each.path for each in found if each.path.is_symlink()]
+    if linked:
+        doubts.append(f"{len(linked)} images are links, such as {_inside(linked[0], root)}")
+    looked = sum(bool(each.pixels) for each in glances.values())
+    if looked < len(glances):
+        doubts.append(
+            f"only the first {looked} of {len(glances)} were decoded here; the run decodes all"
+        )
+    return Survey(glances, invalid, doubts)
+
+
+def suggestions(labels: set[str], glances: dict[Path, Glance]) -> dict[str, dict]:
+    """Return the settings that fit these images: {section: {key: value}}.
+
+    Photos are taken at 160 pixels and mirrored. Classes of one letter or digit, or with left or
+    right in their names, are not mirrored.
+    """
+    sides = [min(each.width, each.height) for each in glances.values()]
+    side = median(sides) if sides else 0
+    size = 64 if side <= 32 else next((SIZES[most] for most in SIZES if side <= most), 160)
+    words = {word for label in labels for word in re.findall(r"[a-z]+", label.lower())}
+    signs = all(len(label) == 1 for label in labels)
+    flip = "none" if signs or words & {"left", "right", "digit", "letter"} else "horizontal"
+    return {"backbone": {"image_size": size}, "augmentation": {"flip": flip}}
+
+
+def _glance(path: Path, min_side: int, most: float, decoding: Decoding, decode: bool) -> Glance:
+    check_kind(path)
+    with opened(path, min_side, most) as image:
+        pixels, largest = "", 0
+        facts = (*image.size, image.format, image.mode, files.sha256(path))
+        if decode:
+            image.load()
+            if image.mode.startswith("I;16"):
+                largest = int(np.asarray(image).max())
+            rgb = to_rgb(image, decoding)
+            digest = hashlib.sha256("{} x {}".format(*rgb.size).encode())
+            for box in strips(rgb):
+                digest.update(rgb.crop(box).tobytes())
+            pixels = digest.hexdigest()
+        return Glance(*facts, pixels, largest)
+
+
+def _two_classes(found: list[Found], glances: dict[Path, Glance], root: Path) -> list[str]:
+    """Name images that are there under two classes, by their pixels where those are known."""
+    same = defaultdict(dict)
+    for each in found:
+        if each.path in glances:
+            glance = glances[each.path]
+            for digest in {glance.sha256, glance.pixels} - {""}:
+                same[digest].setdefault(each.label, each.path)
+    pairs = {tuple(sorted(_inside(path, root) for path in paths.values()))
+             for paths in same.values() if len(paths) > 1}  # fmt: skip
+    said = [f"{' and '.join(pair)} are the same image" for pair in sorted(pairs)]
+    return _shortened(said, "images are under two classes")
+
+
+def _small(found: list[Found]) -> list[str]:
+    """Name classes of too few images."""
+    counts = Counter(each.label for each in found)
+    few = [f"class {label!r} has {count} images, and at least {FEW} are needed"
+           for label, count in counts.items() if count < FEW]  # fmt: skip
+    small = [f"class {label!r} has only {count} images"
+             for label, count in counts.items() if FEW <= count < TINY]  # fmt: skip
+    return _shortened(few, f"classes have under {FEW} images") + _shortened(
+        small, f"classes have under {TINY} images"
+    )
+
+
+def _dark(glances: dict[Path, Glance]) -> list[str]:
+    """Say where 16 bits hold values of fewer."""
+    largest = max((each.largest for each in glances.values()), default=0)
+    if not 0 < largest < 1 << (DEEP - 1):
+        return []
+    return [
+        f"images of 16 bits have values up to {largest} only, as of {largest.bit_length()} bits"
+    ]
+
+
+def _shortened(said: list[str], what: str) -> list[str]:
+    if len(said) <= MOST:
+        return said
+    return [*said[: MOST - 1], f"and {len(said) - MOST + 1} more: {len(said)} {what}"]
+
+
+def _inside(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

@@ -15,8 +15,8 @@ from thaw.project.errors import UserError
 LIMITS = ArchiveLimits(max_gigabytes=0.1, max_ratio=50.0, max_members=20)
 
 
-def unpack(path: Path, folder: Path) -> None:
-    archive.unpack(path, folder, LIMITS, path.name)
+def unpack(path: Path, folder: Path) -> str:
+    return archive.unpack(path, folder, LIMITS, path.name)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
@@ -314,3 +314,37 @@ def test_an_archive_beside_images_is_none_of_ours(tmp_path, image):
     write_tar(tmp_path / "a.tar", {"more.zip": b"PK\3\4", name: content})
     (tmp_path / "out").mkdir()
     unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_folder_entries_of_windows_are_folders(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in ("pets\\", "pets\\cat\\", "pets\\cat\\1.png", "pets\\dog\\"):
+            entry = zipfile.ZipInfo("x")
+            entry.filename = name
+            file.writestr(entry, b"" if name.endswith("\\") else b"pixels")
+    unpack(tmp_path / "a.zip", tmp_path)
+    assert (tmp_path / "pets/cat/1.png").read_bytes() == b"pixels"
+    assert (tmp_path / "pets/dog").is_dir()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_colon_is_no_drive(tmp_path, kind):
+    name = "run 12:30/cat:s/1:2.png"
+    if kind == "tar":
+        write_tar(tmp_path / "a", {name: b"pixels"})
+    else:
+        with zipfile.ZipFile(tmp_path / "a", "w") as file:
+            file.writestr(name, b"pixels")
+    assert unpack(tmp_path / "a", tmp_path) == ""
+    assert (tmp_path / name).read_bytes() == b"pixels"
+
+
+def test_names_in_shift_jis_are_decoded(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("XXXXXX/1.png", b"pixels")
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(data.replace(b"XXXXXX", "ソース".encode("cp932")))
+    assert unpack(tmp_path / "a.zip", tmp_path) == (
+        "a.zip: names are read as Japanese (cp932): ソース"
+    )
+    assert (tmp_path / "ソース/1.png").read_bytes() == b"pixels"

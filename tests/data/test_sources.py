@@ -207,3 +207,14 @@ def test_a_source_that_cannot_be_had_is_named(server, source, message):
     server.files["/page"] = b"<html>"
     with pytest.raises(UserError, match=message):
         fetched(source.format(server=server.url))
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    draw_images(tmp_path / "home/pets", {"red": 2, "green": 2})
+    assert fetched("~/pets") == tmp_path / "home/pets"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ValidationError, match="outside of data/, models/ and metrics/"):
+        Data.model_validate({"source": "~/data/raw", **SETTINGS})
+    with pytest.raises(UserError, match=r"'\S*/none' is no known name"):
+        fetched("~/none")

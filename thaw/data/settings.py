@@ -1,6 +1,7 @@
 """The sections `data`, `images` and `split` of params.yaml: where images come from, how a file
 becomes pixels, and what is tested on."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +17,8 @@ Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
 def _check_outside(source: str) -> str:
     outputs = [Path(name).resolve() for name in ("data", "models", "metrics")]
-    if "://" not in source and any(Path(source).resolve().is_relative_to(out) for out in outputs):
+    place = Path(os.path.expanduser(source)).resolve()
+    if "://" not in source and any(place.is_relative_to(out) for out in outputs):
         raise ValueError("should lie outside of data/, models/ and metrics/, which DVC replaces")
     return source
 

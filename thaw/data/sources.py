@@ -1,5 +1,6 @@
 """Bring the images of `data.source` to where they can be read: a name, a path, an address."""
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
     empty folder; what comes over http(s) is kept in `downloads` until the caller removes it.
     Raises UserError when there is no such source, or it has another SHA-256 than `settings` say.
     """
-    source = settings.source
+    source = os.path.expanduser(settings.source)
     folder = scratch / "unpacked"
     folder.mkdir()
     is_folder = Path(source).is_dir()
@@ -94,11 +95,13 @@ def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:
 
 def _unpack(path: Path, folder: Path, settings: Data, source: str) -> None:
     try:
-        archive.unpack(path, folder, settings.archive, source)
+        note = archive.unpack(path, folder, settings.archive, source)
     except archive.Damaged:
-        if path != Path(settings.source):
+        if path != Path(source):
             files.remove(path)  # what was downloaded, so that the next run fetches it again
         raise
+    if note:
+        print(note, flush=True)
 
 
 def _announce(url: str, found: str, wanted: str | None) -> None:

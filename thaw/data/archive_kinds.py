@@ -1,0 +1,99 @@
+"""What an archive is that cannot be unpacked, or that holds something else than images."""
+
+import mimetypes
+import re
+from pathlib import Path
+
+from thaw.data.file_kinds import PAGE, POINTER, kind_of
+from thaw.project.errors import UserError
+
+CUT = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how readable kinds begin
+OTHERS = {b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard"}
+PACKED = (*CUT, *OTHERS)  # how files begin that are archives, by their content
+SPLIT = b"PK\x07\x08"  # how the first part of a split zip begins
+LATER_PART = re.compile(r"\.(z\d\d|zip\.\d{3}|\d{3})$", re.IGNORECASE)
+IMAGE_STARTS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"GIF8",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"RIFF",
+    b"P5",
+    b"P6",
+)
+END_OF_ZIP = b"PK\5\6"  # and then two bytes with the number of this part, 0 for the only one
+LONGEST_END = 22 + 65_535  # bytes, with the longest comment
+
+
+class Damaged(UserError):
+    """The archive is not whole or not what was asked for, so fetching it again may help."""
+
+
+def part(name: str) -> UserError:
+    return UserError(
+        f"{name}: a part of a split archive; join the parts first: `zip -s 0 pets.zip --out "
+        "whole.zip` for .z01, .z02, ...; `cat pets.zip.0* > whole.zip` for .001, .002, ..."
+    )
+
+
+def is_last_part(path: Path) -> bool:
+    """Tell the last part of a split zip, which looks like a whole one."""
+    with open(path, "rb") as file:
+        file.seek(-min(path.stat().st_size, LONGEST_END), 2)
+        tail = file.read()
+    at = tail.rfind(END_OF_ZIP)
+    number = int.from_bytes(tail[at + 4 : at + 6], "little")
+    return at >= 0 and number not in (0, 0xFFFF)  # the last one: see the record of Zip64
+
+
+def refuse_other(path: Path, name: str) -> None:
+    """Say what a file is that is no zip or tar archive, and what to do."""
+    with open(path, "rb") as file:
+        head = file.read(6)
+    if head.startswith(SPLIT) or LATER_PART.search(name):
+        raise part(name)
+    if head.startswith(CUT):
+        raise Damaged(f"{name}: damaged or incomplete archive; fetch it again")
+    for magic, kind in OTHERS.items():
+        if head.startswith(magic):
+            raise UserError(f"{name}: a {kind} archive; pack it again as zip or tar.gz")
+    kind = kind_of(path)
+    if kind == PAGE:
+        raise Damaged(
+            f"{name}: an HTML page, not an archive; open its address in a browser (there may be a "
+            "login, or another address behind a button), and name in data.source what comes then"
+        )
+    if kind == POINTER:
+        raise Damaged(f"{name}: a Git LFS pointer, not the archive; {kind.remedy}")
+    what = f"{kind.name}, and " if kind else ""
+    raise UserError(
+        f"{name}: {what}no zip or tar archive; name in data.source an archive, or the folder that "
+        "holds the class folders"
+    )
+
+
+def refuse_packed(folder: Path, name: str) -> None:
+    """Raise UserError when what was unpacked is other archives, and no image."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    if any(_looks_like_image(path) for path in files):
+        return
+    inner = sorted(path for path in files if _starts(path, PACKED))
+    if inner:
+        first = ", ".join(path.relative_to(folder).as_posix() for path in inner[:3])
+        more = f" and {len(inner) - 3} more" if len(inner) > 3 else ""
+        raise UserError(
+            f"{name}: holds other archives ({first}{more}) and no image; unpack it, and name in "
+            "data.source the one with the images, or a folder with all of them unpacked"
+        )
+
+
+def _looks_like_image(path: Path) -> bool:
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith("image/") or _starts(path, IMAGE_STARTS)
+
+
+def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
+    with open(path, "rb") as file:
+        return file.read(12).startswith(magic)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from tests.conftest import PLAIN_ADAM
 from thaw.project.errors import UserError
@@ -96,7 +97,9 @@ def test_class_weights():
     assert weights("balanced") == pytest.approx({0: 6 / 9, 1: 2.0, 2: 1.0})
     assert weights({"c": 3.0, "a": 1.0, "b": 0.5}) == {0: 1.0, 1: 0.5, 2: 3.0}
     for given in ({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}):
-        with pytest.raises(UserError, match=r"\[loss.class_weights\]: '[cd]' is missing, or is no"):
+        with pytest.raises(
+            UserError, match=r"\[loss.class_weights\]: '[cd]' is (missing|no class); "
+        ):
             weights(given)
 
 
@@ -123,3 +126,17 @@ def test_multipliers_scale_the_rate_and_begin_when_they_should(name):
         assert (moved[0] != 0).all()
         if step == 0:
             assert moved[1] == pytest.approx(moved[0] / 2, rel=1e-3)
+
+
+def test_class_weights_of_digits_and_words_that_yaml_takes_for_others():
+    read = YAML(typ="safe", pure=True).load("{0: 1.0, 2: 2.5, true: 3.0, '007': 4.0}")
+    settings = Loss(label_smoothing=0.0, class_weights=read)
+    names = ["0", "007", "2", "true"]
+    assert losses.class_weights(settings, np.arange(4), names) == {0: 1.0, 1: 4.0, 2: 2.5, 3: 3.0}
+    settings = Loss(label_smoothing=0.0, class_weights={7: 1.0, "1": 1.0})
+    with pytest.raises(UserError) as error:
+        losses.class_weights(settings, np.arange(2), ["007", "1"])
+    assert str(error.value) == (
+        "params.yaml [loss.class_weights]: '007' is missing; give each of 007, 1 a weight ('007' "
+        "in quotes stays what it is)"
+    )

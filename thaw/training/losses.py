@@ -48,11 +48,12 @@ def class_weights(settings: Loss, truth: np.ndarray, names: list[str]) -> dict[i
         classes = np.arange(len(names))
         weights = compute_class_weight("balanced", classes=classes, y=truth)
         return {int(index): float(weight) for index, weight in zip(classes, weights)}
+    quotes = " ('007' in quotes stays what it is)" if any(map(str.isdigit, names)) else ""
     odd = sorted(set(settings.class_weights) ^ set(names))
     if odd:
         raise UserError(
-            f"{odd[0]!r} is missing, or is no class",
+            f"{odd[0]!r} is {'missing' if odd[0] in names else 'no class'}",
             "loss.class_weights",
-            f"give each of {', '.join(names)} a weight",
+            f"give each of {', '.join(names)} a weight{quotes}",
         )
     return {index: settings.class_weights[name] for index, name in enumerate(names)}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from thaw.project.params import Section
 
@@ -26,11 +26,24 @@ class Augmentation(Section):
     fill_mode: Literal["nearest", "reflect", "wrap", "constant"]
 
 
+def _to_names(weights: object) -> object:
+    """Return class weights with text for keys: YAML reads a class name 0 or true as no text."""
+    if not isinstance(weights, dict):
+        return weights
+    return {
+        str(name).lower() if isinstance(name, bool) else str(name): weight
+        for name, weight in weights.items()
+    }
+
+
+ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]]
+
+
 class Loss(Section):
     """What is minimised, by the head and by fine-tuning alike."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]]
+    class_weights: Annotated[ClassWeights, BeforeValidator(_to_names)]
 
 
 class Training(Section):

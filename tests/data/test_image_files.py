@@ -1,8 +1,11 @@
+import io
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from thaw.data import image_files
+from thaw.data import image_checks, image_files
 from thaw.data.settings import Decoding
 
 SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
@@ -74,3 +77,25 @@ def test_a_wrong_orientation_is_none(value):
     image = solid("RGB", (1, 2, 3))
     image.getexif()[0x0112] = value
     assert image_files.orientation(image) == 1
+
+
+@pytest.mark.parametrize(("largest", "value"), [(65535, 257 * 90), (4095, 1446), (1023, 362)])
+def test_pgm_of_more_than_8_bits_fills_the_range_that_it_names(tmp_path, largest, value):
+    pixels = np.full((3, 5), value, ">u2").tobytes()
+    (tmp_path / "x.pgm").write_bytes(f"P5\n5 3\n{largest}\n".encode() + pixels)
+    with image_checks.opened(tmp_path / "x.pgm", 1, 1e6) as image:
+        assert image_files.to_rgb(image, SETTINGS).getpixel((2, 1)) == (90, 90, 90)
+
+
+def test_a_fourth_band_is_transparency_only_where_the_file_says_so(tmp_path):
+    """TIFF names what its further bands are; 0 is none in particular, such as infrared."""
+    image = Image.new("RGBA", (5, 3), (200, 30, 40, 0))
+    for extra, expected in {2: (255, 255, 255), 0: (200, 30, 40)}.items():
+        data = io.BytesIO()
+        image.save(data, "TIFF")
+        said = struct.pack("<HHIH", 338, 3, 1, 2)
+        assert said in data.getvalue()
+        changed = data.getvalue().replace(said, struct.pack("<HHIH", 338, 3, 1, extra))
+        (tmp_path / "x.tif").write_bytes(changed)
+        with image_files.open_file(tmp_path / "x.tif") as opened:
+            assert image_files.to_rgb(opened, SETTINGS).getpixel((2, 1)) == expected

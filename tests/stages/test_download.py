@@ -45,6 +45,7 @@ def test_found_is_used_and_quarantined(project, capsys):
         "skipped": 1,
         "more_frames": 0,
         "turned_by_exif": 0,
+        "transparent": 0,
     }
     for name in ("sizes", "quarantine"):
         with Image.open(project / f"metrics/download/{name}.png") as image:
@@ -344,3 +345,10 @@ def test_images_and_a_class_that_are_links_into_a_cache_are_used(project, capsys
     for path in (project / "data/raw").rglob("*"):
         assert not path.is_symlink()
     assert read("data/manifest.csv")["label"].value_counts().to_dict() == CLASSES
+
+
+def test_transparency_is_said(project, capsys):
+    Image.effect_noise((48, 40), 90).convert("RGBA").save(project / "images/red/infrared.tif")
+    run_stage("download")
+    said = "1 have a band that their files call transparency; images.background shows through there"
+    assert f"\n{said}\n" in capsys.readouterr().out

@@ -2,9 +2,13 @@ import json
 import shutil
 
 import pandas as pd
+import pytest
 from PIL import Image
 
 from tests.conftest import CLASSES, refusal, run_stage, set_params
+from tests.imports import ROOT
+
+FLOWERS = ROOT.parent / "shared/datasets/flower_photos.zip"
 
 
 def test_row_i_is_manifest_row_i_and_every_class_is_everywhere(project, capsys):
@@ -79,3 +83,16 @@ def test_three_images_of_a_class_are_enough(project):
     run_stage("split")
     split = pd.read_csv("data/split.csv")
     assert set(split.loc[split["label"] == "red", "split"]) == {"train", "validation", "test"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FLOWERS.exists(), reason="the photos are not part of the project")
+def test_a_named_source_with_a_photo_under_two_classes_runs_as_params_yaml_is(project, capsys):
+    shutil.copy(ROOT / "params.yaml", project)
+    set_params(project / "params.yaml", {"data": {"source": str(FLOWERS)}})
+    run_stage("download")
+    said = capsys.readouterr().out
+    assert "3670 images found = 3668 used + 2 quarantined" in said
+    assert "the same image is under class 'tulips' as flower_photos/tulips/15922772266" in said
+    run_stage("split")
+    assert len(pd.read_csv("data/split.csv")) == 3668

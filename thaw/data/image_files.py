@@ -32,6 +32,8 @@ def to_rgb(image: Image.Image, settings: Decoding) -> Image.Image:
     frame. Where nothing is to be done this is `image` itself. Raises what Pillow's decoders raise.
     """
     image.load()
+    if image.format == "PPM" and image.mode == "I":  # 0..65535, whatever the file's largest value
+        image = Image.fromarray((np.asarray(image) // 257).astype("uint8"))
     if settings.apply_exif_orientation and orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):

@@ -22,6 +22,7 @@ from thaw.project import files
 from thaw.project.errors import UserError
 
 FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the image
+ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")  # modes with a band for transparency
 LARGE = 16_000_000  # pixels
 one_large_image = threading.Lock()
 NAMED = 3  # reasons in a message
@@ -151,6 +152,7 @@ def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> di
         "skipped": skipped,
         "more_frames": int((manifest["more_frames"] == "yes").sum()),
         "turned_by_exif": int((manifest["orientation"] != 1).sum()),
+        "transparent": int(manifest["mode"].isin(ALPHA).sum()),
     }
 
 
@@ -163,6 +165,11 @@ def summary(counts: dict[str, int], invalid: pd.DataFrame) -> str:
         lines.append("{more_frames} have more frames or pages; the first of each is used")
     if counts["turned_by_exif"]:
         lines.append("{turned_by_exif} have an EXIF orientation (images.apply_exif_orientation)")
+    if counts["transparent"]:
+        lines.append(
+            "{transparent} have a band that their files call transparency; images.background shows "
+            "through there"
+        )
     said = "\n".join(lines).format(**counts)
     if not len(invalid):
         return said

@@ -45,11 +45,12 @@ class Listing(NamedTuple):
 def find(folder: Path, layout: str = AUTO) -> Listing:
     """List the images below `folder` with what a template says of each, or the one that fits.
 
-    Hidden files, what systems leave (`Thumbs.db`, `@eaDir`), tables and notes are no images. Links to
-    folders are entered.
+    Hidden files, what systems leave (`Thumbs.db`, `@eaDir`), tables and notes are no images. Links
+    to folders are entered.
 
     Raises UserError when no single template fits (auto), when there are fewer than two classes, two
-    have names that a file system may take for one, or a name is not UTF-8 or has a carriage return in it.
+    have names that a file system may take for one, or a name is not UTF-8 or has a
+    carriage return in it.
     """
     if layout != AUTO and "{label}" not in layout:
         raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")

@@ -199,6 +199,7 @@ HOSTILE = {
         coded(Image.new("RGB", (40, 3)), "PNG"),
         Invalid("^40 x 3 pixels: a side is under"),
     ),
+    "dog/float.pfm": (b"Pf\n48 32\n-1.0\n" + bytes(48 * 32 * 4), Invalid("^values of mode F have")),
     "dog/float.tif": (
         coded(Image.new("F", (48, 32), 0.5), "TIFF"),
         Invalid("^values of mode F have"),

@@ -189,3 +189,48 @@ def test_a_table_that_is_not_there_or_no_text(tmp_path):
         UserError, match=r"'no.csv' is not in the source \(it has labels.csv\); give"
     ):
         read(tmp_path, "no.csv")
+
+
+@pytest.mark.parametrize("layout", ["{split}/*", "{split}/{label}/*"])
+def test_a_layout_beside_a_table_gives_the_split(tmp_path, layout):
+    form = "{}/pets/{}.jpg" if "label" in layout else "{}/{}.jpg"
+    touch(tmp_path, *(form.format(part, name) for part, name in
+                      zip(("train", "test"), ("cat1", "dog1"))))  # fmt: skip
+    touch(tmp_path, *(form.format("train", name) for name in ("dog2", "dog3")))
+    rows = [f"{label}{number},{label}" for label in ("cat", "dog") for number in "123"]
+    (tmp_path / "labels.csv").write_text("\n".join(["id,label", *rows]))
+    found = read(tmp_path, layout=layout).found
+    given = {each.path.stem: each.given for each in found}
+    assert given == {"cat1": "train", "dog1": "test", "dog2": "train", "dog3": "train"}
+    said = read(tmp_path).notes
+    assert any('not taken for the split; set data.layout to "{split}/*"' in each for each in said)
+
+
+def test_a_table_of_groups_leaves_the_labels_to_the_folders(tmp_path):
+    six(tmp_path, "{}.jpg")
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for path in tmp_path.glob(f"{label}?.jpg"):
+            path.rename(tmp_path / label / path.name)
+    (tmp_path / "labels.csv").write_text(table_of(",{}.jpg,7,30", ",file,patient,age"))
+    assert Counter(each[1:] for each in read(tmp_path).found) == {
+        ("cat", "", "7"): 3, ("dog", "", "7"): 3,
+    }  # fmt: skip
+
+
+def test_a_split_for_some_images_only_is_refused(tmp_path):
+    touch(
+        tmp_path, *(f"{label}/{label}{number}.jpg" for label in ("cat", "dog") for number in "123")
+    )
+    rows = table_of("{}.jpg,train", "path,split").splitlines()[:-1]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    with pytest.raises(UserError, match="1 images have no split in labels") as error:
+        read(tmp_path)
+    assert error.value.key == "data.labels"
+
+
+def test_a_cell_without_end_is_no_traceback(tmp_path):
+    six(tmp_path)
+    (tmp_path / "labels.csv").write_text('path,label\ncat1.jpg,"5 inch' + "x" * 140_000)
+    with pytest.raises(UserError):
+        read(tmp_path)

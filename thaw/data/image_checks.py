@@ -99,7 +99,8 @@ def _check_header(image: Image.Image, min_side: int, max_pixels: float) -> None:
         raise InvalidImage(f"{width} x {height} pixels: a side is under data.min_side ({min_side})")
     if image.format in MOVING and getattr(image, "is_animated", False):
         raise InvalidImage(f"a moving {image.format}; save the frame that is meant")
-    if image.mode in UNKNOWN_RANGE and image.format != "PPM":  # Pillow brings that to 16 bits
+    # of PGM Pillow brings whole numbers to 16 bits
+    if image.mode in UNKNOWN_RANGE and (image.format, image.mode) != ("PPM", "I"):
         raise InvalidImage(
             f"values of mode {image.mode} have no known range; save it with 8 or 16 bits"
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from thaw.data import layout, links, listing, table_file, table_paths
+from thaw.data import layout, listing, table_file, table_paths
 from thaw.data.layout import Found, Listing
 from thaw.data.settings import Labels
 from thaw.data.split_words import split_of
@@ -47,20 +47,51 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     places = [known.one(cell, name) for cell in table[columns.path]]
     rows = _of_images(table, columns, name, places)
     if columns.label:
-        found = [Found(images[place], *values) for place, values in sorted(rows.items())]
+        by_place = _by_place(rows, template)
+        found = [
+            Found(images[place], label, split or by_place[place][0], group or by_place[place][1])
+            for place, (label, split, group) in sorted(rows.items())
+        ]
         given_by = template
         layout.check_labels({each.label for each in found}, KEY, f"in {name}")
     else:
         base = layout.find(folder, template)
         given_by = base.layout
         found = [_with(each, rows.get(_inside(each.path, folder))) for each in base.found]
+    _check_splits(found, name)
     lost = [cell for cell, place in zip(table[columns.path], places) if place is None]
     notes = _notes(name, columns, lost, set(places) - {None} - set(rows))
+    folders = {split_of(place.parts[0]) for place in rows if len(place.parts) > 1} - {None, ""}
+    if template == layout.AUTO and columns.label and not columns.split and len(folders) > 1:
+        notes.append(
+            f"its images lie in folders of {', '.join(sorted(folders))}, which are not taken for "
+            'the split; set data.layout to "{split}/*" to take them'
+        )
     bare = sorted(set(images) - set(places))
     if bare:
         what = ": skipped" if columns.label else ", and no split or group of it"
         notes.append(f"{len(bare)} images have no row in it, such as {bare[0]}{what}")
-    return Listing(found, len(links.entries(folder)) - len(found), given_by, notes)
+    return Listing(found, len(listing.entries(folder)) - len(found), given_by, notes)
+
+
+def _by_place(
+    rows: dict[PurePosixPath, tuple[str, str, str]], template: str
+) -> dict[PurePosixPath, tuple[str, str]]:
+    """Return the split and the group that a template tells of each place; "" for none."""
+    if template == layout.AUTO:
+        return dict.fromkeys(rows, ("", ""))
+    matcher = layout.Template(template)
+    return {place: matcher.match(place)[1:] for place in rows}
+
+
+def _check_splits(found: list[Found], name: str) -> None:
+    """Refuse images of which some have a split and others none."""
+    without = [each.path.name for each in found if not each.given]
+    if without and len(without) < len(found):
+        raise UserError(
+            f"{len(without)} images have no split in {name}, such as {without[0]}", KEY,
+            "give each a row, or leave the column out",
+        )  # fmt: skip
 
 
 def _place(folder: Path, wanted: str) -> PurePosixPath:
@@ -81,7 +112,7 @@ def _place(folder: Path, wanted: str) -> PurePosixPath:
 
 def _images(folder: Path, template: str) -> dict[PurePosixPath, Path]:
     files = layout.images_in(folder)
-    if template == layout.AUTO or "{label}" in template:
+    if template == layout.AUTO:
         return files
     matcher = layout.Template(template)
     return {place: path for place, path in files.items() if matcher.match(place)}
@@ -99,13 +130,13 @@ def _columns(
                 f"{name} has no column {column!r}", KEY, f"it has {', '.join(table.columns)}"
             )
     path = settings.path or _path_column(table, name, known)
-    free = [column for column in table if column != path and column not in named]
+    free = [each for each in table if each and each != path and each not in named]
     split = settings.split or next(
         (each for each in _usual("split", free) if table[each].map(split_of).all()), ""
     )
     group = settings.group or next(iter(_usual("group", free)), "")
     free = [column for column in free if column not in (split, group)]
-    label = tuple(filter(None, labels)) or _label_columns(table, free, name)
+    label = tuple(filter(None, labels)) or _label_columns(table, free, name, bool(split or group))
     return Columns(path, label, split, group)
 
 
@@ -123,10 +154,15 @@ def _path_column(table: pd.DataFrame, name: str, known: table_paths.Images) -> s
     return best
 
 
-def _label_columns(table: pd.DataFrame, free: list[str], name: str) -> tuple[str, ...]:
+def _label_columns(
+    table: pd.DataFrame, free: list[str], name: str, tells_more: bool
+) -> tuple[str, ...]:
+    """Return the columns of the labels; () for a table that tells splits or groups only."""
     usual = _usual("label", free)
-    if len(usual) == 1 or len(free) <= 1:
-        return tuple(usual or free)
+    if len(usual) == 1:
+        return tuple(usual)
+    if len(free) <= 1:
+        return () if tells_more else tuple(free)
     if not usual and _one_hot(table[free]).all():
         return tuple(free)
     raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from thaw.data import auto_layout, links, listing
+from thaw.data import auto_layout, listing
 from thaw.data.split_words import split_of
 from thaw.project.errors import UserError
 
@@ -71,22 +71,23 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
     notes += matcher.other_readings(files)
     check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
-    return Listing(found, len(links.entries(folder)) - len(found), template, notes)
+    return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
 
 
 def images_in(folder: Path) -> dict[PurePosixPath, Path]:
-    """Return what may be an image below a folder, by its path from there on, and links."""
+    """Return what may be an image below a folder, by its path from there on."""
     files = {}
     for path in listing.files(folder):
         listing.check_name(path)
-        if path.is_symlink() or listing.may_be_image(path):
+        if listing.may_be_image(path):
             files[PurePosixPath(path.relative_to(folder))] = path
     return files
 
 
 def summary(listing: Listing) -> str:
     """Say how the images were found, and each note in a line of its own."""
-    return "\n".join([f"layout: {listing.layout}", *listing.notes])
+    said = "\n".join([f"layout: {listing.layout}", *listing.notes])
+    return said.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
 
 
 class Template:

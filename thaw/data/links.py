@@ -1,18 +1,25 @@
 """Links in a source: files and folders that lie elsewhere."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
-def entries(folder: Path) -> list[Path]:
+def entries(folder: Path, skipped: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """List all files below a folder, also in linked folders, and the links that lead nowhere else.
 
     Those are links without a target, and links to a folder that the walk is in already, which would
-    go round for ever; neither is entered. Raises OSError for a folder that cannot be listed.
+    go round for ever; neither is entered. Raises OSError for a folder that cannot be listed, unless
+    `skipped` says that it does not count.
     """
+
+    def stop(error: OSError) -> None:
+        if not skipped(Path(error.filename)):
+            raise error
+
     below = []
     within = {str(folder): (Path(os.path.realpath(folder)),)}  # the true folders on the way
-    for root, names, others in os.walk(folder, onerror=_stop, followlinks=True):
+    for root, names, others in os.walk(folder, onerror=stop, followlinks=True):
         below += [Path(root, name) for name in others]
         way = within.pop(root)
         entered = []
@@ -39,7 +46,3 @@ def linked_folders(folder: Path) -> list[Path]:
     for root, names, _ in os.walk(folder):
         found += [Path(root, name) for name in names if os.path.islink(os.path.join(root, name))]
     return sorted(found)
-
-
-def _stop(error: OSError) -> None:
-    raise error

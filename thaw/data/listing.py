@@ -25,9 +25,14 @@ NOTES = {"readme", "license", "licence", "copying", "changelog", "notice", "make
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\0\x0cjP")
 
 
+def entries(folder: Path) -> list[Path]:
+    """List all that lies below a folder, also in linked ones; what systems leave may be locked."""
+    return links.entries(folder, lambda path: _in_clutter(path.relative_to(folder)))
+
+
 def files(folder: Path) -> list[Path]:
     """List the files below a folder, also in linked ones, but for what systems leave and hide."""
-    return [path for path in links.entries(folder) if not _in_clutter(path.relative_to(folder))]
+    return [path for path in entries(folder) if not _in_clutter(path.relative_to(folder))]
 
 
 def folders(folder: Path) -> list[str]:
@@ -36,7 +41,7 @@ def folders(folder: Path) -> list[str]:
     for root, names, _ in os.walk(folder, onerror=_stop):
         names[:] = [name for name in names if not is_clutter(Path(name))]
         inside = (Path(root, name) for name in names)
-        below += [p.relative_to(folder).as_posix() for p in inside if not p.is_symlink()]
+        below += [path.relative_to(folder).as_posix() for path in inside]
     return sorted(below)
 
 

@@ -57,7 +57,10 @@ def _rows(text: str) -> list[list[str]]:
     """Part the text by the separator that gives all rows the same number of cells, at least 2."""
     best = []
     for separator in SEPARATORS:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        except csv.Error:  # a cell without end, as after a single quotation mark
+            continue
         rows = [[cell.strip() for cell in row] for row in rows if any(map(str.strip, row))]
         widths = {len(row) for row in rows}
         if len(widths) == 1 and widths != {1}:

@@ -105,10 +105,17 @@ def test_a_missing_browser_is_a_failure_in_ci_only(monkeypatch):
     assert re.search(r"^for tool in .*\bchromium\b", ci, re.M)
 
 
+# as `python -m tools.serve`, in a process that knows the network of the tests
+SERVE = (
+    "import thaw.models.tf_setup, runpy; from tests import tiny; tiny.register();"
+    "runpy.run_module('tools.serve', run_name='__main__')"
+)
+
+
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """Run the command in the current folder; give the address that it prints, and the process."""
-    command = [sys.executable, "-m", "tools.serve", "--port", "0", *options]
+    command = [sys.executable, "-c", SERVE, "--port", "0", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, **pipes) as process:

@@ -66,7 +66,7 @@ def test_each_invalid_file_has_its_reason_and_no_other_suffers(predictor, projec
         "large.png": "9001 x 9001 pixels are more than data.max_megapixels (64) allows",
         "thin.png": "7 x 90 pixels: a side is under data.min_side (8)",
         "floats.tif": "values of mode F have no known range",
-        "gone.jpg": "No such file or directory",
+        "gone.jpg": "a link that leads nowhere",
         "..": "a folder; put the files themselves there",
         "a\0b.jpg": "embedded null",
         "../images/red/0.jpg": None,

@@ -164,12 +164,12 @@ def test_a_trial_takes_over_what_earlier_ones_have_ended(called, ran):
 
 @pytest.mark.slow
 def test_trials_are_experiments_and_one_that_is_behind_is_stopped(called, repository, monkeypatch):
-    """The first, of a rate that destroys, trains on for some seconds if nobody stops it."""
-    monkeypatch.setattr(study, "median", lambda: optuna.pruners.ThresholdPruner(upper=50.0))
-    rates = "train_head.learning_rate=choice(0.01,1e30)"
-    common = ("-S", rates, "--until", "train_head", "--trials", "2", "--sampler", "random")
+    """The first would train for hours if nobody stopped it; it is behind from its epoch 50 on."""
+    pruner = optuna.pruners.ThresholdPruner(upper=0.0, n_warmup_steps=50)
+    monkeypatch.setattr(study, "median", lambda: pruner)
     # with this seed the first trial draws one and the second the other
-    said = called(*common, "-S", "train_head.epochs=400", "-S", "train_head.patience=400")
+    epochs = ("-S", "train_head.epochs=choice(3,1000000)", "-S", "train_head.patience=1000000")
+    said = called(*epochs, "--until", "train_head", "--trials", "2", "--sampler", "random")
     assert "1 of 2 trials were stopped" in said
     names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
     assert len(names) == 1

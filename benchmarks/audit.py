@@ -18,8 +18,10 @@ from PIL import Image
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import duplicates, layout, splitting, validation
-from thaw.data.settings import Decoding, Split
+from thaw.data import duplicates, splitting, validation
+from thaw.data.settings import Split
+from thaw.images.settings import Decoding
+from thaw.labels import layout
 from thaw.project import params
 from thaw.project.cli import run
 

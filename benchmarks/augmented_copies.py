@@ -20,8 +20,8 @@ from benchmarks.backbones import extract, score
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
-from thaw.data import layout
 from thaw.features import arrays
+from thaw.labels import layout
 from thaw.models.settings import Backbone
 from thaw.project import files
 from thaw.project.cli import run

@@ -20,11 +20,11 @@ from thaw.models.tf_setup import make_deterministic
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
-from thaw.data import layout
-from thaw.data.settings import Decoding
 from thaw.features import arrays
 from thaw.features.extract import AugmentedCopies, ImageSource, extract_features
 from thaw.features.settings import Extract
+from thaw.images.settings import Decoding
+from thaw.labels import layout
 from thaw.models import heads, pretrained, registry
 from thaw.models.settings import Backbone, Head
 from thaw.project import params

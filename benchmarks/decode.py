@@ -17,9 +17,9 @@ import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import layout
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
+from thaw.labels import layout
 from thaw.project.cli import run
 
 COUNT, SIDES = 8, (4000, 3000)  # pixels

@@ -21,9 +21,9 @@ from benchmarks.backbones import image_source
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import layout
-from thaw.data.loader import ImageLoader, slices
 from thaw.features import inference
+from thaw.images.loader import ImageLoader, slices
+from thaw.labels import layout
 from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
 from thaw.project.cli import run

@@ -20,7 +20,7 @@ from benchmarks import clone
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
-from thaw.data import layout
+from thaw.labels import layout
 from thaw.project.cli import run
 
 COUNTS = (1000, 4000, 16000)

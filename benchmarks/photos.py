@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from thaw.data import archive
-from thaw.data.settings import ArchiveLimits
+from thaw.sources import archive
+from thaw.sources.settings import ArchiveLimits
 
 LIMITS = ArchiveLimits(max_gigabytes=100.0, max_ratio=1000.0, max_members=10**7)
 

@@ -23,14 +23,14 @@ from benchmarks.extract import decoded
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import layout
-from thaw.data.settings import Data
 from thaw.features import inference
+from thaw.labels import layout
 from thaw.models import backbones, classifier, heads, pretrained
 from thaw.models.settings import Backbone, Head
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
+from thaw.sources.settings import Data
 from tools import predict
 from tools.serving import batch_predict
 from tools.serving.predictor import load_predictor

@@ -17,7 +17,7 @@ from benchmarks import clone, recipes
 from benchmarks.photos import unpacked
 from benchmarks.tables import rerun as table
 from benchmarks.timing import alternate, save
-from thaw.data import layout
+from thaw.labels import layout
 from thaw.project.cli import run
 
 HEAD = ["train_head"]

@@ -25,8 +25,8 @@ from benchmarks.backbones import image_source, score
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, save
-from thaw.data import layout
 from thaw.features import arrays, extract, frozen_backbone, store
+from thaw.labels import layout
 from thaw.models import backbones, classifier, heads, pretrained
 from thaw.models.settings import Backbone, Head
 from thaw.project import params

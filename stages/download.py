@@ -10,12 +10,15 @@ Writes data/raw/             the valid images, in the folders they came in
 import functools
 import shutil
 
-from thaw.data import labels, layout, sources, validation
-from thaw.data.settings import Data, Decoding
+from thaw.data import validation
 from thaw.figures import dataset_plots, style
+from thaw.images.settings import Decoding
+from thaw.labels import label_table, layout
 from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
+from thaw.sources import source_folder
+from thaw.sources.settings import Data
 
 
 def main() -> None:
@@ -24,9 +27,9 @@ def main() -> None:
     runtime = params.load(Runtime, "runtime")
     max_pixels = int(settings.max_megapixels * 1e6)
     with files.scratch(paths.UNPACKED) as scratch:
-        root = sources.fetch_source(settings, scratch, paths.DOWNLOADS)
+        root = source_folder.fetch_source(settings, scratch, paths.DOWNLOADS)
         if settings.labels:
-            listing = labels.find(root, settings.labels, settings.layout)
+            listing = label_table.find(root, settings.labels, settings.layout)
         else:
             listing = layout.find(root, settings.layout)
         inspect = functools.partial(

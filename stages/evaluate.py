@@ -11,13 +11,13 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.evaluation import metrics
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
 from thaw.features import arrays
 from thaw.features.provenance import of_backbone
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models import classifier, heads, weights
 from thaw.models.settings import Backbone, Head
 from thaw.project import files, params, paths

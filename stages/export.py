@@ -13,12 +13,12 @@ import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.data import manifest
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.evaluation.run_result import RunResult
 from thaw.export import model_card, verification
 from thaw.export.settings import Export, check_installed
 from thaw.features.provenance import of_backbone
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.settings import Backbone, Head
 from thaw.project import files, params, paths

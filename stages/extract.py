@@ -7,10 +7,10 @@ Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to m
 """
 
 from thaw.data import manifest
-from thaw.data.settings import Decoding
 from thaw.features import arrays
 from thaw.features.extract import ImageSource, extract_features
 from thaw.features.settings import Extract
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 from thaw.project import files, params, paths
 from thaw.project.cli import run

@@ -8,13 +8,13 @@ Writes metrics/figures/*.png
 from itertools import chain
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.evaluation.run_result import RunResult
 from thaw.features import arrays
 from thaw.features.provenance import of_backbone
 from thaw.figures import run_figures, style
 from thaw.figures.settings import Figures
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.registry import NETWORKS
 from thaw.models.settings import Backbone, Head

@@ -12,11 +12,11 @@ import numpy as np
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
 from thaw.data import manifest
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.features import arrays
 from thaw.features.extract import ImageSource
 from thaw.features.provenance import of_backbone
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
 from thaw.models.settings import Backbone, Head

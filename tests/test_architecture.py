@@ -12,13 +12,16 @@ from tests.imports import ROOT, direct
 # What each package may import; every arrow points to a package above its own.
 ARROWS = {
     "project": set(),
-    "data": {"project"},
-    "models": {"project", "data"},
-    "features": {"project", "data", "models"},
-    "training": {"project", "data", "models", "features"},
-    "evaluation": {"project", "data"},
-    "figures": {"project", "data", "training", "evaluation"},
-    "export": {"project", "data", "evaluation"},
+    "images": {"project"},
+    "sources": {"project", "images"},
+    "labels": {"project", "sources"},
+    "data": {"project", "images", "sources", "labels"},
+    "models": {"project", "sources"},
+    "features": {"project", "images", "models"},
+    "training": {"project", "images", "data", "models", "features"},
+    "evaluation": {"project", "images", "data"},
+    "figures": {"project", "images", "data", "training", "evaluation"},
+    "export": {"project", "images", "data", "evaluation"},
 }
 FILES = sorted(
     path for folder in ("thaw", "stages", "tools") for path in (ROOT / folder).rglob("*.py")

@@ -11,8 +11,8 @@ import pytest
 from tests import hostile
 from tests.conftest import refusal, set_params
 from tests.imports import ROOT
-from thaw.data import image_files
-from thaw.data.settings import Decoding
+from thaw.images import image_files
+from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
 MEASURED = (

@@ -17,7 +17,7 @@ PLACES = "|".join([r"(^|[^\w.])/(root|home|work|Users)" + "/", r"\bC:" + r"\\\\"
 
 
 def grep(pattern: str) -> str:
-    command = ["git", "grep", "-nIP", pattern, "--", ".", ":!tests/data/test_archive.py"]
+    command = ["git", "grep", "-nIP", pattern, "--", ".", ":!tests/sources/test_archive.py"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import softmax
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.data.loader import ImageLoader, slices
-from thaw.data.settings import Decoding
+from thaw.images.loader import ImageLoader, slices
+from thaw.images.settings import Decoding
 from thaw.models import backbones, efficientnet_lite, registry
 from thaw.project import params
 from thaw.project.cli import run

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from thaw.data import labels, layout, sources, survey
-from thaw.data.layout import Listing
-from thaw.data.settings import Data, Decoding
+from thaw.data import survey
+from thaw.images.settings import Decoding
+from thaw.labels import label_table, layout
+from thaw.labels.layout import Listing
 from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
+from thaw.sources import source_folder
+from thaw.sources.settings import Data
 from tools import recipe
 
 UNPACKED = Path("data/partial-look")
@@ -32,7 +35,7 @@ def listing_of(root: Path, settings: Data) -> tuple[Listing, str | None]:
     `layout.find` raises where none of them fits, or several.
     """
     if settings.labels:
-        return labels.find(root, settings.labels, settings.layout), settings.labels.table
+        return label_table.find(root, settings.labels, settings.layout), settings.labels.table
     try:
         return layout.find(root, settings.layout), None
     except UserError as refusal:
@@ -42,7 +45,7 @@ def listing_of(root: Path, settings: Data) -> tuple[Listing, str | None]:
                 tried = params.check(
                     Data, {"data": settings.model_dump() | {"labels": str(table)}}, "data"
                 )
-                fits[str(table)] = labels.find(root, tried.labels, settings.layout)
+                fits[str(table)] = label_table.find(root, tried.labels, settings.layout)
             except UserError:
                 continue
         if len(fits) != 1:
@@ -124,7 +127,7 @@ def main() -> None:
     decoding = params.check(Decoding, values, "images")
     workers = params.check(Runtime, values, "runtime").threads
     with files.scratch(UNPACKED) as scratch:
-        root = sources.fetch_source(settings, scratch, paths.DOWNLOADS)
+        root = source_folder.fetch_source(settings, scratch, paths.DOWNLOADS)
         listing, wanted["labels"] = listing_of(root, settings)
         seen = survey.take(listing.found, root, settings, decoding, workers)
         print(page(options.source, listing, seen, root))

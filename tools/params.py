@@ -6,16 +6,18 @@ version it names the new name of each old key.
 
 import sys
 
-from thaw.data.settings import Data, Decoding, Split
+from thaw.data.settings import Split
 from thaw.evaluation.settings import Evaluate
 from thaw.export.settings import Export, check_installed
 from thaw.features.settings import Extract
 from thaw.figures.settings import Figures
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone, Head
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
+from thaw.sources.settings import Data
 from thaw.training.settings import Augmentation, FineTune, Loss, Training
 
 SCHEMAS = {

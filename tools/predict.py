@@ -23,11 +23,11 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from tqdm import tqdm
 
-from thaw.data.settings import Data
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
+from thaw.sources.settings import Data
 from tools.serving import batch_predict, inputs
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import load_predictor

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.export import markdown
 from thaw.figures import image_grid, metric_plots, style
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.project import files, params, paths, timings
 from thaw.project.cli import run
 from thaw.project.errors import UserError

@@ -17,10 +17,10 @@ from contextlib import suppress
 
 import numpy as np
 
-from thaw.data.settings import Data
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
+from thaw.sources.settings import Data
 from tools.serving import neighbours
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.responses import Responder

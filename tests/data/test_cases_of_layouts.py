@@ -5,9 +5,10 @@ from collections import Counter
 
 import pytest
 
-from thaw.data import archive, layout
-from thaw.data.settings import ArchiveLimits
+from thaw.labels import layout
 from thaw.project.errors import UserError
+from thaw.sources import archive
+from thaw.sources.settings import ArchiveLimits
 
 
 def draw(root, *folders: str, count: int = 12, name: str = "{}.jpg") -> None:

@@ -8,9 +8,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import draw_images
-from thaw.data import image_files, layout, validation
-from thaw.data.settings import Data, Decoding
+from thaw.data import validation
+from thaw.images import image_files
+from thaw.images.settings import Decoding
+from thaw.labels import layout
 from thaw.project.errors import UserError
+from thaw.sources.settings import Data
 
 SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
 

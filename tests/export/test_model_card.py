@@ -6,10 +6,10 @@ import yaml
 from markdown_it import MarkdownIt
 
 from tests.imports import ROOT
-from thaw.data.settings import Decoding
 from thaw.evaluation.run_result import RunResult
 from thaw.export import model_card, verification
 from thaw.export.formats import EXPORT_FORMATS
+from thaw.images.settings import Decoding
 from thaw.project import files, params, paths
 
 NASTY = ["a|b", "*x* _y_", "<b>&amp;", "`q", "[l](m)", "back\\|slash\\", "new\nline", "~~1~~ $2$"]

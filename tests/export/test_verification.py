@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from thaw.data.settings import Decoding
 from thaw.export import verification
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.export.settings import Export, check_installed
+from thaw.images.settings import Decoding
 from thaw.project.errors import UserError
 
 SCORES = {"fine_tuned": {"accuracy": 0.91}, "head": {"accuracy": 0.99}}

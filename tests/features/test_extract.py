@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from thaw.data import loader
 from thaw.features import arrays, frozen_backbone, store
 from thaw.features.extract import write_outputs
+from thaw.images import loader
 from thaw.models import backbones
 
 

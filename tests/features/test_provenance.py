@@ -1,8 +1,8 @@
 import hashlib
 
-from thaw.data.settings import Decoding
 from thaw.features import provenance
 from thaw.features.settings import Extract
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 
 SPEC = Backbone(name="VGG16", weights=None, image_size=64)

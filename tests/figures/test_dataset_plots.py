@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from thaw.data.settings import Decoding
 from thaw.figures import dataset_plots, style
+from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import refusal, run_stage, set_params
 from tests.imports import ROOT
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models import backbones
 from thaw.models.settings import Backbone
 from thaw.project import params

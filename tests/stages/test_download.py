@@ -12,7 +12,7 @@ from tests import hostile
 from tests.conftest import CLASSES, draw_images, refusal, run_stage, set_params
 from tests.imports import ROOT
 from tests.server import running
-from thaw.data import fetch
+from thaw.sources import fetch
 
 
 def read(path):

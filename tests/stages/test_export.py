@@ -15,9 +15,9 @@ from PIL import Image
 from tests.conftest import STAGES, TINY, run_stage, set_params
 from tests.imports import ROOT
 from thaw.data import manifest
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.project import files, paths
 from thaw.project.errors import UserError
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Data, Decoding
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.project import params
+from thaw.sources.settings import Data
 from tools.serving.predictor import Predictor
 from tools.serving.responses import Responder
 

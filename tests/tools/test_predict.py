@@ -14,8 +14,8 @@ from PIL import Image
 
 from tests.imports import ROOT
 from tests.tools.small_model import LABELS, SIDE, by_keras
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.project import params, paths
 from thaw.project.errors import UserError
 from tools import predict

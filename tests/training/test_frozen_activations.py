@@ -8,10 +8,10 @@ from keras import layers
 
 from tests.conftest import draw_images
 from tests.training.test_unfreezing import settings
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.features import extract, frozen_backbone, inference
 from thaw.features.store import FeatureStore, open_store
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError

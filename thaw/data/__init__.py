@@ -1,1 +1,1 @@
-"""Images on disk: where they come from, what they are, and which split each is in."""
+"""The data set: its manifest, duplicates and split."""

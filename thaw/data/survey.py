@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from thaw.data.image_checks import InvalidImage, check_kind, opened
-from thaw.data.image_files import strips, to_rgb
-from thaw.data.layout import Found
-from thaw.data.loader import prefetch
-from thaw.data.settings import Data, Decoding
+from thaw.images.image_checks import InvalidImage, check_kind, opened
+from thaw.images.image_files import strips, to_rgb
+from thaw.images.loader import prefetch
+from thaw.images.settings import Decoding
+from thaw.labels.layout import Found
 from thaw.project import files
+from thaw.sources.settings import Data
 
 SECONDS = 8.0  # to decode pixels in; after that only headers and the files' bytes are compared
 DEEP = 16  # bits of a grey image

@@ -13,13 +13,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from thaw.data.duplicates import perceptual_hash
-from thaw.data.image_checks import InvalidImage, check_kind, opened
-from thaw.data.image_files import orientation, strips, to_rgb
-from thaw.data.layout import Found
-from thaw.data.loader import prefetch
-from thaw.data.settings import Data, Decoding
+from thaw.images.image_checks import InvalidImage, check_kind, opened
+from thaw.images.image_files import orientation, strips, to_rgb
+from thaw.images.loader import prefetch
+from thaw.images.settings import Decoding
+from thaw.labels.layout import Found
 from thaw.project import files
 from thaw.project.errors import UserError
+from thaw.sources.settings import Data
 
 FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the image
 ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")  # modes with a band for transparency

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw.data.loader import slices
-from thaw.data.settings import Decoding
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED, Calibration, Predict
 from thaw.export.settings import Export
+from thaw.images.loader import slices
+from thaw.images.settings import Decoding
 from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.features import frozen_backbone, store
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.inference import with_places
 from thaw.features.provenance import of_features
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from thaw.data.settings import Decoding
 from thaw.features.settings import Extract
+from thaw.images.settings import Decoding
 from thaw.models.registry import NETWORKS
 from thaw.models.settings import Backbone
 from thaw.project import files

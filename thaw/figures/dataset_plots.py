@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageFile
 
-from thaw.data.image_files import open_file, to_rgb
-from thaw.data.settings import Decoding
 from thaw.figures.style import BLUE, GREEN, GREY, ORANGE, shorten
+from thaw.images.image_files import open_file, to_rgb
+from thaw.images.settings import Decoding
 
 SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN, "excluded": GREY}
 COUNTS_UP_TO = 60  # classes: for more there is no room to write numbers

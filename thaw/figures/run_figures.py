@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from thaw.data import manifest
-from thaw.data.loader import ImageLoader
 from thaw.evaluation import gradcam, metrics
 from thaw.evaluation.run_result import RunResult
 from thaw.figures import error_grids, image_grid, metric_plots, network_plots, tsne_plot
+from thaw.images.loader import ImageLoader
 from thaw.training.augmentation import augmented_images
 from thaw.training.settings import Augmentation
 

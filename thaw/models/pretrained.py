@@ -7,12 +7,12 @@ import keras
 from keras import applications
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.data import fetch
 from thaw.models import efficientnet_lite, weights
 from thaw.models.backbones import build
 from thaw.models.registry import LITE
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
+from thaw.sources import fetch
 
 RANDOM_SEED = 0  # of `weights: null`
 

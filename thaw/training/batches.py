@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from thaw.data.loader import slices
 from thaw.features import arrays
 from thaw.features.arrays import AugmentedRows
+from thaw.images.loader import slices
 from thaw.training.settings import Training
 
 CHUNK = 2**21  # bytes; some copies of it are on the way at once

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from thaw.data.loader import ImageLoader
 from thaw.features import extract, frozen_backbone, store
 from thaw.features.arrays import AugmentedRows
 from thaw.features.extract import ImageSource
+from thaw.images.loader import ImageLoader
 from thaw.models import classifier
 from thaw.models.classifier import JoinedNetwork
 from thaw.training.augmentation import augmented_copies, augments, in_front

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thaw.data import image_checks
-from thaw.data.loader import ImageLoader, prefetch
-from thaw.data.settings import Data
+from thaw.images import image_checks
+from thaw.images.loader import ImageLoader, prefetch
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
+from thaw.sources.settings import Data
 from tools.serving import inputs
 from tools.serving.predictor import Predictor
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from thaw.data import fetch, listing
-from thaw.data.image_checks import InvalidImage
+from thaw.images.image_checks import InvalidImage
 from thaw.project.errors import UserError
+from thaw.sources import fetch, listing
 
 STDIN = "-"
 MAX_BYTES = 100_000_000  # of a file at an address

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from thaw.data import manifest
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.features import arrays, frozen_backbone, provenance
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 from thaw.project import params, paths
 from thaw.project.errors import UserError

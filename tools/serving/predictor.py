@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from thaw.data import manifest
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.features import frozen_backbone, inference, provenance
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone, Head
 from thaw.project import files, params, paths
 from thaw.project.errors import UserError

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from thaw.data import image_checks, image_files
-from thaw.data.settings import Data, Decoding
+from thaw.images import image_checks, image_files
+from thaw.images.settings import Decoding
 from thaw.project import files, paths
 from thaw.project.errors import UserError
+from thaw.sources.settings import Data
 from tools.serving import batch_predict
 from tools.serving.neighbours import Neighbour
 from tools.serving.predictor import Predictor

@@ -9,7 +9,7 @@ from tests.conftest import TINY, set_params
 from tests.imports import ROOT
 from tests.repository import call, commit, init_git, reproduce
 from tests.tools.small_model import SIDE, by_keras, export
-from thaw.data.settings import Decoding
+from thaw.images.settings import Decoding
 from thaw.project import params
 from thaw.project.errors import UserError
 from tools.serving.predictor import Predictor, load_predictor

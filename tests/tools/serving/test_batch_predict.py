@@ -7,11 +7,11 @@ from PIL import Image
 from tests import server
 from tests.conftest import set_params
 from tests.tools.small_model import by_keras
-from thaw.data import image_checks
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Data
+from thaw.images import image_checks
+from thaw.images.loader import ImageLoader
 from thaw.project import params, paths
 from thaw.project.settings import Runtime
+from thaw.sources.settings import Data
 from tools.serving import batch_predict, inputs
 from tools.serving.predictor import load_predictor
 

@@ -4,9 +4,9 @@ import socket
 import pytest
 
 from tests import server
-from thaw.data import fetch
-from thaw.data.image_checks import InvalidImage
+from thaw.images.image_checks import InvalidImage
 from thaw.project.errors import UserError
+from thaw.sources import fetch
 from tools.serving import inputs
 
 

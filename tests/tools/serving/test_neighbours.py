@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from tests.conftest import set_params
-from thaw.data.loader import ImageLoader
-from thaw.data.settings import Decoding
 from thaw.features import arrays, frozen_backbone, provenance
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.settings import Extract
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 from thaw.project import files, params, paths
 from thaw.project.errors import UserError

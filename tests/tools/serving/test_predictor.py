@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import head_spec, set_params
 from tests.imports import ROOT
 from tests.tools.small_model import LABELS, SIDE, by_keras, export
-from thaw.data.settings import Decoding
 from thaw.features import provenance
 from thaw.features.settings import Extract
+from thaw.images.settings import Decoding
 from thaw.models import backbones, classifier, heads, weights
 from thaw.models.settings import Backbone
 from thaw.project import params, paths

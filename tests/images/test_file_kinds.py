@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from thaw.data import file_kinds, image_checks
-from thaw.data.image_checks import InvalidImage
+from thaw.images import file_kinds, image_checks
+from thaw.images.image_checks import InvalidImage
 
 
 def reason(path) -> str:

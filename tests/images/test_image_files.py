@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thaw.data import image_checks, image_files
-from thaw.data.settings import Decoding
+from thaw.images import image_checks, image_files
+from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from thaw.data.image_files import open_file, to_rgb
-from thaw.data.settings import Decoding
+from thaw.images.image_files import open_file, to_rgb
+from thaw.images.settings import Decoding
 
 TO_FILE = 32  # images at a time, on the way to a file
 Item = TypeVar("Item")

@@ -1,6 +1,6 @@
 import pytest
 
-from thaw.data.split_words import split_of
+from thaw.labels.split_words import split_of
 
 
 @pytest.mark.parametrize(

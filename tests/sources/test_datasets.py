@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from thaw.data import datasets, layout
+from thaw.labels import layout
 from thaw.project.errors import UserError
+from thaw.sources import datasets
 
 NAMES = ["airplane", "bird", "cat"]
 

@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from thaw.data import layout, listing
+from thaw.labels import layout
 from thaw.project.errors import UserError
+from thaw.sources import listing
 
 
 def touch(root, *names: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from thaw.data import listing
+from thaw.sources import listing
 
 FEW = 20  # images beside folders are strays where so many times as many are in the folders
 NAMED = 3  # folders in a message

@@ -4,8 +4,8 @@ import mimetypes
 import os
 from pathlib import Path
 
-from thaw.data import links
 from thaw.project.errors import UserError
+from thaw.sources import links
 
 # what systems and network disks leave, besides hidden files
 CLUTTER = {

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from tests.conftest import draw_images
 from tests.server import running
-from thaw.data import datasets, fetch, sources
-from thaw.data.settings import ArchiveLimits, Data
 from thaw.project.errors import UserError
+from thaw.sources import datasets, fetch, source_folder
+from thaw.sources.settings import ArchiveLimits, Data
 
 SETTINGS = {
     "sha256": None,
@@ -40,7 +40,7 @@ def fetched(source: str, sha256: str | None = None) -> Path:
     settings = Data.model_validate({"source": source, **SETTINGS, "sha256": sha256})
     shutil.rmtree("scratch", ignore_errors=True)
     Path("scratch").mkdir()
-    return sources.fetch_source(settings, Path("scratch"), Path("downloads"))
+    return source_folder.fetch_source(settings, Path("scratch"), Path("downloads"))
 
 
 def names(folder):

@@ -4,7 +4,7 @@ import mimetypes
 import re
 from pathlib import Path
 
-from thaw.data.file_kinds import PAGE, POINTER, kind_of
+from thaw.images.file_kinds import PAGE, POINTER, kind_of
 from thaw.project.errors import UserError
 
 CUT = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how readable kinds begin

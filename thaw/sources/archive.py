@@ -10,10 +10,10 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from thaw.data import archive_kinds, zip_names
-from thaw.data.archive_kinds import Damaged
-from thaw.data.settings import ArchiveLimits
 from thaw.project.errors import UserError
+from thaw.sources import archive_kinds, zip_names
+from thaw.sources.archive_kinds import Damaged
+from thaw.sources.settings import ArchiveLimits
 
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 RATIO_FROM = 1 << 26  # bytes unpacked: up to that, blank images may well be packed tightly

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from thaw.data.settings import Decoding
+from thaw.images.settings import Decoding
 
 # What is recognised, by content. Pillow knows more, some by calling other programs (EPS). A JPEG
 # may hold several photos of one scene (MPO); its first is the image.

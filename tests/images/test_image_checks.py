@@ -3,8 +3,8 @@ import os
 import pytest
 from PIL import Image
 
-from thaw.data import image_checks
-from thaw.data.image_checks import InvalidImage
+from thaw.images import image_checks
+from thaw.images.image_checks import InvalidImage
 
 
 def reason(path) -> str:

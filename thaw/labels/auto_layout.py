@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from thaw.data import layout_doubts, listing
-from thaw.data.folder_tree import FEW, Node, literal, merged, names_of, only, tree
-from thaw.data.layout_doubts import refuse
-from thaw.data.split_words import split_of
+from thaw.labels import layout_doubts
+from thaw.labels.folder_tree import FEW, Node, literal, merged, names_of, only, tree
+from thaw.labels.layout_doubts import refuse
+from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
+from thaw.sources import listing
 
 # folders that are named for what they hold, and not for a class
 PICTURES = {"images", "image", "imgs", "img", "photos", "pictures", "pics", "jpg", "jpeg", "png"}

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from thaw.data import layout, listing, table_file, table_paths
-from thaw.data.layout import Found, Listing
-from thaw.data.settings import Labels
-from thaw.data.split_words import split_of
+from thaw.labels import layout, table_file, table_paths
+from thaw.labels.layout import Found, Listing
+from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
+from thaw.sources import listing
+from thaw.sources.settings import Labels
 
 KEY = table_file.KEY
 # usual names of columns, in words of small letters

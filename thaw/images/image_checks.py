@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from thaw.data.file_kinds import CANON, RAW, kind_of
-from thaw.data.image_files import open_file
+from thaw.images.file_kinds import CANON, RAW, kind_of
+from thaw.images.image_files import open_file
 from thaw.project.errors import UserError
 
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from thaw.data import labels
-from thaw.data.settings import Labels
+from thaw.labels import label_table
 from thaw.project.errors import UserError
+from thaw.sources.settings import Labels
 
 TWO = {("cat", "", ""): 3, ("dog", "", ""): 3}
 
@@ -28,7 +28,7 @@ def table_of(row: str, header: str = "", end: str = "\n") -> str:
 
 
 def read(root, table: str = "labels.csv", layout: str = "auto", **columns):
-    return labels.find(root, Labels(table=table, **columns), layout)
+    return label_table.find(root, Labels(table=table, **columns), layout)
 
 
 KINDS = {  # name: (file, bytes)

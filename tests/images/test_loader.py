@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
-from thaw.data import loader
-from thaw.data.loader import ImageLoader, prefetch
-from thaw.data.settings import Decoding
+from thaw.images import loader
+from thaw.images.loader import ImageLoader, prefetch
+from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
 

@@ -2,8 +2,8 @@ import zipfile
 
 import pytest
 
-from thaw.data import zip_names
 from thaw.project.errors import UserError
+from thaw.sources import zip_names
 
 
 def member(name: bytes, flag: bool = False) -> zipfile.ZipInfo:

@@ -4,11 +4,11 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 
-from thaw.data import archive, fetch, links
-from thaw.data.datasets import NAMED, Named, write_digits
-from thaw.data.settings import Data
 from thaw.project import files
 from thaw.project.errors import UserError
+from thaw.sources import archive, fetch, links
+from thaw.sources.datasets import NAMED, Named, write_digits
+from thaw.sources.settings import Data
 
 KEY = "data.source"
 

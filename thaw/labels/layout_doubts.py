@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from thaw.data.folder_tree import Node, literal, merged, names_of
-from thaw.data.split_words import split_of
+from thaw.labels.folder_tree import Node, literal, merged, names_of
+from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
 
 KEY = "data.layout"  # of params.yaml

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from thaw.data import archive
-from thaw.data.settings import ArchiveLimits
 from thaw.project.errors import UserError
+from thaw.sources import archive
+from thaw.sources.settings import ArchiveLimits
 
 LIMITS = ArchiveLimits(max_gigabytes=0.1, max_ratio=50.0, max_members=20)
 

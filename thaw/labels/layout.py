@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from thaw.data import auto_layout, listing
-from thaw.data.split_words import split_of
+from thaw.labels import auto_layout
+from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
+from thaw.sources import listing
 
 KEY = "data.layout"  # of params.yaml, where a wrong layout is named
 AUTO = "auto"

@@ -7,8 +7,8 @@ import fsspec
 import pytest
 
 from tests.server import CONTENT, running
-from thaw.data import fetch
 from thaw.project.errors import UserError
+from thaw.sources import fetch
 
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 WRONG = "0" * 64

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from thaw.data import links
+from thaw.sources import links
 
 
 def touch(root, *names: str) -> None:

@@ -1,0 +1,77 @@
+"""The section `data` of params.yaml: where images come from, and what labels them."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from thaw.project.params import Section
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+def _check_outside(source: str) -> str:
+    outputs = [Path(name).resolve() for name in ("data", "models", "metrics")]
+    place = Path(os.path.expanduser(source)).resolve()
+    if "://" not in source and any(place.is_relative_to(out) for out in outputs):
+        raise ValueError("should lie outside of data/, models/ and metrics/, which DVC replaces")
+    return source
+
+
+def _check_template(layout: str) -> str:
+    """Refuse a template of paths that thaw/labels/layout.py cannot read."""
+    tokens, known = re.findall(r"\{.*?\}", layout), ("{label}", "{split}", "{group}")
+    for token in tokens:
+        if token not in known:
+            raise ValueError(f"{token} is no placeholder; known are {', '.join(known)} and *")
+        if tokens.count(token) > 1:
+            raise ValueError(f"{token} should be there once")
+    if layout != "auto" and not tokens and "*" not in layout:
+        raise ValueError('should be auto, or a template such as "{split}/{label}/*"')
+    if "}{" in layout:
+        raise ValueError("two placeholders need a sign between them")
+    if layout.startswith("/") or ".." in layout.split("/"):
+        raise ValueError("should begin at the source's folder")
+    return layout
+
+
+class ArchiveLimits(Section):
+    """What an archive may grow to, so that a small one cannot fill the disk."""
+
+    max_gigabytes: Annotated[float, Field(gt=0)]
+    max_ratio: Annotated[float, Field(gt=1)]
+    max_members: Annotated[int, Field(gt=0)]
+
+
+def _table_alone(labels: object) -> object:
+    """Let the name of a table stand for it with columns that are found by themselves."""
+    return {"table": labels} if isinstance(labels, str) else labels
+
+
+class Labels(Section):
+    """A table in the source, and the names of its columns where they cannot be told by themselves.
+
+    label: several columns where each is of one class (one-hot).
+    """
+
+    table: Annotated[str, Field(min_length=1)]
+    path: str | None = None
+    label: str | list[str] | None = None
+    split: str | None = None
+    group: str | None = None
+
+
+class Data(Section):
+    """Where the images come from, and what to do with invalid ones."""
+
+    source: Annotated[str, Field(min_length=1), AfterValidator(_check_outside)]
+    sha256: Digest | None
+    layout: Annotated[str, AfterValidator(_check_template)]
+    labels: Annotated[Labels | None, BeforeValidator(_table_alone)]
+    on_invalid: Literal["fail", "quarantine"]
+    max_invalid: Annotated[float, Field(ge=0, le=1)]
+    min_side: Annotated[int, Field(ge=1)]
+    max_megapixels: Annotated[float, Field(gt=0)]
+    archive: ArchiveLimits

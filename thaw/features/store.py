@@ -26,7 +26,7 @@ PRUNE_TO = 0.9  # of the limit
 
 # Our files that decide the values, and packages of others, of which another version may differ in
 # the last bit.
-CODE = ("data/image_files.py", "data/loader.py", "models", "features")
+CODE = ("images", "models", "features")
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 
 

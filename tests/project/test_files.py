@@ -1,8 +1,15 @@
+import fcntl
 import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
+from tests.imports import ROOT
 from thaw.project import files
 
 
@@ -32,12 +39,88 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
 
 
-def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
-    (tmp_path / "partial-x").mkdir()
-    (tmp_path / "partial-x" / "half").touch()
-    with files.replacing(tmp_path / "x") as partial:
+def test_what_killed_runs_left_goes_and_what_is_written_stays(tmp_path):
+    for left in ("partial-x-1", "partial-x-2", "partial-y-3"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / left[8]).write_text("half")
+    with open_locked(tmp_path / "partial-x-2"), files.replacing(tmp_path / "x") as partial:
         partial.write_text("whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["partial-x-2", "partial-y-3", "x"]
+
+
+@contextmanager
+def open_locked(folder):
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
+    os.close(lock)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_two_writers_at_once_each_write_their_own(tmp_path, kind):
+    def write(partial, text):
+        if kind == "folder":
+            partial.mkdir()
+            partial /= "inner"
+        partial.write_text(text)
+
+    with files.replacing(tmp_path / "x") as slow:
+        write(slow, "slow")
+        with files.replacing(tmp_path / "x") as fast:
+            write(fast, "fast")
+            assert set(files.partials_of(tmp_path / "x")) == {slow, fast}
+        end = tmp_path / ("x" if kind == "file" else "x/inner")
+        assert end.read_text() == "fast"
+    assert end.read_text() == "slow"
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from thaw.project import files
+
+moment, name = sys.argv[1:]
+whole = getattr(files, name) if hasattr(files, name) else getattr(Path, name)
+
+def kill(*arguments, **options):
+    if moment == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(files if hasattr(files, name) else Path, name, kill)
+with files.replacing(Path("x")) as partial:
+    partial.mkdir()
+    for number in range(3):
+        (partial / str(number)).write_text("new")
+"""
+
+
+@pytest.mark.parametrize("name", ["_sync", "replace", "_sync_folder", "remove"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_leaves_no_half_of_a_folder(tmp_path, monkeypatch, moment, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    for number in range(3):
+        (tmp_path / "x" / str(number)).write_text("old")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", KILLED, moment, name], env=environment)
+    assert ended.returncode == -signal.SIGKILL
+    read = [path.read_text() for path in (tmp_path / "x").glob("*")]
+    assert read in (["old"] * 3, ["new"] * 3, [])
+    with files.replacing(tmp_path / "x") as partial:
+        partial.mkdir()
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_is_new_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_ino))
+    with files.replacing(tmp_path / "x") as partial:
+        partial.write_text("new")
+        inode = partial.stat().st_ino
+    assert done == [inode, tmp_path.stat().st_ino]
 
 
 def test_scratch_begins_empty_and_goes(tmp_path):

@@ -97,7 +97,11 @@ def test_what_is_behind_the_median_is_stopped(tmp_path, monkeypatch):
     a_study.tell(earlier, 0.5)
     trials = {name: a_study.ask() for name in ("good", "behind", "waiting")}
     for name, losses in {"good": (0.9, 0.4, 0.3), "behind": (0.9, 0.8, 0.7)}.items():
-        log = tmp_path / name / "metrics/partial-train_head/plots/metrics/validation/loss.tsv"
+        log = (
+            tmp_path
+            / name
+            / "metrics/partial-train_head-x/train_head/plots/metrics/validation/loss.tsv"
+        )
         log.parent.mkdir(parents=True)
         rows = [f"{epoch}\t{loss}" for epoch, loss in enumerate(losses)]
         log.write_text("\n".join(["step\tloss", *rows]) + "\n3\t0.00")  # half a line

@@ -94,11 +94,10 @@ def run_network(
     provenance = network.provenance | (copies.provenance if copies else {}) | {"dtype": dtype}
     keys = store.keys({**provenance, "outputs": list(network.shapes)}, source.digests, count)
     loader = ImageLoader(network.size, source.decoding, source.runtime.threads)
-    progress = folder.name.removeprefix("partial-")
 
     def batches(rows: np.ndarray) -> Iterator:
         chosen = [source.images[row] for row in rows]
-        for part, pixels in loader.batches(chosen, source.runtime.batch_size, progress):
+        for part, pixels in loader.batches(chosen, source.runtime.batch_size, folder.name):
             if copies is None:
                 yield rows[part], pixels
             for number in range(count or 0):

@@ -1,36 +1,102 @@
 """Write files and folders so that a killed process leaves no half of one under its final name."""
 
+import fcntl
+import glob
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 
+PARTIAL = "partial-"  # how folders begin that hold what is not complete
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write a file or folder to, and rename it when the block ends.
+    """Give a path to write a file or folder to, and put it in the place of `path` at the end.
 
-    The name keeps its ending (Keras looks at it). When the block raises, `path` stays as it was.
+    It lies beside `path`, in a folder of this process alone, under its own name (Keras looks at the
+    ending). At no moment is there half of one at `path`: a file is replaced at once, a folder is
+    moved aside first. What is new is on the disk before, so that a power cut leaves one or the
+    other. When the block raises, `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_of(path)
-    remove(partial)
-    try:
+    _remove_abandoned(path)
+    with _own_folder(path) as own:
+        partial = own / path.name
         yield partial
-        if partial.is_dir():
-            remove(path)
+        _sync(partial)
+        if partial.is_dir() and os.path.lexists(path):
+            path.replace(own / f"earlier-{path.name}")
         partial.replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _own_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder beside `path`, locked for the block, so that it is known to be in use."""
+    own, lock = _locked_folder(path)
+    try:
+        yield own
     finally:
-        remove(partial)
+        remove(own)
+        os.close(lock)
 
 
-def partial_of(path: Path) -> Path:
-    """Return where a file or folder is until it is complete."""
-    return path.with_name(f"partial-{path.name}")
+def _locked_folder(path: Path) -> tuple[Path, int]:
+    while True:
+        own = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{path.name}-", dir=path.parent))
+        lock = os.open(own, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if own.exists():
+            return own, lock
+        os.close(lock)  # another process took it for abandoned before it was locked
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes left of `path`; the system has unlocked it."""
+    for left in _folders_of(path):
+        with suppress(FileNotFoundError):  # another process removes it, too
+            lock = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(left)
+            except BlockingIOError:
+                pass  # that process lives
+            finally:
+                os.close(lock)
+
+
+def partials_of(path: Path) -> list[Path]:
+    """Return what processes have written so far of that which becomes `path`."""
+    return [left / path.name for left in _folders_of(path)]
+
+
+def _folders_of(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{PARTIAL}{glob.escape(path.name)}-*/"))
+
+
+def _sync(path: Path) -> None:
+    """Have the system write a file, or all that it holds where `path` is a folder of many files."""
+    if path.is_dir():
+        os.sync()
+        return
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Have the system write the names in a folder."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 @contextmanager

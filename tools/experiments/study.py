@@ -72,16 +72,17 @@ def watcher(trials: dict[str, Trial], stage: str, metric: str) -> tuple[Callable
     """
     stopped: set[str] = set()
     reported = dict.fromkeys(trials, 0)
-    log = files.partial_of(LOGS[stage]) / f"plots/metrics/validation/{metric}.tsv"
+    values = f"plots/metrics/validation/{metric}.tsv"
 
     def look(opened: dvc_queue.LocalCeleryQueue) -> None:
         for name, trial in trials.items():
             folder = None if name in stopped else dvc_queue.checkout(opened, name)
             if folder is None:
                 continue
-            for epoch, value in logged(folder / log)[reported[name] :]:
-                trial.report(value, epoch)
-                reported[name] += 1
+            for log in files.partials_of(folder / LOGS[stage]):
+                for epoch, value in logged(log / values)[reported[name] :]:
+                    trial.report(value, epoch)
+                    reported[name] += 1
             if trial.should_prune():
                 dvc_queue.stop(opened, name)
                 stopped.add(name)

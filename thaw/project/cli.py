@@ -4,8 +4,9 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
-from thaw.project import timings
+from thaw.project import stage_run, timings
 from thaw.project.errors import UserError
 
 
@@ -13,11 +14,12 @@ def run(main: Callable[[], None]) -> None:
     """Call a command's `main`; report UserError, OSError and Ctrl-C in one line, without traceback.
 
     Exits with 1 after an error and with 130 after Ctrl-C. Any other exception is a bug of ours and
-    keeps its traceback. Nothing is said where the reader of a pipe has read enough. What a stage
-    took is noted.
+    keeps its traceback. Nothing is said where the reader of a pipe has read enough. A stage runs
+    once at a time, and what it took is noted.
     """
     try:
-        main()
+        with stage_run.alone() if stage_run.name() else nullcontext():
+            main()
         sys.stdout.flush()
         timings.record()
     except UserError as error:

@@ -6,13 +6,14 @@ lost at any time.
 
 import json
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from platformdirs import user_cache_path
+
+from thaw.project import stage_run
 
 
 def file() -> Path:
@@ -21,9 +22,8 @@ def file() -> Path:
 
 def record() -> None:
     """Note the seconds since this process began, if it is a stage that was run by `python -m`."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    package, _, stage = (spec.name if spec else "").rpartition(".")
-    if package != "stages":
+    stage = stage_run.name()
+    if stage is None:
         return
     seconds = round(time.time() - psutil.Process().create_time(), 2)
     with suppress(OSError):  # a full or read-only disk is no reason to fail

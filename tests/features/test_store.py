@@ -47,6 +47,16 @@ def test_a_damaged_value_counts_as_missing(kept, file):
     assert set(kept.get(KEYS)) == set(KEYS) - {KEYS[2], KEYS[4]}
 
 
+def test_a_value_of_another_key_counts_as_missing(kept, file):
+    with sqlite3.connect(file) as connection:
+        other = connection.execute("SELECT value FROM features WHERE key = ?", (KEYS[3],))
+        connection.execute(
+            "UPDATE features SET value = ? WHERE key = ?", (*other.fetchone(), KEYS[2])
+        )
+    connection.close()
+    assert set(kept.get(KEYS)) == set(KEYS) - {KEYS[2]}
+
+
 def test_a_damaged_file_is_said_removed_and_begun_anew(file, capsys):
     with store.FeatureStore(file, 1.0) as opened:
         opened.put(zip(KEYS, VALUES))
@@ -135,4 +145,14 @@ def test_keys_tell_images_copies_and_making_apart():
 def test_another_version_has_other_keys(monkeypatch):
     before = store.keys({}, ["x"])
     monkeypatch.setattr(store.metadata, "version", lambda _: "0")
+    assert store.keys({}, ["x"])[0] != before[0]
+
+
+def test_other_instructions_have_other_keys(monkeypatch):
+    before = store.keys({}, ["x"])
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    assert store.keys({}, ["x"])[0] != before[0]
+    monkeypatch.undo()
+    lesser = {"SIMD Extensions": {"found": ["X86_V2"]}}
+    monkeypatch.setattr(store.np, "show_config", lambda mode: lesser)
     assert store.keys({}, ["x"])[0] != before[0]

@@ -6,6 +6,7 @@ another branch. It can be lost at any time; no result depends on it.
 
 import hashlib
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -20,7 +21,7 @@ from thaw.project.settings import Runtime
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
 LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
-CHECK = 8  # bytes of SHA-256 that tell a damaged value
+CHECK = 8  # bytes of SHA-256 over key and value that tell a damaged or misplaced value
 PRUNE_TO = 0.9  # of the limit
 
 
@@ -31,7 +32,10 @@ PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 
 
 def software(copies: bool) -> dict:
-    """Return the digest of our code and the versions of the packages that decide the values."""
+    """Return what decides the values besides params: our code, packages and the processor.
+
+    OpenVINO and TensorFlow compute other last digits with other instructions.
+    """
     root = Path(__file__).parents[1]
     places = [root / name for name in (*CODE, *(["training/augmentation.py"] if copies else []))]
     files = [file for place in places for file in (sorted(place.glob("*.py")) or [place])]
@@ -40,7 +44,9 @@ def software(copies: bool) -> dict:
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-    return {"code": code.hexdigest(), **versions}
+    instructions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    instructions = [*instructions, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
+    return {"code": code.hexdigest(), "instructions": instructions, **versions}
 
 
 def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) -> np.ndarray:
@@ -120,7 +126,7 @@ class FeatureStore:
             self.connection.execute(
                 f"UPDATE features SET used = ? WHERE key IN ({marks})", [time.time(), *wanted]
             )
-        return {key: value[CHECK:] for key, value in rows if value and _is_whole(value)}
+        return {key: value[CHECK:] for key, value in rows if value and _is_whole(key, value)}
 
     def put(self, values: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep values by their keys, in place of earlier ones; then make room where it lacks.
@@ -130,7 +136,7 @@ class FeatureStore:
         if self.connection:
             largest = min(LARGEST, self.limit / 4)
             small = [(key, value) for key, value in values if len(value) <= largest]
-            self._guarded(self._put, [(key, _check(value) + value) for key, value in small])
+            self._guarded(self._put, [(key, _check(key, value) + value) for key, value in small])
 
     def _put(self, values: list[tuple[bytes, bytes]]) -> None:
         with self.connection:
@@ -176,9 +182,9 @@ class FeatureStore:
         self.connection = None
 
 
-def _check(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()[:CHECK]
+def _check(key: bytes, value: bytes) -> bytes:
+    return hashlib.sha256(key + value).digest()[:CHECK]
 
 
-def _is_whole(value: bytes) -> bool:
-    return _check(value[CHECK:]) == value[:CHECK]
+def _is_whole(key: bytes, value: bytes) -> bool:
+    return _check(key, value[CHECK:]) == value[:CHECK]

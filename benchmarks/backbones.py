@@ -80,11 +80,11 @@ def score(
         settings = settings.model_copy(update={"seed": seed})
     make_deterministic(settings.seed)
     head = heads.build(params.load(Head, "head"), inputs.shape[1:], int(truth.max()) + 1)
-    train, validation = train_and_validation(inputs, truth, split, settings, augmented)
-    optimizer = optimizers.build(settings, len(train))
+    batches = train_and_validation(inputs, truth, split, settings, augmented)
+    optimizer = optimizers.build(settings, len(batches.train))
     objective = losses.build(params.load(Loss, "loss"), head.output_shape[-1])
-    loop.compile_for_training(head, optimizer, objective, train, settings)
-    return loop.fit(head, train, validation, settings, log)
+    loop.compile_for_training(head, optimizer, objective, batches.train, settings)
+    return loop.fit(head, batches, settings, log)
 
 
 def measure(spec: Backbone, precision: str, found: list[layout.Found]) -> dict:

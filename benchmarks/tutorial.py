@@ -81,7 +81,7 @@ class Thaw:
         seconds = time.perf_counter() - began
         spec, channels = params.load(Head, "head"), self.backbone.output_shape[-1:]
         model = classifier.join(plan.cut.top, heads.build(spec, channels, 2), spec.pooling)
-        train, validation = train_and_validation(
+        train, validation, _ = train_and_validation(
             inputs, self.classes, self.split, settings, augmented
         )
         keep_freed_memory()

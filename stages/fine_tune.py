@@ -24,12 +24,13 @@ from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
-from thaw.training import frozen_activations, loop, losses, optimizers, unfreezing
+from thaw.training import checkpoints, frozen_activations, loop, losses, optimizers, unfreezing
 from thaw.training.batches import train_and_validation
 from thaw.training.frozen_activations import FineTuningImages
 from thaw.training.parity import check_parity
 from thaw.training.settings import Augmentation, FineTune, Loss
 
+INPUTS = paths.MANIFEST, paths.SPLIT, paths.BACKBONE, paths.HEAD
 PARITY_ROWS = 32  # validation images that the parity gate looks at
 OF_ANOTHER = "the features are not of this backbone; run `dvc repro --force extract`"
 OF_ACTIVATIONS = (
@@ -64,18 +65,21 @@ def main() -> None:
         )  # fmt: skip
         coarse = provenance["precision"], settings.activations_dtype
         check_parity(model, network.head, inputs[some], features, OF_ACTIVATIONS, *coarse)
-        train, validation = train_and_validation(inputs, classes, split, settings, augmented)
+        batches = train_and_validation(inputs, classes, split, settings, augmented)
         weighting = losses.class_weights(loss, classes[split == "train"], names)
-        rates = unfreezing.multipliers(model, network.backbone, settings, len(train))
-        optimizer = optimizers.build(settings, len(train), rates)
+        rates = unfreezing.multipliers(model, network.backbone, settings, len(batches.train))
+        optimizer = optimizers.build(settings, len(batches.train), rates)
         objective = losses.build(loss, model.output_shape[-1])
-        loop.compile_for_training(model, optimizer, objective, train, settings)
-        best = loop.fit(model, train, validation, settings, paths.FINE_TUNE_LOG, weighting)
+        loop.compile_for_training(model, optimizer, objective, batches.train, settings)
+        sections = settings, loss, decoding, augmentation, params.load(Head, "head")
+        checkpoint = checkpoints.place("fine_tune", INPUTS, sections)
+        best = loop.fit(model, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
 
     scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
     files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(network.joined, partial, provenance)
+    files.remove(checkpoint)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 

@@ -12,7 +12,7 @@ from thaw.models import weights
 from thaw.models.settings import Head
 from thaw.project import files, params, paths
 from thaw.project.cli import run
-from thaw.training import head_training
+from thaw.training import checkpoints, head_training
 from thaw.training.head_training import HeadData, HeadFiles
 from thaw.training.settings import Loss, Training
 
@@ -25,11 +25,14 @@ def main() -> None:
     places = HeadFiles(paths.FEATURES, paths.AUGMENTED_COPIES, files.sha256(paths.SPLIT))
     features = head_training.load_features(places, spec.pooling, split, settings.seed)
     data = HeadData(*features, manifest.class_indices(rows), split, manifest.classes(rows))
-    head, best = head_training.train(data, spec, loss, settings, paths.HEAD_LOG)
+    inputs = paths.MANIFEST, paths.SPLIT, paths.FEATURES, paths.AUGMENTED_COPIES
+    checkpoint = checkpoints.place("train_head", inputs, [spec, loss, settings])
+    head, best = head_training.train(data, spec, loss, settings, paths.HEAD_LOG, checkpoint)
     scores = {"head_val_acc": best["accuracy"], "head_val_loss": best["loss"]}
     files.write_json(paths.HEAD_LOG / "metrics.json", scores)
     with files.replacing(paths.HEAD) as partial:
         weights.save(head, partial, arrays.read_provenance(paths.FEATURES))
+    files.remove(checkpoint)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.imports import ROOT
 from thaw.features import store
+from thaw.project import software
 
 KEYS = [bytes([number]) * 32 for number in range(17)]
 VALUES = [bytes([number, 255]) * 500 for number in range(17)]
@@ -144,7 +145,7 @@ def test_keys_tell_images_copies_and_making_apart():
 
 def test_another_version_has_other_keys(monkeypatch):
     before = store.keys({}, ["x"])
-    monkeypatch.setattr(store.metadata, "version", lambda _: "0")
+    monkeypatch.setattr(software.metadata, "version", lambda _: "0")
     assert store.keys({}, ["x"])[0] != before[0]
 
 
@@ -154,5 +155,5 @@ def test_other_instructions_have_other_keys(monkeypatch):
     assert store.keys({}, ["x"])[0] != before[0]
     monkeypatch.undo()
     lesser = {"SIMD Extensions": {"found": ["X86_V2"]}}
-    monkeypatch.setattr(store.np, "show_config", lambda mode: lesser)
+    monkeypatch.setattr(software.np, "show_config", lambda mode: lesser)
     assert store.keys({}, ["x"])[0] != before[0]

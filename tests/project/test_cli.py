@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -27,20 +28,21 @@ def test_a_bug_keeps_its_traceback():
         run(lambda: 1 / 0)
 
 
-CTRL_C = """
-import os, signal
+SIGNAL = """
+import os, signal, sys
 from thaw.project.cli import run
 # A shell lets what it runs in the background ignore Ctrl-C, and these tests may be that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-run(lambda: os.kill(os.getpid(), signal.SIGINT))
+run(lambda: os.kill(os.getpid(), int(sys.argv[1])))
 """
 
 
-def test_ctrl_c_is_130():
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_are_said_and_have_their_usual_code(number, code):
     """In a process of its own, as a signal may hit more than the test."""
-    command = [sys.executable, "-c", CTRL_C]
+    command = [sys.executable, "-c", SIGNAL, str(int(number))]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    assert done.returncode == 130
+    assert done.returncode == code
     assert done.stderr.startswith("interrupted: ")
     assert done.stderr.count("\n") == 1
 

@@ -14,11 +14,11 @@ LOSS = Loss(label_smoothing=0.0, class_weights="none")
 
 
 def fit(model, data, log, settings=SETTINGS, loss=LOSS, weights=None):
-    train, validation = train_and_validation(*data, settings)
-    optimizer = optimizers.build(settings, len(train))
+    batches = train_and_validation(*data, settings)
+    optimizer = optimizers.build(settings, len(batches.train))
     objective = losses.build(loss, model.output_shape[-1])
-    loop.compile_for_training(model, optimizer, objective, train, settings)
-    return loop.fit(model, train, validation, settings, log, weights)
+    loop.compile_for_training(model, optimizer, objective, batches.train, settings)
+    return loop.fit(model, batches, settings, log, weights)
 
 
 def blobs(count: int, classes: int, noise: float = 0.5):

@@ -142,7 +142,7 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     before = {weight.path: weight.numpy() for weight in joined.weights}
     chosen = settings()
     model = augmentation.in_front(joined, AUGMENTATION, 1)
-    train = batches.dataset(pixels, classes, np.arange(20), 8, seed=1)
+    train = batches.dataset(pixels, classes, np.arange(20), 8, np.random.default_rng(1))
     validation = batches.dataset(pixels, classes, np.arange(20, 33), 8)
     loss = losses.build(Loss(label_smoothing=0.0, class_weights="none"), 3)
     loop.compile_for_logits(model, optimizers.build(chosen, 3), loss)

@@ -6,47 +6,25 @@ another branch. It can be lost at any time; no result depends on it.
 
 import hashlib
 import json
-import os
 import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
+from thaw.project import software
 from thaw.project.settings import Runtime
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
 LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
 CHECK = 8  # bytes of SHA-256 over key and value that tell a damaged or misplaced value
 PRUNE_TO = 0.9  # of the limit
-
-
 # Our files that decide the values, and packages of others, of which another version may differ in
 # the last bit.
 CODE = ("images", "models", "features")
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
-
-
-def software(copies: bool) -> dict:
-    """Return what decides the values besides params: our code, packages and the processor.
-
-    OpenVINO and TensorFlow compute other last digits with other instructions.
-    """
-    root = Path(__file__).parents[1]
-    places = [root / name for name in (*CODE, *(["training/augmentation.py"] if copies else []))]
-    files = [file for place in places for file in (sorted(place.glob("*.py")) or [place])]
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in files))
-    versions = {}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    instructions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    instructions = [*instructions, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
-    return {"code": code.hexdigest(), "instructions": instructions, **versions}
 
 
 def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) -> np.ndarray:
@@ -55,7 +33,8 @@ def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) ->
     `provenance`: all that the features depend on besides the images and the software, as JSON can
     hold it; `digests`: of the images' files.
     """
-    prefix = json.dumps({**provenance, **software(copies is not None)}, sort_keys=True)
+    code = CODE if copies is None else (*CODE, "training/augmentation.py")
+    prefix = json.dumps({**provenance, **software.identity(code, PACKAGES)}, sort_keys=True)
 
     def key(*parts: object) -> bytes:
         return hashlib.sha256(" ".join(map(str, (prefix, *parts))).encode()).digest()

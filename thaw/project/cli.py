@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,12 +12,13 @@ from thaw.project.errors import UserError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call a command's `main`; report UserError, OSError and Ctrl-C in one line, without traceback.
+    """Call a command's `main`; report UserError, OSError, Ctrl-C and SIGTERM in one line.
 
-    Exits with 1 after an error and with 130 after Ctrl-C. Any other exception is a bug of ours and
-    keeps its traceback. Nothing is said where the reader of a pipe has read enough. A stage runs
-    once at a time, and what it took is noted.
+    Exits with 1 after an error, with 130 after Ctrl-C and with 143 after SIGTERM. Any other
+    exception is a bug of ours and keeps its traceback. Nothing is said where the reader of a pipe
+    has read enough. A stage runs once at a time, and what it took is noted.
     """
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         with stage_run.alone() if stage_run.name() else nullcontext():
             main()
@@ -28,9 +30,19 @@ def run(main: Callable[[], None]) -> None:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(1)
         sys.exit(f"error: {_one_line(error)}; check the path, its permissions and the free space")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if isinstance(stop, _Terminated) else 130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does, so that what is at work can tidy up."""
+
+
+def _terminate(signal_number: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _nobody_reads() -> bool:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from thaw.project.errors import UserError
 
 LOOKS = 0.5  # seconds between two looks at DVC
+GRACE = 30  # seconds to tidy up in
 LOCKS = Path("/proc/locks")  # of Linux
 
 
@@ -55,6 +57,8 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOKS)
     print("DVC has ended, so this stage ends, too; `dvc repro` runs it again", file=sys.stderr)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
     os._exit(1)
 
 

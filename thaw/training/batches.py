@@ -1,5 +1,7 @@
 """Batches of rows for training, read from arrays that may be larger than the memory."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -13,15 +15,26 @@ CHUNK = 2**21  # bytes; some copies of it are on the way at once
 STEPS = 32  # that a compiled function makes in one call, at most; Ctrl-C waits for them
 
 
+class Batches(NamedTuple):
+    """What to train on and to validate on, and the generators that draw the training batches."""
+
+    train: tf.data.Dataset
+    validation: tf.data.Dataset
+    generators: list[np.random.Generator]
+
+
 def dataset(
-    inputs, classes: np.ndarray, rows: np.ndarray, batch_size: int, seed: int | None = None
+    inputs,
+    classes: np.ndarray,
+    rows: np.ndarray,
+    batch_size: int,
+    random: np.random.Generator | None = None,
 ) -> tf.data.Dataset:
     """Return batches of (inputs[rows], classes[rows]), none of the rows left out.
 
-    With `seed` the order is new every time that the data set is gone through, else it is that of
+    With `random` the order is new every time that the data set is gone through, else it is that of
     `rows` (int). `inputs` may be memory-mapped: no more than about CHUNK bytes are read at a time.
     """
-    random = None if seed is None else np.random.default_rng(seed)
     parts = slices(len(rows), batch_size)
     one = inputs[rows[:1]]
     chunk = max(1, CHUNK // (one.nbytes * batch_size))
@@ -60,16 +73,17 @@ def train_and_validation(
     split: pd.Series,
     settings: Training,
     augmented: AugmentedRows | None = None,
-) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+) -> Batches:
     """Return the training rows, shuffled every epoch, and the validation rows, in order.
 
     With `augmented`, training rows are read from that.
     """
     train, validation = (np.flatnonzero(split == part) for part in ("train", "validation"))
-    size = settings.batch_size
-    return (
-        dataset(inputs if augmented is None else augmented, classes, train, size, settings.seed),
+    size, random = settings.batch_size, np.random.default_rng(settings.seed)
+    return Batches(
+        dataset(inputs if augmented is None else augmented, classes, train, size, random),
         dataset(inputs, classes, validation, size),
+        [random] if augmented is None else [random, augmented.random],
     )
 
 

@@ -53,16 +53,19 @@ def load_features(
 
 
 def train(
-    data: HeadData, spec: Head, loss: Loss, settings: Training, log: Path
+    data: HeadData,
+    spec: Head,
+    loss: Loss,
+    settings: Training,
+    log: Path,
+    checkpoint: Path | None = None,
 ) -> tuple[keras.Model, dict[str, float]]:
     """Build and train a head; return it and the best epoch's scores, as `loop.fit` gives them."""
     make_deterministic(settings.seed)
     head = heads.build(spec, data.inputs.shape[1:], len(data.names))
-    batches, validation = train_and_validation(
-        data.inputs, data.classes, data.split, settings, data.augmented
-    )
+    batches = train_and_validation(data.inputs, data.classes, data.split, settings, data.augmented)
     weighting = losses.class_weights(loss, data.classes[data.split == "train"], data.names)
-    optimizer = optimizers.build(settings, len(batches))
+    optimizer = optimizers.build(settings, len(batches.train))
     objective = losses.build(loss, head.output_shape[-1])
-    loop.compile_for_training(head, optimizer, objective, batches, settings)
-    return head, loop.fit(head, batches, validation, settings, log, weighting)
+    loop.compile_for_training(head, optimizer, objective, batches.train, settings)
+    return head, loop.fit(head, batches, settings, log, weighting, checkpoint)

@@ -1,4 +1,4 @@
-"""What training the head and fine-tuning have in common: the loop and its log."""
+"""What training the head and fine-tuning have in common."""
 
 from pathlib import Path
 
@@ -8,11 +8,10 @@ import tensorflow as tf
 from dvclive import Live
 
 from thaw.project import files
-from thaw.training import optimizers
-from thaw.training.batches import steps_at_once
+from thaw.training import checkpoints, optimizers
+from thaw.training.batches import Batches, steps_at_once
+from thaw.training.best_epoch import BestEpoch
 from thaw.training.settings import Training
-
-DIGITS = 6  # of every figure in the log
 
 
 def compile_for_logits(
@@ -42,64 +41,42 @@ def compile_for_training(
 
 def fit(
     model: keras.Model,
-    train: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    batches: Batches,
     settings: Training,
     log: Path,
     class_weights: dict[int, float] | None = None,
+    checkpoint: Path | None = None,
 ) -> dict[str, float]:
     """Train a compiled model, stop early, and leave it with its best weights.
 
     Best is the lowest validation loss; the weights at the start take part as epoch 0, so that
     training never makes a model worse on validation. Writes a DVCLive log into the folder `log`,
-    and returns the best epoch's validation scores: epoch, loss, accuracy.
+    and returns the best epoch's validation scores: epoch, loss, accuracy. With a `checkpoint` a
+    training that was interrupted goes on after its last epoch there, and ends with the same bytes.
     """
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     print(f"{trainable:,} of {model.count_params():,} weights train", flush=True)
     with files.replacing(log) as folder:
         with Live(str(folder), dvcyaml=None, report=None, save_dvc_exp=False) as live:
-            start = model.evaluate(validation, verbose=0, return_dict=True)
-            best = Best(live, settings)
+            best, plateau = BestEpoch(live, settings), optimizers.callbacks(settings)
             best.set_model(model)
-            best.on_epoch_end(-1, {f"val_{name}": value for name, value in start.items()})
-            model.fit(
-                train,
-                validation_data=validation,
-                epochs=settings.epochs,
-                callbacks=[best, *optimizers.callbacks(settings)],
-                class_weight=class_weights,
-                shuffle=False,  # the data set does it
-                verbose=0,
-            )
+            saver = checkpoints.Saver(checkpoint, best, plateau, batches.generators)
+            if not best.rows:
+                start = model.evaluate(batches.validation, verbose=0, return_dict=True)
+                best.on_epoch_end(-1, {f"val_{name}": value for name, value in start.items()})
+            try:
+                model.fit(
+                    batches.train,
+                    validation_data=batches.validation,
+                    initial_epoch=best.epoch,
+                    epochs=best.epoch if best.has_ended else settings.epochs,
+                    callbacks=[best, *plateau, saver],
+                    class_weight=class_weights,
+                    shuffle=False,  # the data set does it
+                    verbose=0,
+                )
+            except BaseException:
+                saver.write()
+                raise
         model.set_weights(best.weights)
     return best.scores
-
-
-class Best(keras.callbacks.Callback):
-    """Log each epoch, keep the weights of the lowest validation loss, and stop after `patience`.
-
-    `scores`: epoch (0 is before the first), loss and accuracy on validation, rounded. It stands in
-    for Keras' EarlyStopping, which cannot count the start as an epoch: with its `baseline` it may
-    go on past its patience, and restores weights that are worse than those of the start.
-    """
-
-    def __init__(self, live: Live, settings: Training):
-        super().__init__()
-        self.live, self.epochs, self.patience = live, settings.epochs, settings.patience
-        self.scores: dict[str, float] = {}
-        self.weights: list[np.ndarray] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = {name: round(float(value), DIGITS) for name, value in logs.items()}
-        self.live.step = epoch + 1
-        for name, value in sorted(logs.items()):
-            part = "validation" if name.startswith("val_") else "train"
-            self.live.log_metric(f"{part}/{name.removeprefix('val_')}", value)
-        line = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        print(f"epoch {epoch + 1}/{self.epochs}  {line}", flush=True)
-        if not self.scores or logs["val_loss"] < self.scores["loss"]:
-            self.weights = self.model.get_weights()
-            self.scores = {"epoch": epoch + 1, "accuracy": logs["val_accuracy"]}
-            self.scores["loss"] = logs["val_loss"]
-        elif epoch + 1 - self.scores["epoch"] >= self.patience:
-            self.model.stop_training = True

@@ -1,0 +1,60 @@
+"""The best epoch of a training, and the log of all."""
+
+import keras
+import numpy as np
+from dvclive import Live
+
+from thaw.training.settings import Training
+
+DIGITS = 6  # of every figure in the log
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Log each epoch, keep the weights of the lowest validation loss, and stop after `patience`.
+
+    `scores`: epoch (0 is before the first), loss and accuracy on validation, rounded. `rows`: what
+    was logged, of the start and of each epoch. It stands in for Keras' EarlyStopping, which cannot
+    count the start as an epoch: with its `baseline` it may go on past its patience, and restores
+    weights that are worse than those of the start.
+    """
+
+    def __init__(self, live: Live, settings: Training):
+        super().__init__()
+        self.live, self.epochs, self.patience = live, settings.epochs, settings.patience
+        self.scores: dict[str, float] = {}
+        self.weights: list[np.ndarray] = []
+        self.rows: list[dict[str, float]] = []
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs have ended."""
+        return len(self.rows) - 1
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether so many epochs were no better that training ends."""
+        return self.epoch - self.scores["epoch"] >= self.patience
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._log({name: round(float(value), DIGITS) for name, value in logs.items()})
+        logs = self.rows[-1]
+        if not self.scores or logs["val_loss"] < self.scores["loss"]:
+            self.weights = self.model.get_weights()
+            self.scores = {"epoch": self.epoch, "accuracy": logs["val_accuracy"]}
+            self.scores["loss"] = logs["val_loss"]
+        self.model.stop_training = self.has_ended
+
+    def resume(self, rows: list[dict], scores: dict, weights: list[np.ndarray]) -> None:
+        """Take over what an interrupted training logged and found."""
+        for row in rows:
+            self._log(row)
+        self.scores, self.weights = scores, weights
+
+    def _log(self, row: dict[str, float]) -> None:
+        self.live.step = len(self.rows)
+        self.rows.append(row)
+        for name, value in sorted(row.items()):
+            part = "validation" if name.startswith("val_") else "train"
+            self.live.log_metric(f"{part}/{name.removeprefix('val_')}", value)
+        line = "  ".join(f"{name} {value:.4f}" for name, value in row.items())
+        print(f"epoch {self.epoch}/{self.epochs}  {line}", flush=True)

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import duplicates, splitting, validation
+from thaw.data import duplicates, inspection, splitting, validation
 from thaw.data.settings import Split
 from thaw.images.settings import Decoding
 from thaw.labels import layout
@@ -32,7 +32,7 @@ def ours(root: Path) -> dict:
     Returns what metrics/split.json would say.
     """
     inspect = functools.partial(
-        validation.inspect,
+        inspection.inspect,
         settings=params.load(Decoding, "images"),
         min_side=8,
         max_pixels=64_000_000,

@@ -9,7 +9,7 @@ Writes data/augmented_copies/avg.npy, max.npy: float32 (t, copies, channels), a 
 
 from pathlib import Path
 
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.features import arrays
 from thaw.features.settings import Extract
 from thaw.project import files, params, paths
@@ -44,6 +44,7 @@ def extract_copies(settings: Extract, folder: Path) -> dict:
     spec, decoding = params.load(Backbone, "backbone"), params.load(Decoding, "images")
     runtime = params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
+    decoding = value_range.of_set(decoding, rows)
     train = rows[manifest.read_split(paths.SPLIT, rows) == "train"]
     images = manifest.image_paths(train, paths.RAW)
     source = ImageSource(images, train["sha256"], decoding, runtime)

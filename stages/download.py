@@ -2,7 +2,7 @@
 
 Reads  data.source: a name, a path or an address; images/, where one's own lie
 Writes data/raw/             the valid images, in the folders they came in
-       data/manifest.csv     path, label, given_split, group, and what each is (validation.Facts)
+       data/manifest.csv     path, label, given_split, group, and what each is (inspection.Facts)
        data/quarantine.csv   path, label, reason: the invalid images
        metrics/download/     counts.json, sizes.png, quarantine.png
 """
@@ -10,7 +10,7 @@ Writes data/raw/             the valid images, in the folders they came in
 import functools
 import shutil
 
-from thaw.data import validation
+from thaw.data import inspection, validation, value_range
 from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
@@ -33,12 +33,11 @@ def main() -> None:
         else:
             listing = layout.find(root, settings.layout)
         inspect = functools.partial(
-            validation.inspect,
-            settings=decoding,
-            min_side=settings.min_side,
-            max_pixels=max_pixels,
+            inspection.inspect, min_side=settings.min_side, max_pixels=max_pixels
         )
-        valid, invalid = validation.check(listing.found, root, inspect, runtime.threads)
+        valid, invalid = validation.check_alike(
+            listing.found, root, inspect, decoding, runtime.threads
+        )
         valid, invalid = validation.part_contradictions(valid, invalid)
         files.write_csv(paths.QUARANTINE, invalid)
         validation.refuse(listing.found, valid, invalid, settings)
@@ -55,7 +54,7 @@ def main() -> None:
     files.write_csv(paths.MANIFEST, valid)
     files.remove(paths.DOWNLOADS)
     print(layout.summary(listing))
-    print(validation.summary(counts, invalid))
+    print(validation.summary(counts, invalid, value_range.summary(valid, decoding)))
 
 
 if __name__ == "__main__":

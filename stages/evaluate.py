@@ -11,6 +11,7 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
+from thaw.data import value_range
 from thaw.evaluation import metrics
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
@@ -31,6 +32,7 @@ def main() -> None:
     settings = params.load(Evaluate, "evaluate")
     decoding, runtime = params.load(Decoding, "images"), params.load(Runtime, "runtime")
     result = RunResult()
+    decoding = value_range.of_set(decoding, result.rows)
     rows, truth, names = result.rows.iloc[result.test], result.truth[result.test], result.classes
 
     make_deterministic()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.evaluation.run_result import RunResult
 from thaw.export import model_card, verification
 from thaw.export.settings import Export, check_installed
@@ -30,7 +30,9 @@ def main() -> None:
     spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
     decoding, settings = params.load(Decoding, "images"), params.load(Export, "export")
     check_installed(settings)
-    result, loader = RunResult(), ImageLoader(spec.size, decoding)
+    result = RunResult()
+    decoding = value_range.of_set(decoding, result.rows)
+    loader = ImageLoader(spec.size, decoding)
     verification.check_gate(result.test_scores, settings)
     found = weights.read_provenance(paths.FINE_TUNED)
     check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")

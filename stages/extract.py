@@ -6,7 +6,7 @@ Writes data/features/avg.npy, max.npy: float32 (n, channels), row i belongs to m
        data/features/provenance.json: the backbone, its weights' digest, sizes and settings
 """
 
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.features import arrays
 from thaw.features.extract import ImageSource, extract_features
 from thaw.features.settings import Extract
@@ -21,6 +21,7 @@ def main() -> None:
     spec, settings = params.load(Backbone, "backbone"), params.load(Extract, "extract")
     decoding, runtime = params.load(Decoding, "images"), params.load(Runtime, "runtime")
     rows = manifest.read(paths.MANIFEST)
+    decoding = value_range.of_set(decoding, rows)
     images = manifest.image_paths(rows, paths.RAW)
     source = ImageSource(images, rows["sha256"], decoding, runtime)
     with files.replacing(paths.FEATURES) as folder:

@@ -8,6 +8,7 @@ Writes metrics/figures/*.png
 from itertools import chain
 
 from thaw.models.tf_setup import make_deterministic
+from thaw.data import value_range
 from thaw.evaluation.run_result import RunResult
 from thaw.features import arrays
 from thaw.features.provenance import of_backbone
@@ -28,13 +29,14 @@ from thaw.training.settings import Augmentation
 def main() -> None:
     settings = params.load(Figures, "figures")
     spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
-    decoding = params.load(Decoding, "images")
+    result = RunResult()
+    decoding = value_range.of_set(params.load(Decoding, "images"), result.rows)
     augmentation = params.load(Augmentation, "augmentation")
     found = weights.read_provenance(paths.FINE_TUNED)
     check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")
     make_deterministic()
 
-    result, loader = RunResult(), ImageLoader(spec.size, decoding)
+    loader = ImageLoader(spec.size, decoding)
     pooling = "avg" if head_spec.pooling == "flatten" else head_spec.pooling
     features = arrays.load(paths.FEATURES, pooling, len(result.rows))
     logs = history.read(paths.HEAD_LOG), history.read(paths.FINE_TUNE_LOG)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.features import arrays
 from thaw.features.extract import ImageSource
 from thaw.features.provenance import of_backbone
@@ -44,6 +44,7 @@ def main() -> None:
     decoding, runtime = params.load(Decoding, "images"), params.load(Runtime, "runtime")
     augmentation = params.load(Augmentation, "augmentation")
     rows = manifest.read(paths.MANIFEST)
+    decoding = value_range.of_set(decoding, rows)
     split, names = manifest.read_split(paths.SPLIT, rows), manifest.classes(rows)
     make_deterministic(settings.seed)
     keep_freed_memory()

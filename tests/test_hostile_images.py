@@ -14,7 +14,9 @@ from tests.imports import ROOT
 from thaw.images import image_files
 from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+SETTINGS = Decoding(
+    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+)
 MEASURED = (
     "import runpy; runpy.run_module('stages.download', run_name='__main__');"
     "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"

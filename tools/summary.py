@@ -1,7 +1,7 @@
 """Say how good the last run's classifier is, what it cost, and where to look at it.
 
-Reads metrics/test.json, metrics/split.json and this machine's notes of how long stages took; prints
-to the terminal.
+Reads metrics/test.json, metrics/split.json, data/manifest.csv where it is there, and this machine's
+notes of how long stages took; prints to the terminal.
 """
 
 import textwrap
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.evaluation import metrics
 from thaw.evaluation.run_result import RunResult
+from thaw.images.settings import Decoding
 from thaw.project import params, paths, timings
 from thaw.project.cli import run
 from thaw.project.errors import UserError
@@ -37,6 +38,13 @@ def quarantined() -> str:
     return f"{said}; {paths.QUARANTINE} has the reasons" if counts["quarantined"] else ""
 
 
+def of_values() -> str:
+    """Return how images of 16 bits a value were decoded, "" where there are none or no manifest."""
+    if not paths.MANIFEST.is_file():
+        return ""
+    return value_range.summary(RunResult().rows, params.load(Decoding, "images"))
+
+
 def seconds() -> str:
     """Return the seconds that each stage took when it was last run in this folder, "" for none."""
     known = timings.last(1, Path.cwd())
@@ -55,6 +63,7 @@ def main() -> None:
     for name, said in {
         "images": images(),
         "quarantined": quarantined(),
+        "16 bits": of_values(),
         "time": seconds(),
         "figures": f"{paths.FIGURES}/; `make report` shows them on one page",
         "all plots": f"{PLOTS}, written by `dvc plots show`",

@@ -6,7 +6,7 @@ from thaw.data import survey
 
 
 def glances(width: int, height: int) -> dict:
-    return {Path("x"): survey.Glance(width, height, "PNG", "RGB", "", "", 0)}
+    return {Path("x"): survey.Glance(width, height, "PNG", "RGB", "", "", None)}
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_a_larger_image_wants_a_larger_input(size, image_size):
 )
 def test_what_may_be_mirrored(labels, flip):
     assert survey.suggestions(labels, glances(300, 200))["augmentation"] == {"flip": flip}
+
+
+@pytest.mark.parametrize(
+    ("pixels", "largest", "bits"),
+    [("x", (None, None), "auto"), ("x", (900, 4000), 12), ("", (900, 4000), "auto")],
+)
+def test_the_bits_are_a_number_where_all_images_were_seen(pixels, largest, bits):
+    seen = {Path(str(value)): survey.Glance(99, 99, "PNG", "I;16", "", pixels, value)
+            for value in largest}  # fmt: skip
+    assert survey.suggestions({"cat", "dog"}, seen)["images"] == {"bits": bits}

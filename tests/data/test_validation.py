@@ -3,25 +3,28 @@ import hashlib
 import os
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from tests.conftest import draw_images
-from thaw.data import validation
+from thaw.data import inspection, validation
 from thaw.images import image_files
 from thaw.images.settings import Decoding
 from thaw.labels import layout
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 
-SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+SETTINGS = Decoding(
+    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+)
 
 
 def check(root, workers: int = 3):
     found = layout.find(root).found
     inspect = functools.partial(
-        validation.inspect, settings=SETTINGS, min_side=5, max_pixels=10_000
+        inspection.inspect, settings=SETTINGS, min_side=5, max_pixels=10_000
     )
     return found, *validation.check(found, root, inspect, workers)
 
@@ -41,6 +44,7 @@ def test_every_image_is_used_or_quarantined_with_its_reason(tmp_path):
     assert list(quarantine["path"]) == invalid
     assert not quarantine["reason"].str.contains(os.sep + "green").any()
     assert list(manifest["path"]) == sorted(manifest["path"])
+    assert "largest" not in manifest
     first = manifest.set_index("path").loc["red/0.jpg"]
     assert first["sha256"] == hashlib.sha256(whole).hexdigest()
     kind = ["format", "mode", "width", "height", "orientation", "more_frames"]
@@ -64,43 +68,31 @@ def test_equal_pixels_are_seen_through_another_format_and_another_turn(tmp_path)
     assert manifest.set_index("path").loc["red/turned.png", "orientation"] == 3
 
 
-@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 8)])
-def test_the_shape_is_part_of_what_is_compared(shape):
-    other = Image.new("RGB", (8, 3))
-    assert validation._pixel_sha256(Image.new("RGB", shape)) != validation._pixel_sha256(other)
-
-
-def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
-    image = Image.effect_noise((13, 17), 50).convert("RGB")
-    whole = validation._pixel_sha256(image)
-    monkeypatch.setattr(image_files, "STRIP", 4)
-    assert validation._pixel_sha256(image) == whole
-
-
-@pytest.mark.parametrize(
-    ("error", "raised", "message"),
-    [
-        (MemoryError(), UserError, "0.jpg: too little memory to decode it; lower data.max_megapix"),
-        (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
-        (OSError(5, "Input/output error"), OSError, "Input/output error"),
-        (ValueError("invalid palette"), validation.InvalidImage, "^damaged: invalid palette$"),
-    ],
-)
-def test_what_is_not_the_images_fault_does_not_quarantine_it(
-    tmp_path, monkeypatch, error, raised, message
-):
-    draw_images(tmp_path, {"red": 1, "green": 1})
-
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr(validation, "to_rgb", fail)
-    with pytest.raises(raised, match=message):
-        validation.inspect(tmp_path / "red/0.jpg", SETTINGS, 5, 10_000)
+def test_all_files_of_16_bits_are_inspected_alike(tmp_path):
+    """The dark one at the bits of the others, and not at its own."""
+    inspect = functools.partial(inspection.inspect, min_side=5, max_pixels=10_000)
+    random = np.random.default_rng(0)
+    for number, most in enumerate((4000, 900, 3000)):
+        for label in ("a", "b"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            values = random.integers(0, most, (40, 40)).astype("uint16")
+            Image.fromarray(values).save(tmp_path / label / f"{number}.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "a/black.png")
+    (tmp_path / "b/none.png").touch()
+    found = layout.find(tmp_path).found
+    manifest, invalid = validation.check_alike(found, tmp_path, inspect, SETTINGS, 2)
+    assert list(invalid["path"]) == ["b/none.png"]
+    assert [each == "" for each in manifest["largest"]] == [False] * 3 + [True] + [False] * 3
+    twelve = SETTINGS.model_copy(update={"bits": 12})
+    expected, _ = validation.check_alike(found, tmp_path, inspect, twelve, 2)
+    assert manifest.astype(str).equals(expected.astype(str))
+    own, _ = validation.check(found, tmp_path, functools.partial(inspect, settings=SETTINGS), 2)
+    differ = own["pixel_sha256"] != expected["pixel_sha256"]
+    assert list(own["path"][differ]) == ["a/1.png", "b/1.png"]
 
 
 def test_large_images_take_turns(tmp_path, monkeypatch):
-    monkeypatch.setattr(validation, "LARGE", 1000)
+    monkeypatch.setattr(inspection, "LARGE", 1000)
     draw_images(tmp_path, {"red": 7, "green": 7})
     decode, at_work, most = image_files.to_rgb, [], []
 
@@ -111,10 +103,10 @@ def test_large_images_take_turns(tmp_path, monkeypatch):
         at_work.pop()
         return decode(*args)
 
-    monkeypatch.setattr(validation, "to_rgb", watched)
+    monkeypatch.setattr(inspection, "to_rgb", watched)
     check(tmp_path)
     assert max(most) == 1
-    monkeypatch.setattr(validation, "LARGE", 10_000)
+    monkeypatch.setattr(inspection, "LARGE", 10_000)
     check(tmp_path)
     assert max(most) > 1
 

@@ -1,9 +1,11 @@
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from PIL import Image
 
 from tests.imports import ROOT
 from thaw.evaluation.run_result import RunResult
@@ -13,8 +15,8 @@ from thaw.images.settings import Decoding
 from thaw.project import files, params, paths
 
 NASTY = ["a|b", "*x* _y_", "<b>&amp;", "`q", "[l](m)", "back\\|slash\\", "new\nline", "~~1~~ $2$"]
-CONTRACT = verification.contract(
-    47, Decoding(apply_exif_orientation=True, background=[1, 2, 3], reducing_gap=None)
+DECODING = Decoding(
+    apply_exif_orientation=True, background=[1, 2, 3], bits="auto", reducing_gap=None
 )
 SCORES = {
     "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
@@ -36,7 +38,9 @@ def card(tmp_path):
     return partial(card_of, tmp_path)
 
 
-def card_of(folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), **changes: dict) -> str:
+def card_of(
+    folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), bits="auto", **changes: dict
+) -> str:
     counts = {"train": 310, "validation": 101, "test": 99, "excluded": 0}
     split = {
         "images": {"found": 1234, "quarantined": 17, "excluded": 3, "used": 1214},
@@ -49,7 +53,8 @@ def card_of(folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), **chang
     files.write_csv(folder / paths.EVALUATION / "recall.csv", recall)
     files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
     table = dict.fromkeys(names, ROW)
-    return model_card.card(given(**changes), RunResult(folder), CONTRACT, 3_456_789, table, 198)
+    contract = verification.contract(47, DECODING.model_copy(update={"bits": bits}))
+    return model_card.card(given(**changes), RunResult(folder), contract, 3_456_789, table, 198)
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -102,6 +107,21 @@ def test_code_is_python_and_only_of_the_formats_that_are_there(card):
     assert "exif_transpose" in blocks[0]
     assert "(1, 2, 3)" in blocks[0]
     assert "resize((47, 47)" in blocks[0]
+
+
+def test_it_says_how_to_read_16_bits_where_there_are_any(card, tmp_path, monkeypatch):
+    assert "16 bits" not in card()
+    text = card(bits=12)
+    assert "Values of 16 bits were scaled so that 4095 is white" in text
+    tokens = MarkdownIt("commonmark").parse(text)
+    code = next(token.content for token in tokens if token.type == "fence")
+    values = np.array([[0, 2000, 4095, 9000]] * 3, "uint16")
+    Image.fromarray(values).resize((47, 47), Image.Resampling.NEAREST).save(tmp_path / "cat.png")
+    (tmp_path / "cat.png").rename(tmp_path / "cat.jpg")  # the content counts
+    monkeypatch.chdir(tmp_path)
+    named = {}
+    exec(code, named)
+    assert sorted({*named["pixels"].ravel()}) == [0, 2000 * 255 // 4095, 255]
 
 
 def test_settings_are_all_there_but_for_this_machine(card):

@@ -14,7 +14,9 @@ from thaw.images.settings import Decoding
 from thaw.project.errors import UserError
 
 SCORES = {"fine_tuned": {"accuracy": 0.91}, "head": {"accuracy": 0.99}}
-DECODING = Decoding(apply_exif_orientation=True, background=[255, 0, 7], reducing_gap=None)
+DECODING = Decoding(
+    apply_exif_orientation=True, background=[255, 0, 7], bits="auto", reducing_gap=None
+)
 
 
 def settings(**changes) -> Export:
@@ -83,6 +85,15 @@ def test_write(tmp_path):
     assert pixels["apply_exif_orientation"] is True
     assert pixels["background"] == [255, 0, 7]
     assert keras.saving.load_model(folder / "model.keras").output_shape == (None, 2)
+
+
+def test_files_of_16_bits_are_told_of_where_there_are_any():
+    assert "sixteen_bits" not in verification.contract(4, DECODING)["pixels"]
+    deep = DECODING.model_copy(update={"bits": 12})
+    assert verification.contract(4, deep)["pixels"]["sixteen_bits"] == {
+        "fill": 12,
+        "to_8_bits": "value * 255 // 4095, at most 255",
+    }
 
 
 @pytest.mark.parametrize("failing", ["write", "open", "predict"])

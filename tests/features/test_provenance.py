@@ -6,7 +6,9 @@ from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 
 SPEC = Backbone(name="VGG16", weights=None, image_size=64)
-DECODING = Decoding(apply_exif_orientation=True, background=[0, 0, 9], reducing_gap=None)
+DECODING = Decoding(
+    apply_exif_orientation=True, background=[0, 0, 9], bits="auto", reducing_gap=None
+)
 SETTINGS = Extract(engine="openvino", precision="float32", feature_maps=False, augmented_copies=3)
 
 
@@ -18,6 +20,8 @@ def test_what_is_in_it(tmp_path):
         "images": {"apply_exif_orientation": True, "background": [0, 0, 9], "reducing_gap": None}
     }
     assert provenance.of_backbone(SPEC, DECODING) == backbone
+    deep = provenance.of_backbone(SPEC, DECODING.model_copy(update={"bits": 12}))
+    assert deep["images"] == backbone["images"] | {"bits": 12}
     assert provenance.of_features(SPEC, DECODING, SETTINGS, tmp_path / "x") == backbone | {
         "weights_sha256": hashlib.sha256(b"weights").hexdigest(),
         "engine": "openvino",

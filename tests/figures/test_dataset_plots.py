@@ -6,7 +6,9 @@ from PIL import Image
 from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+SETTINGS = Decoding(
+    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+)
 
 
 def test_sizes_have_a_dot_each():

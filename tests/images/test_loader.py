@@ -9,7 +9,9 @@ from thaw.images import loader
 from thaw.images.loader import ImageLoader, prefetch
 from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+SETTINGS = Decoding(
+    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -46,6 +47,7 @@ def test_found_is_used_and_quarantined(project, capsys):
         "more_frames": 0,
         "turned_by_exif": 0,
         "transparent": 0,
+        "further_bands": 0,
     }
     for name in ("sizes", "quarantine"):
         with Image.open(project / f"metrics/download/{name}.png") as image:
@@ -63,6 +65,21 @@ def test_by_default_a_few_invalid_images_are_left_out_and_said(project, capsys):
         "  data/quarantine.csv names each, metrics/download/quarantine.png shows them; "
         "data.on_invalid: fail stops at them instead\n"
     )
+
+
+def test_values_of_16_bits_are_scaled_alike_and_that_is_said(project, capsys):
+    random = np.random.default_rng(0)
+    for number in range(7):
+        values = random.integers(0, 500 * (number + 1), (40, 40)).astype("uint16")
+        Image.fromarray(values).save(project / f"images/red/{number}.png")
+    run_stage("download")
+    largest = read("data/manifest.csv").set_index("path")["largest"]
+    assert largest["red/0.jpg"] == ""
+    assert 3300 < int(largest["red/6.png"]) < 3500
+    assert (
+        f"7 images have 16 bits a value, with values up to {largest['red/6.png']}; these are taken "
+        "as of 12 bits (images.bits: auto)\n"
+    ) in capsys.readouterr().out
 
 
 def fail_on_invalid(project):

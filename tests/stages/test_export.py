@@ -20,6 +20,8 @@ from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.project import files, paths
 from thaw.project.errors import UserError
+from tools.serving import neighbours
+from tools.serving.predictor import load_predictor
 
 PHOTOS = ROOT.parent / "shared/datasets/cats_and_dogs_filtered.zip"
 LABELS = ["blue sky", "green", "red"]
@@ -226,7 +228,9 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
     rows = manifest.read(paths.MANIFEST)
     test = rows[manifest.read_split(paths.SPLIT, rows) == "test"].iloc[-200:]
     assert len(test) == 200
-    decoding = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=3.0)
+    decoding = Decoding(
+        apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=3.0
+    )
     images = manifest.image_paths(test, paths.RAW)
     pixels = ImageLoader(128, decoding).stack(images).astype("float32")
     truth = (test["label"] == "dogs").to_numpy()
@@ -245,3 +249,27 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
     }
     assert sizes["litert_int8"] < sizes["litert"] / 3
     assert sizes["saved_model"] < 1.2 * sizes["litert"]  # each weight once
+
+
+@pytest.mark.slow
+def test_twelve_bits_are_the_same_from_the_first_stage_to_a_prediction(project):
+    """Each stage from fine_tune on compares its decoding with that of the stages before."""
+    random = np.random.default_rng(0)
+    for folder in (project / "images").iterdir():
+        for number in range(5):
+            values = random.integers(0, 4000 if number else 900, (40, 40)).astype("uint16")
+            Image.fromarray(values).save(folder / f"{number}.png")
+    set_params(project / "params.yaml", {"extract": {"augmented_copies": 1}})
+    for name in STAGES:
+        run_stage(name)
+    for file in ("data/features", "data/augmented_copies"):
+        assert json.loads((project / file / "provenance.json").read_text())["images"]["bits"] == 12
+    says = json.loads((project / "models/export/input.json").read_text())["pixels"]
+    assert says["sixteen_bits"]["fill"] == 12
+    table = pd.read_csv(project / "data/predictions.csv")
+    predictor = load_predictor()
+    images = [project / "data/raw" / path for path in table["path"]]
+    assert any(path.suffix == ".png" for path in images)
+    got = predictor.probabilities(predictor.loader.stack(images))
+    assert np.abs(got - predicted(table)).max() < 1e-4
+    neighbours.nearest(neighbours.load(), images[0], 3)

@@ -18,7 +18,9 @@ from thaw.models import backbones
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
-SETTINGS = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+SETTINGS = Decoding(
+    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+)
 
 
 def test_each_image_has_its_row(finished_run):

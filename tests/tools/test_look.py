@@ -92,7 +92,8 @@ def test_doubtful_things_are_named(here, monkeypatch, capsys):
         "doubtful green/copy.jpg and red/3.jpg are the same image",
         "doubtful green/lossless.tif and red/4.jpg are the same image",
         "doubtful class 'rare' has 2 images, and at least 3 are needed",
-        f"doubtful images of 16 bits have values up to {values.max()} only, as of 12 bits",
+        f"doubtful 1 images have 16 bits a value, with values up to {values.max()}; these are "
+        "taken as of 12 bits (images.bits: auto)\n",
         "doubtful 1 images are links, such as red/link.jpg",
         "doubtful 1 images are invalid, such as red/page.jpg (an HTML page, not an image; fetch it",
     ):

@@ -42,6 +42,20 @@ def test_images_that_were_left_out_are_said(finished, capsys):
     )
 
 
+def test_how_16_bits_were_decoded_is_said(finished, capsys):
+    (finished / "data").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "params.yaml", finished)
+    manifest = finished / "data/manifest.csv"
+    manifest.write_text("path,label,mode\na/0.jpg,a,RGB\n")
+    summary.main()
+    assert "16 bits" not in capsys.readouterr().out
+    manifest.write_text("path,label,mode,largest\na/0.png,a,I;16,900\na/1.png,a,I;16,4000\n")
+    summary.main()
+    assert "\n16 bits     2 images have 16 bits a value, with values up to 4000" in (
+        capsys.readouterr().out
+    )
+
+
 def test_the_time_of_each_stage_is_in_the_order_of_the_pipeline(finished, capsys, monkeypatch):
     known = {"figures": 7.4, "a stage of another project": 99.0, "extract": 51.2, "download": 0.6}
     monkeypatch.setattr(timings, "last", lambda runs, folder: known)

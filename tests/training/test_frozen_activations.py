@@ -33,7 +33,9 @@ SPLIT = pd.Series(["train", "validation", "train", "train", "validation"])
 def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSource:
     draw_images(folder / "images", {"red": count})
     images = sorted((folder / "images/red").iterdir())
-    decoding = Decoding(apply_exif_orientation=True, background=[255, 255, 255], reducing_gap=None)
+    decoding = Decoding(
+        apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    )
     runtime = Runtime(workers=1, batch_size=2, store=store, store_gigabytes=1.0)
     return extract.ImageSource(images, [image.name for image in images], decoding, runtime)
 

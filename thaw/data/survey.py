@@ -9,9 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
+from thaw.data import value_range
+from thaw.images import bands, sixteen_bits
 from thaw.images.image_checks import InvalidImage, check_kind, opened
 from thaw.images.image_files import strips, to_rgb
 from thaw.images.loader import prefetch
@@ -21,7 +23,6 @@ from thaw.project import files
 from thaw.sources.settings import Data
 
 SECONDS = 8.0  # to decode pixels in; after that only headers and the files' bytes are compared
-DEEP = 16  # bits of a grey image
 FEW = 3  # images that a class needs, one for each split
 TINY = 10  # images of a class that are too few for a score
 SIZES = {64: 96, 128: 128}  # median of the shorter sides up to which: backbone.image_size
@@ -29,9 +30,10 @@ MOST = 5  # doubtful things of one kind that are named
 
 
 class Glance(NamedTuple):
-    """One image: its size, Pillow's format and mode, digests, and its largest value of 16 bits.
+    """One image: its size, format and mode, digests, and its largest value if of 16 bits a value.
 
-    pixels is "" and largest is 0 where the pixels were not decoded.
+    mode is Pillow's, with an X for further bands. pixels is "" where the pixels were not decoded;
+    largest is None there, and where a value has 8 bits.
     """
 
     width: int
@@ -40,7 +42,7 @@ class Glance(NamedTuple):
     mode: str
     sha256: str
     pixels: str
-    largest: int
+    largest: int | None
 
 
 class Survey(NamedTuple):
@@ -54,7 +56,11 @@ class Survey(NamedTuple):
 def take(
     found: list[Found], root: Path, settings: Data, decoding: Decoding, workers: int
 ) -> Survey:
-    """Glance at all images on `workers` threads, with a progress bar on a terminal."""
+    """Glance at all images on `workers` threads, with a progress bar on a terminal.
+
+    Files of 16 bits are taken as with `bits` auto.
+    """
+    decoding = decoding.model_copy(update={"bits": "auto"})
     until = time.monotonic() + SECONDS
     most = settings.max_megapixels * 1e6
 
@@ -71,7 +77,8 @@ def take(
         seen = dict(zip([each.path for each in found], bar))
     glances = {path: each for path, each in seen.items() if isinstance(each, Glance)}
     invalid = {path: each for path, each in seen.items() if isinstance(each, str)}
-    doubts = _two_classes(found, glances, root) + _small(found) + _dark(glances)
+    doubts = _two_classes(found, glances, root) + _small(found)
+    doubts += _dark(glances, decoding) + _bands(glances)
     linked = [each.path for each in found if each.path.is_symlink()]
     if linked:
         doubts.append(f"{len(linked)} images are links, such as {_inside(linked[0], root)}")
@@ -87,7 +94,8 @@ def suggestions(labels: set[str], glances: dict[Path, Glance]) -> dict[str, dict
     """Return the settings that fit these images: {section: {key: value}}.
 
     Photos are taken at 160 pixels and mirrored. Classes of one letter or digit, or with left or
-    right in their names, are not mirrored.
+    right in their names, are not mirrored. The bits of files of 16 bits are a number where all were
+    decoded.
     """
     sides = [min(each.width, each.height) for each in glances.values()]
     side = median(sides) if sides else 0
@@ -95,19 +103,23 @@ def suggestions(labels: set[str], glances: dict[Path, Glance]) -> dict[str, dict
     words = {word for label in labels for word in re.findall(r"[a-z]+", label.lower())}
     signs = all(len(label) == 1 for label in labels)
     flip = "none" if signs or words & {"left", "right", "digit", "letter"} else "horizontal"
-    return {"backbone": {"image_size": size}, "augmentation": {"flip": flip}}
+    values = [each.largest for each in glances.values() if each.largest is not None]
+    known = values and all(each.pixels for each in glances.values())
+    bits = sixteen_bits.fitting(max(values)) if known else "auto"
+    return {
+        "images": {"bits": bits},
+        "backbone": {"image_size": size},
+        "augmentation": {"flip": flip},
+    }
 
 
 def _glance(path: Path, min_side: int, most: float, decoding: Decoding, decode: bool) -> Glance:
     check_kind(path)
     with opened(path, min_side, most) as image:
-        pixels, largest = "", 0
-        facts = (*image.size, image.format, image.mode, files.sha256(path))
+        pixels, largest = "", None
+        facts = (*image.size, image.format, bands.name(image), files.sha256(path))
         if decode:
-            image.load()
-            if image.mode.startswith("I;16"):
-                largest = int(np.asarray(image).max())
-            rgb = to_rgb(image, decoding)
+            rgb, largest = to_rgb(image, decoding), sixteen_bits.largest(image)
             digest = hashlib.sha256("{} x {}".format(*rgb.size).encode())
             for box in strips(rgb):
                 digest.update(rgb.crop(box).tobytes())
@@ -141,14 +153,25 @@ def _small(found: list[Found]) -> list[str]:
     )
 
 
-def _dark(glances: dict[Path, Glance]) -> list[str]:
-    """Say where 16 bits hold values of fewer."""
-    largest = max((each.largest for each in glances.values()), default=0)
-    if not 0 < largest < 1 << (DEEP - 1):
+def _dark(glances: dict[Path, Glance], decoding: Decoding) -> list[str]:
+    """Say where files of 16 bits hold values of fewer."""
+    table = pd.DataFrame([each[3::3] for each in glances.values()], columns=["mode", "largest"])
+    values = value_range.largest(table)
+    if not len(values) or sixteen_bits.fitting(values.median()) == 16:
         return []
-    return [
-        f"images of 16 bits have values up to {largest} only, as of {largest.bit_length()} bits"
-    ]
+    return [value_range.summary(table, decoding)]
+
+
+def _bands(glances: dict[Path, Glance]) -> list[str]:
+    """Say where a file has bands that may not be what it calls them."""
+    clear = sum(each.format == "TIFF" and each.mode in bands.ALPHA for each in glances.values())
+    further = sum(each.mode.endswith("X") for each in glances.values())
+    said = {
+        f"{clear} TIFF images have a band that they call transparency, where images.background "
+        "shows through; save them without it if it is another one, such as infrared": clear,
+        f"{further} images have bands besides the colours that are not used": further,
+    }
+    return [each for each, count in said.items() if count]
 
 
 def _shortened(said: list[str], what: str) -> list[str]:

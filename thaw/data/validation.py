@@ -1,53 +1,25 @@
-"""Look at every image by its content: what it is, and whether it is valid."""
+"""Check all images of a set by their content: which are valid, and what to say of the others."""
 
-import hashlib
-import threading
+import functools
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
-from thaw.data.duplicates import perceptual_hash
-from thaw.images.image_checks import InvalidImage, check_kind, opened
-from thaw.images.image_files import orientation, strips, to_rgb
+from thaw.data import value_range
+from thaw.data.inspection import Facts
+from thaw.images.bands import ALPHA
+from thaw.images.image_checks import InvalidImage
 from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
 from thaw.labels.layout import Found
-from thaw.project import files
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 
-FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the image
-ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")  # modes with a band for transparency
-LARGE = 16_000_000  # pixels
-one_large_image = threading.Lock()
 NAMED = 3  # reasons in a message
 REPORTS = "data/quarantine.csv names each, metrics/download/quarantine.png shows them"
-
-
-class Facts(NamedTuple):
-    """What the manifest says of an image.
-
-    sha256 is of the file, pixel_sha256 of its size and RGB pixels as they will be used, phash the
-    perceptual hash of those (hexadecimal, "" for none). mode is Pillow's; width and height are in
-    pixels after turning; orientation is the EXIF value, 1 to 8; more_frames, "yes" or "", tells of
-    further frames or pages that are not used.
-    """
-
-    sha256: str
-    pixel_sha256: str
-    phash: str
-    format: str
-    mode: str
-    width: int
-    height: int
-    orientation: int
-    more_frames: str
 
 
 def check(
@@ -55,8 +27,9 @@ def check(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Inspect every image and return the manifest and the quarantine, together one row for each.
 
-    manifest: path (below `root`), label, given_split, group, and the image's Facts. quarantine:
-    path, label, reason. Works on `workers` threads and shows a progress bar on a terminal.
+    manifest: path (below `root`), label, given_split, group, and the image's Facts, but `largest`
+    only where any image has one. quarantine: path, label, reason. Works on `workers` threads and
+    shows a progress bar on a terminal.
     """
 
     def judge(path: Path) -> Facts | str:
@@ -80,7 +53,30 @@ def check(
     manifest = pd.DataFrame(
         valid, columns=["path", "label", "given_split", "group", *Facts._fields]
     )
+    if not any(manifest["largest"].astype(str)):
+        manifest = manifest.drop(columns="largest")
     return manifest, pd.DataFrame(invalid, columns=["path", "label", "reason"])
+
+
+def check_alike(
+    found: list[Found], root: Path, inspect: Callable[[Path, Decoding], Facts],
+    decoding: Decoding, workers: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Do as `check` does, with all files of 16 bits a value decoded alike.
+
+    With `bits` auto each is first inspected at its own bits. When those of the whole set are known,
+    the ones that differ are inspected again.
+    """
+    first = functools.partial(inspect, settings=decoding)
+    manifest, invalid = check(found, root, first, workers)
+    settled = value_range.of_set(decoding, manifest)
+    differ = value_range.decoded_otherwise(manifest, decoding, settled)
+    if len(differ):
+        paths = {root / path for path in manifest.loc[differ, "path"]}
+        chosen = [each for each in found if each.path in paths]
+        again, _ = check(chosen, root, functools.partial(inspect, settings=settled), workers)
+        manifest.loc[differ, again.columns] = again.to_numpy()
+    return manifest, invalid
 
 
 def part_contradictions(
@@ -153,12 +149,16 @@ def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> di
         "skipped": skipped,
         "more_frames": int((manifest["more_frames"] == "yes").sum()),
         "turned_by_exif": int((manifest["orientation"] != 1).sum()),
-        "transparent": int(manifest["mode"].isin(ALPHA).sum()),
+        "transparent": int(manifest["mode"].str.rstrip("X").isin(ALPHA).sum()),
+        "further_bands": int(manifest["mode"].str.endswith("X").sum()),
     }
 
 
-def summary(counts: dict[str, int], invalid: pd.DataFrame) -> str:
-    """Say in a few lines what `counts` holds, and last which images are left out and why."""
+def summary(counts: dict[str, int], invalid: pd.DataFrame, of_values: str) -> str:
+    """Say in a few lines what `counts` holds, and last which images are left out and why.
+
+    `of_values`: what is said of files of 16 bits, "" for nothing.
+    """
     lines = ["{found} images found = {used} used + {quarantined} quarantined"]
     if counts["skipped"]:
         lines.append("{skipped} other files skipped: hidden, tables, notes, or not in the layout")
@@ -171,49 +171,14 @@ def summary(counts: dict[str, int], invalid: pd.DataFrame) -> str:
             "{transparent} have a band that their files call transparency; images.background shows "
             "through there"
         )
-    said = "\n".join(lines).format(**counts)
+    if counts["further_bands"]:
+        lines.append(
+            "{further_bands} have bands besides the colours, such as infrared, that are not used"
+        )
+    said = "\n".join([*lines, *([of_values] if of_values else [])]).format(**counts)
     if not len(invalid):
         return said
     return (
         f"{said}\nLEFT OUT as invalid: {len(invalid)} of {counts['found']} images: "
         f"{reasons(invalid)}\n  {REPORTS}; data.on_invalid: fail stops at them instead"
     )
-
-
-def inspect(path: Path, settings: Decoding, min_side: int, max_pixels: int) -> Facts:
-    """Decode one file, or the one that a link leads to, and return its facts.
-
-    Raises InvalidImage when it is no file, a link that leads nowhere, is not one whole image of a
-    known format, or has a side under `min_side` or more than `max_pixels` (both in pixels, seen
-    before decoding).
-    Raises OSError when it cannot be read, and UserError when there is too little memory for it.
-    """
-    check_kind(path)
-    with opened(path, min_side, max_pixels) as image, _turn(image):
-        more = image.format in FIRST_FRAME and getattr(image, "is_animated", False)
-        rgb = to_rgb(image, settings)
-        return Facts(
-            sha256=files.sha256(path),
-            pixel_sha256=_pixel_sha256(rgb),
-            phash=perceptual_hash(rgb),
-            format=image.format,
-            mode=image.mode,
-            width=rgb.width,
-            height=rgb.height,
-            orientation=orientation(image),
-            more_frames="yes" if more else "",
-        )
-
-
-def _turn(image: Image.Image) -> AbstractContextManager:
-    """Let large images be decoded one at a time; the others at will."""
-    width, height = image.size
-    return one_large_image if width * height > LARGE else nullcontext()
-
-
-def _pixel_sha256(image: Image.Image) -> str:
-    """Digest the size and the pixels, in strips, as a large image is not to be there twice."""
-    digest = hashlib.sha256("{} x {}".format(*image.size).encode())
-    for box in strips(image):
-        digest.update(image.crop(box).tobytes())
-    return digest.hexdigest()

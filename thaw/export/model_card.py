@@ -43,12 +43,24 @@ import json
 import numpy as np
 from PIL import Image, ImageOps
 
-image = {opened}.convert("RGBA")
+{opened}
 ground = Image.new("RGBA", image.size, {background})
 image = Image.alpha_composite(ground, image).convert("RGB")
 square = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
 pixels = np.asarray(square, "float32")[None]  # float32 (1, {size}, {size}, 3), RGB 0..255
 """
+OF_VALUES = (
+    "Values of 16 bits were scaled so that {largest} is white; a file of colours needs a reader of "
+    "all 16 bits for that, which Pillow is not. "
+)
+OPENED = """\
+image = {opened}.convert("RGBA")"""
+OF_SIXTEEN_BITS = """\
+image = {opened}
+if image.mode.startswith("I"):  # grey of 16 bits, of which the values fill {fill}
+    values = np.asarray(image).astype(int) * 255 // {largest}
+    image = Image.fromarray(np.minimum(values, 255).astype("uint8"))
+image = image.convert("RGBA")"""
 NAMED = """\
 labels = json.load(open("labels.json"))
 print(labels[probabilities[0].argmax()], probabilities[0].max())
@@ -68,7 +80,7 @@ def card(
     parts = {
         "": _what(params["backbone"], size, len(run.recall), weights),
         "Accuracy": _accuracy(run, params["evaluate"]["confidence"]),
-        "Data": _data(params["data"]["source"], run.split_report["images"]),
+        "Data": _data(params["data"]["source"], run.split_report["images"], contract["pixels"]),
         "Limits": _limits(params["backbone"], size, list(table)),
         "Licence": _licence(params["backbone"]),
         "Files": _files(table, compared),
@@ -144,13 +156,15 @@ def _calibration(reliability: pd.DataFrame) -> str:
     )
 
 
-def _data(source: str, images: dict[str, int]) -> str:
+def _data(source: str, images: dict[str, int], pixels: dict) -> str:
+    deep = pixels.get("sixteen_bits", {})
+    of_values = OF_VALUES.format(largest=2 ** deep["fill"] - 1) if deep else ""
     return (
         f"Source: {markdown.plain(source)}. Of {images['found']:,} images found, "
         f"{images['quarantined']:,} were quarantined as invalid, {images['excluded']:,} excluded "
         f"because another split has copies of them, and {images['used']:,} used. It was trained on "
         "the training images; the validation images chose the epoch; the test images did neither. "
-        "The images' licence is that of their source.\n"
+        f"{of_values}The images' licence is that of their source.\n"
     )
 
 
@@ -187,8 +201,14 @@ def _files(table: dict[str, dict[str, float]], compared: int) -> str:
 
 def _use(pixels: dict, names: list[str]) -> str:
     opened = 'Image.open("cat.jpg")'
+    if pixels["apply_exif_orientation"]:
+        opened = f"ImageOps.exif_transpose({opened})"
+    lines = OPENED.format(opened=opened)
+    if deep := pixels.get("sixteen_bits"):
+        largest = 2 ** deep["fill"] - 1
+        lines = OF_SIXTEEN_BITS.format(opened=opened, fill=deep["fill"], largest=largest)
     prepare = PREPARE.format(
-        opened=f"ImageOps.exif_transpose({opened})" if pixels["apply_exif_orientation"] else opened,
+        opened=lines,
         background=(*pixels["background"],),
         size=pixels["shape"][1],
     )

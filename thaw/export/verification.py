@@ -34,7 +34,14 @@ def check_gate(scores: dict, settings: Export) -> None:
 
 
 def contract(size: int, decoding: Decoding) -> dict:
-    """Return what input.json says: the input and output that all formats share."""
+    """Return what input.json says: the input and output that all formats share.
+
+    `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
+    """
+    sixteen_bits = {}
+    if decoding.bits != "auto":
+        scale = f"value * 255 // {2**decoding.bits - 1}, at most 255"
+        sixteen_bits = {"sixteen_bits": {"fill": decoding.bits, "to_8_bits": scale}}
     return {
         "pixels": {
             "dtype": "float32",
@@ -44,6 +51,7 @@ def contract(size: int, decoding: Decoding) -> dict:
             "resize": "the whole image, squeezed; bilinear, averaging where it shrinks (Pillow)",
             "apply_exif_orientation": decoding.apply_exif_orientation,
             "background": decoding.background,
+            **sixteen_bits,
         },
         "probabilities": {"dtype": "float32", "shape": ["n", "classes"], "order": "labels.json"},
     }

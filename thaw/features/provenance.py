@@ -16,8 +16,14 @@ def of_network(spec: Backbone) -> dict:
 
 
 def of_backbone(spec: Backbone, decoding: Decoding) -> dict:
-    """Return what params say of the way from a file to features."""
-    return of_network(spec) | {"images": decoding.model_dump()}
+    """Return what params say of the way from a file to features.
+
+    `decoding`: of the set, where `bits` is auto when it has no effect; then it is left out.
+    """
+    images = decoding.model_dump()
+    if images["bits"] == "auto":
+        del images["bits"]
+    return of_network(spec) | {"images": images}
 
 
 def of_features(spec: Backbone, decoding: Decoding, settings: Extract, weights: Path) -> dict:

@@ -1,11 +1,12 @@
 """Image files: which kinds are read, and how one becomes RGB."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps
 
+from thaw.images import bands, sixteen_bits
 from thaw.images.settings import Decoding
 
 # What is recognised, by content. Pillow knows more, some by calling other programs (EPS). A JPEG
@@ -17,39 +18,34 @@ Image.init()  # now, because threads that open their first image at once trip ov
 # The validation checks data.max_megapixels before anything is decoded; Pillow's own limit would be
 # a second one, at another number of pixels.
 Image.MAX_IMAGE_PIXELS = None
+# Else it prints a line for each TIFF of many bands; the validation says it once.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def open_file(path: Path) -> Image.Image:
     """Read an image's header. Raises OSError when its content is of none of IMAGE_FORMATS."""
-    return Image.open(path, formats=IMAGE_FORMATS)
+    image = Image.open(path, formats=IMAGE_FORMATS)
+    bands.note(image, path)
+    sixteen_bits.note(image)
+    return image
 
 
 def to_rgb(image: Image.Image, settings: Decoding) -> Image.Image:
     """Convert an image of any mode to RGB.
 
-    Transparent places show `background` (RGB 0..255), 16 bits are scaled down to 8, and with
-    `apply_exif_orientation` the image is turned as its EXIF data says. A moving one gives its first
-    frame. Where nothing is to be done this is `image` itself. Raises what Pillow's decoders raise.
+    Transparent places show `background` (RGB 0..255), values of 16 bits are scaled as `bits` says,
+    and with `apply_exif_orientation` the image is turned as its EXIF data says. A moving one gives
+    its first frame. Where nothing is to be done this is `image` itself. Raises what Pillow's
+    decoders raise.
     """
     image.load()
-    if image.format == "PPM" and image.mode == "I":  # 0..65535, whatever the file's largest value
-        image = Image.fromarray((np.asarray(image) // 257).astype("uint8"))
-    if settings.apply_exif_orientation and orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = _eight_bits(image)
-    if image.has_transparency_data:
-        return _on_ground(image, (*settings.background,))
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16 bits of grey to 8, with an alpha channel where one of the values is transparent."""
-    values = np.asarray(image)
-    grey = Image.fromarray((values // 257).astype("uint8"))
-    if "transparency" in image.info:
-        grey.putalpha(Image.fromarray((values != image.info["transparency"]).view("uint8") * 255))
-    return grey
+    whole = bands.without_unnamed(image)
+    whole = sixteen_bits.to_eight(whole, None if settings.bits == "auto" else settings.bits)
+    if settings.apply_exif_orientation and orientation(whole) != 1:
+        whole = ImageOps.exif_transpose(whole)
+    if whole.has_transparency_data:
+        return _on_ground(whole, (*settings.background,))
+    return whole if whole.mode == "RGB" else whole.convert("RGB")
 
 
 def _on_ground(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:

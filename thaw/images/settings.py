@@ -1,6 +1,6 @@
 """The section `images` of params.yaml: how a file becomes pixels."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,4 +14,5 @@ class Decoding(Section):
 
     apply_exif_orientation: bool
     background: Annotated[list[Level], Field(min_length=3, max_length=3)]
+    bits: Literal["auto", 8, 9, 10, 11, 12, 13, 14, 15, 16]
     reducing_gap: Annotated[float, Field(ge=1)] | None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.features import arrays, frozen_backbone, provenance
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.settings import Extract
@@ -55,10 +55,10 @@ def load() -> TrainingImages:
         raise UserError(f"{', '.join(missing)} missing", hint=f"run `dvc pull {' '.join(missing)}`")
     spec = params.load(Backbone, "backbone")
     settings = params.load(Extract, "extract")
-    decoding = params.load(Decoding, "images")
+    rows = manifest.read(paths.MANIFEST)
+    decoding = value_range.of_set(params.load(Decoding, "images"), rows)
     expected = provenance.of_features(spec, decoding, settings, paths.BACKBONE)
     check_provenance(arrays.read_provenance(paths.FEATURES), expected, paths.FEATURES, "extract")
-    rows = manifest.read(paths.MANIFEST)
     train = np.flatnonzero(manifest.read_split(paths.SPLIT, rows) == "train")
     features = arrays.take(arrays.load(paths.FEATURES, POOLING, len(rows)), train)
     with open_store(params.load(Runtime, "runtime")) as store:

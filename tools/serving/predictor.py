@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.data import manifest
+from thaw.data import manifest, value_range
 from thaw.features import frozen_backbone, inference, provenance
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
@@ -126,12 +126,13 @@ def _decoding(decoding: Decoding, file: Path) -> Decoding:
     """Return how the images of an export are decoded: as its input.json says, if it has one."""
     try:
         says = json.loads(file.with_name("input.json").read_text())["pixels"]
-        return decoding.model_copy(
-            update={
-                "apply_exif_orientation": bool(says["apply_exif_orientation"]),
-                "background": says["background"],
-            }
-        )
+        said = {
+            "apply_exif_orientation": bool(says["apply_exif_orientation"]),
+            "background": says["background"],
+        }
+        if "sixteen_bits" in says:
+            said["bits"] = int(says["sixteen_bits"]["fill"])
+        return decoding.model_copy(update=said)
     except FileNotFoundError:
         return decoding
     except (ValueError, KeyError, TypeError):
@@ -165,8 +166,9 @@ def _head() -> Predictor:
         if not file.is_file():
             raise UserError(f"{file} is missing", hint=HINT)
     spec = params.load(Backbone, "backbone")
-    decoding = params.load(Decoding, "images")
-    labels = manifest.classes(manifest.read(paths.MANIFEST))
+    rows = manifest.read(paths.MANIFEST)
+    decoding = value_range.of_set(params.load(Decoding, "images"), rows)
+    labels = manifest.classes(rows)
     of_backbone = provenance.of_backbone(spec, decoding)
     of_backbone |= {"weights_sha256": files.sha256(paths.BACKBONE)}
     make = functools.partial(_joined, spec, len(labels), of_backbone)

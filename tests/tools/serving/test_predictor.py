@@ -117,7 +117,7 @@ def leave_a_head(labels=("blue", "red"), **of_head) -> keras.Model:
     weights.save(head, paths.HEAD, of_features)
     paths.MANIFEST.parent.mkdir()
     rows = [f"{label}/{number}.png,{label}\n" for label in labels for number in range(2)]
-    paths.MANIFEST.write_text("path,label\n" + "".join(rows))
+    paths.MANIFEST.write_text("path,label,mode\n" + "".join(rows))
     return classifier.with_probabilities(classifier.join(backbone, head, of_head.pooling))
 
 
@@ -142,7 +142,7 @@ def test_a_head_of_other_settings_is_refused(project):
     paths.BACKBONE.write_bytes(b"not looked into")
     weights.save(heads.build(head_spec(), (5,), 2), paths.HEAD, of_backbone)
     paths.MANIFEST.parent.mkdir()
-    paths.MANIFEST.write_text("path,label\na.png,a\nb.png,b\n")
+    paths.MANIFEST.write_text("path,label,mode\na.png,a,RGB\nb.png,b,RGB\n")
     set_params(project / "params.yaml", {"images": {"apply_exif_orientation": False}})
     with pytest.raises(UserError, match=r"head.weights.h5 was made with images .*train_head`"):
         load_predictor("head")
@@ -193,6 +193,10 @@ def test_an_export_is_decoded_as_it_says_by_itself(exported):
     decoding = load_predictor().loader.decoding
     assert (decoding.apply_exif_orientation, decoding.background) == (False, [1, 2, 3])
     assert decoding.reducing_gap == params.load(Decoding, "images").reducing_gap
+    assert decoding.bits == "auto"
+    says["pixels"]["sixteen_bits"] = {"fill": 12}
+    beside.write_text(json.dumps(says))
+    assert load_predictor().loader.decoding.bits == 12
     for damaged in ("", "[]", '{"pixels": {}}'):
         beside.write_text(damaged)
         with pytest.raises(UserError, match=r"^models/export/input.json does not say how images"):

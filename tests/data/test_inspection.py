@@ -1,0 +1,48 @@
+import pytest
+from PIL import Image
+
+from tests.conftest import draw_images
+from thaw.data import inspection
+from thaw.images import image_files
+from thaw.images.image_checks import InvalidImage
+from thaw.images.settings import Decoding
+from thaw.project.errors import UserError
+
+SETTINGS = Decoding(
+    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 8)])
+def test_the_shape_is_part_of_what_is_compared(shape):
+    other = Image.new("RGB", (8, 3))
+    assert inspection._pixel_sha256(Image.new("RGB", shape)) != inspection._pixel_sha256(other)
+
+
+def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
+    image = Image.effect_noise((13, 17), 50).convert("RGB")
+    whole = inspection._pixel_sha256(image)
+    monkeypatch.setattr(image_files, "STRIP", 4)
+    assert inspection._pixel_sha256(image) == whole
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (MemoryError(), UserError, "0.jpg: too little memory to decode it; lower data.max_megapix"),
+        (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
+        (OSError(5, "Input/output error"), OSError, "Input/output error"),
+        (ValueError("invalid palette"), InvalidImage, "^damaged: invalid palette$"),
+    ],
+)
+def test_what_is_not_the_images_fault_does_not_quarantine_it(
+    tmp_path, monkeypatch, error, raised, message
+):
+    draw_images(tmp_path, {"red": 1, "green": 1})
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(inspection, "to_rgb", fail)
+    with pytest.raises(raised, match=message):
+        inspection.inspect(tmp_path / "red/0.jpg", SETTINGS, 5, 10_000)

@@ -82,7 +82,8 @@ USED = {
         {("forest", "train"): 14, ("sea", "train"): 14, ("forest", "test"): 8, ("sea", "test"): 8},
         9,
         [
-            "seg_pred: 9 image files skipped, as they have no labels",
+            '9 image files do not fit "{split}/*/{label}/*", so skipped: seg_pred/seg_pred/0.jpg '
+            "and 8 more beside it",
             "seg_test is taken for test, seg_train is taken for train",
         ],
     ),
@@ -109,7 +110,7 @@ USED = {
         "pets-1.0/{label}/*",
         {("cat", ""): 30, ("dog", ""): 30},
         1,
-        ["pets-1.0/overview0.png lies beside the folders cat and dog: skipped"],
+        ['1 image file does not fit "pets-1.0/{label}/*", so skipped: pets-1.0/overview0.png'],
     ),
     nas_thumbnails: ("{label}/*", {("cat", ""): 30, ("dog", ""): 30}, 6, []),
     one_inner_folder: ("{label}/*", {("n01", ""): 12, ("n02", ""): 12}, 1, []),

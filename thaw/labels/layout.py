@@ -1,12 +1,11 @@
 """Read an image's class, split and group from its path, by a template such as {split}/{label}/*."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from thaw.labels import auto_layout
+from thaw.labels import auto_layout, layout_doubts
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
 from thaw.sources import listing
@@ -67,10 +66,9 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
             found.append(Found(path, *match))
         else:
             left.append(place)
-    if layout != AUTO:
-        notes = _of_left_out(found, left, template)
+    notes += _of_left_out(found, left, template)
     notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
-    notes += matcher.other_readings(files)
+    notes += matcher.other_readings(sorted(files))
     check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
     return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
 
@@ -131,16 +129,7 @@ def check_labels(labels: set[str], key: str, where: str) -> None:
             key,
             "write it from the source's folder on, or name the right folder in data.source",
         )
-    seen = {}
-    for label in sorted(labels):
-        other = seen.setdefault(unicodedata.normalize("NFKC", label).casefold(), label)
-        if other != label:
-            raise UserError(
-                f"classes {other!r} and {label!r} differ only in case or in how their letters are "
-                "encoded",
-                "data.source",
-                "rename or join them",
-            )
+    layout_doubts.check_names(labels)
 
 
 def quoted(template: str) -> str:
@@ -193,10 +182,21 @@ def tables_in(folder: Path) -> list[Path]:
 
 
 def _of_left_out(found: list[Found], left: list[PurePosixPath], template: str) -> list[str]:
+    """Say how many images fit no template, with one of each folder."""
     images = [place for place in left if listing.is_image_by_name(place.name)]
     if not (images and found):
         return []
-    return [f"{len(images)} image files do not fit {quoted(template)}: {images[0]}{_more(images)}"]
+    beside = {}
+    for place in images:
+        beside.setdefault(place.parent, []).append(place)
+    said = [
+        f"{places[0]}{f' and {len(places) - 1} more beside it' if len(places) > 1 else ''}"
+        for places in beside.values()
+    ]
+    names = "; ".join(said[:NAMED]) + (" ..." if len(said) > NAMED else "")
+    do = "does" if len(images) == 1 else "do"
+    files = "1 image file" if len(images) == 1 else f"{len(images)} image files"
+    return [f"{files} {do} not fit {quoted(template)}, so skipped: {names}"]
 
 
 def _of_empty(folder: Path, files: dict[PurePosixPath, Path], matcher: Template) -> list[str]:
@@ -224,7 +224,3 @@ def _of_splits(matcher: Template, files: Iterable[PurePosixPath]) -> list[str]:
         (name, split) for name, split in names.items() if name and name.lower() != split
     )
     return [", ".join(f"{name} is taken for {split}" for name, split in others)] if others else []
-
-
-def _more(things: list) -> str:
-    return " ..." if len(things) > 1 else ""

@@ -1,0 +1,106 @@
+"""Tell the columns of a table: which names the image, and which hold label, split and group."""
+
+import re
+from typing import NamedTuple
+
+import pandas as pd
+
+from thaw.labels import table_file, table_paths
+from thaw.labels.split_words import split_of
+from thaw.project.errors import UserError
+from thaw.sources.settings import Labels
+
+KEY = table_file.KEY
+ENOUGH = 4  # rows from which on a column with another value in each holds no labels
+# usual names of columns, in words of small letters
+USUAL = {
+    "label": {"label", "labels", "class", "category", "target", "breed", "species", "diagnosis"},
+    "split": {"split", "fold", "subset", "partition", "set", "phase"},
+    "group": {"group", "patient", "subject", "video", "lesion", "case", "session", "individual"},
+}
+
+
+class Columns(NamedTuple):
+    """The names of a table's columns; label has several of a one-hot table, "" is for none."""
+
+    path: str
+    label: tuple[str, ...]
+    split: str
+    group: str
+
+
+def tell(table: pd.DataFrame, settings: Labels, name: str, known: table_paths.Images) -> Columns:
+    """Return which column is which: as the settings say, or by its name and what it holds.
+
+    Raises UserError that calls the table `name`, where a column is not there or several may do.
+    """
+    labels = settings.label if isinstance(settings.label, list) else [settings.label]
+    named = [settings.path, *labels, settings.split, settings.group]
+    for column in filter(None, named):
+        if column not in table:
+            raise UserError(
+                f"{name} has no column {column!r}", KEY, f"it has {', '.join(table.columns)}"
+            )
+    path = settings.path or _path_column(table, name, known)
+    free = [each for each in table if each and each != path and each not in named]
+    split = settings.split or next(
+        (each for each in _usual("split", free) if table[each].map(split_of).all()), ""
+    )
+    group = settings.group or next(iter(_usual("group", free)), "")
+    free = [column for column in free if column not in (split, group)]
+    label = tuple(filter(None, labels)) or _label_columns(table, free, name, bool(split or group))
+    return Columns(path, label, split, group)
+
+
+def _path_column(table: pd.DataFrame, name: str, known: table_paths.Images) -> str:
+    """Return the column that names most images, each counted once."""
+    counts = {column: len({tuple(known.find(cell)) for cell in table[column]} - {()})
+              for column in table}  # fmt: skip
+    best = max(counts, key=counts.get)
+    if not counts[best]:
+        first = ", ".join(map(str, table.iloc[0])) if len(table) else "no rows"
+        raise UserError(
+            f"{name}: no row names an image of the source; the first is {first}", KEY,
+            "check data.source and the table's paths",
+        )  # fmt: skip
+    return best
+
+
+def _label_columns(
+    table: pd.DataFrame, free: list[str], name: str, tells_more: bool
+) -> tuple[str, ...]:
+    """Return the columns of the labels; () for a table that tells splits or groups only."""
+    usual = _usual("label", free)
+    if len(usual) == 1:
+        return tuple(usual)
+    if tells_more and len(free) <= 1:
+        return ()
+    if len(free) > 1 and not usual and one_hot(table[free]).all():
+        return tuple(free)
+    several = [each for each in free if table[each].nunique() < max(len(table), ENOUGH)]
+    if len(several) == 1:
+        return tuple(several)
+    if not several:
+        raise UserError(f"{name} has no column that may hold labels", KEY, "name another table")
+    raise UserError(
+        f"{name}: which column holds the labels?", "data.labels.label",
+        f"name one of {several}, or give a list of columns of which one has a 1",
+    )  # fmt: skip
+
+
+def _usual(kind: str, columns: list[str]) -> list[str]:
+    return [each for each in columns
+            if USUAL[kind] & set(re.findall("[a-z]+", each.lower()))]  # fmt: skip
+
+
+def one_hot(table: pd.DataFrame) -> pd.Series:
+    """Tell of each row whether one cell is 1 and the others 0."""
+    values = numbers(table)
+    return values.isin([0, 1]).all(axis=1) & (values.sum(axis=1) == 1)
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return cells as numbers; true counts as 1, false and an empty cell as 0."""
+    words = {"true": "1", "false": "0", "": "0"}
+    plain = table.apply(lambda column: column.str.lower().replace(words))
+    return plain.apply(pd.to_numeric, errors="coerce")

@@ -67,14 +67,14 @@ def test_equal_pixels_are_seen_through_another_format_and_another_turn(tmp_path)
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 8)])
 def test_the_shape_is_part_of_what_is_compared(shape):
     other = Image.new("RGB", (8, 3))
-    assert validation._pixel_sha256(Image.new("RGB", shape)) != validation._pixel_sha256(other)
+    assert validation.pixel_sha256(Image.new("RGB", shape)) != validation.pixel_sha256(other)
 
 
 def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
     image = Image.effect_noise((13, 17), 50).convert("RGB")
-    whole = validation._pixel_sha256(image)
+    whole = validation.pixel_sha256(image)
     monkeypatch.setattr(image_files, "STRIP", 4)
-    assert validation._pixel_sha256(image) == whole
+    assert validation.pixel_sha256(image) == whole
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """What a run would see of a source, in seconds: sizes, modes, doubtful images, settings."""
 
-import hashlib
 import re
 import time
 import warnings
@@ -12,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from thaw.data.validation import pixel_sha256, turn
 from thaw.images.image_checks import InvalidImage, check_kind, opened
-from thaw.images.image_files import strips, to_rgb
+from thaw.images.image_files import to_rgb
 from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
 from thaw.labels.layout import Found
@@ -22,7 +22,6 @@ from thaw.sources.settings import Data
 
 SECONDS = 8.0  # to decode pixels in; after that only headers and the files' bytes are compared
 DEEP = 16  # bits of a grey image
-FEW = 3  # images that a class needs, one for each split
 TINY = 10  # images of a class that are too few for a score
 SIZES = {64: 96, 128: 128}  # median of the shorter sides up to which: backbone.image_size
 MOST = 5  # doubtful things of one kind that are named
@@ -54,14 +53,17 @@ class Survey(NamedTuple):
 def take(
     found: list[Found], root: Path, settings: Data, decoding: Decoding, workers: int
 ) -> Survey:
-    """Glance at all images on `workers` threads, with a progress bar on a terminal."""
+    """Glance at all images on `workers` threads, with a progress bar on a terminal.
+
+    Raises OSError for a file that cannot be read, as a run does.
+    """
     until = time.monotonic() + SECONDS
     most = settings.max_megapixels * 1e6
 
     def judge(path: Path) -> Glance | str:
         try:
             return _glance(path, settings.min_side, most, decoding, time.monotonic() < until)
-        except (InvalidImage, OSError) as reason:
+        except InvalidImage as reason:
             return str(reason)
 
     with warnings.catch_warnings():
@@ -74,7 +76,8 @@ def take(
     doubts = _two_classes(found, glances, root) + _small(found) + _dark(glances)
     linked = [each.path for each in found if each.path.is_symlink()]
     if linked:
-        doubts.append(f"{len(linked)} images are links, such as {_inside(linked[0], root)}")
+        are = "1 image is a link" if len(linked) == 1 else f"{len(linked)} images are links"
+        doubts.append(f"{are}, such as {_inside(linked[0], root)}")
     looked = sum(bool(each.pixels) for each in glances.values())
     if looked < len(glances):
         doubts.append(
@@ -100,18 +103,14 @@ def suggestions(labels: set[str], glances: dict[Path, Glance]) -> dict[str, dict
 
 def _glance(path: Path, min_side: int, most: float, decoding: Decoding, decode: bool) -> Glance:
     check_kind(path)
-    with opened(path, min_side, most) as image:
+    with opened(path, min_side, most) as image, turn(image):
         pixels, largest = "", 0
         facts = (*image.size, image.format, image.mode, files.sha256(path))
         if decode:
             image.load()
             if image.mode.startswith("I;16"):
                 largest = int(np.asarray(image).max())
-            rgb = to_rgb(image, decoding)
-            digest = hashlib.sha256("{} x {}".format(*rgb.size).encode())
-            for box in strips(rgb):
-                digest.update(rgb.crop(box).tobytes())
-            pixels = digest.hexdigest()
+            pixels = pixel_sha256(to_rgb(image, decoding))
         return Glance(*facts, pixels, largest)
 
 
@@ -130,15 +129,11 @@ def _two_classes(found: list[Found], glances: dict[Path, Glance], root: Path) ->
 
 
 def _small(found: list[Found]) -> list[str]:
-    """Name classes of too few images."""
+    """Name classes of few images."""
     counts = Counter(each.label for each in found)
-    few = [f"class {label!r} has {count} images, and at least {FEW} are needed"
-           for label, count in counts.items() if count < FEW]  # fmt: skip
-    small = [f"class {label!r} has only {count} images"
-             for label, count in counts.items() if FEW <= count < TINY]  # fmt: skip
-    return _shortened(few, f"classes have under {FEW} images") + _shortened(
-        small, f"classes have under {TINY} images"
-    )
+    small = [f"class {label!r} has only {count} image{'s' if count > 1 else ''}"
+             for label, count in counts.items() if count < TINY]  # fmt: skip
+    return _shortened(small, f"classes have under {TINY} images")
 
 
 def _dark(glances: dict[Path, Glance]) -> list[str]:

@@ -27,6 +27,7 @@ ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")  # modes with a band for transparency
 LARGE = 16_000_000  # pixels
 one_large_image = threading.Lock()
 NAMED = 3  # reasons in a message
+LISTED = "; all are in data/quarantine.csv"
 REPORTS = "data/quarantine.csv names each, metrics/download/quarantine.png shows them"
 
 
@@ -110,7 +111,7 @@ def refuse(
     With `on_invalid: fail` that is anything, with quarantine more than the fraction `max_invalid`;
     and always when a class has nothing else.
     """
-    known = f"{reasons(invalid)}; all are in data/quarantine.csv"
+    known = f"{reasons(invalid)}{LISTED}"
     if len(found) and not len(manifest):
         raise UserError(f"none of the {len(found)} images is valid: {known}; fix them first")
     if len(invalid) and settings.on_invalid == "fail":
@@ -189,12 +190,12 @@ def inspect(path: Path, settings: Decoding, min_side: int, max_pixels: int) -> F
     Raises OSError when it cannot be read, and UserError when there is too little memory for it.
     """
     check_kind(path)
-    with opened(path, min_side, max_pixels) as image, _turn(image):
+    with opened(path, min_side, max_pixels) as image, turn(image):
         more = image.format in FIRST_FRAME and getattr(image, "is_animated", False)
         rgb = to_rgb(image, settings)
         return Facts(
             sha256=files.sha256(path),
-            pixel_sha256=_pixel_sha256(rgb),
+            pixel_sha256=pixel_sha256(rgb),
             phash=perceptual_hash(rgb),
             format=image.format,
             mode=image.mode,
@@ -205,13 +206,13 @@ def inspect(path: Path, settings: Decoding, min_side: int, max_pixels: int) -> F
         )
 
 
-def _turn(image: Image.Image) -> AbstractContextManager:
+def turn(image: Image.Image) -> AbstractContextManager:
     """Let large images be decoded one at a time; the others at will."""
     width, height = image.size
     return one_large_image if width * height > LARGE else nullcontext()
 
 
-def _pixel_sha256(image: Image.Image) -> str:
+def pixel_sha256(image: Image.Image) -> str:
     """Digest the size and the pixels, in strips, as a large image is not to be there twice."""
     digest = hashlib.sha256("{} x {}".format(*image.size).encode())
     for box in strips(image):

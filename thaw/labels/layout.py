@@ -32,8 +32,8 @@ class Found(NamedTuple):
 class Listing(NamedTuple):
     """The images of a source, sorted by path, and how they were found.
 
-    skipped counts all other files. layout is the template that was used. notes are sentences about
-    what a user may have meant otherwise.
+    skipped counts all other files. layout is the template that was used, "" for none. notes are
+    sentences about what a user may have meant otherwise.
     """
 
     found: list[Found]
@@ -85,7 +85,7 @@ def images_in(folder: Path) -> dict[PurePosixPath, Path]:
 
 def summary(listing: Listing) -> str:
     """Say how the images were found, and each note in a line of its own."""
-    said = "\n".join([f"layout: {listing.layout}", *listing.notes])
+    said = "\n".join([*([f"layout: {listing.layout}"] if listing.layout else []), *listing.notes])
     return said.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
 
 

@@ -94,7 +94,12 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path, name):
         (["a/1.png", "b/x\ry.png"], r"x\\ry.png': this name has a carriage return in it; rename"),
         (["a/1.png"], "there are no class folders: the images lie in a; put the images of each"),
         (["1.png"], "no class folders: 1 images lie in the source itself; put the images of each"),
-        ([".hidden"], "no image was found; name the folder that holds them"),
+        ([".hidden"], "no image was found; name the folder that holds them, as files"),
+        (
+            ["a.parquet", "b.PARQUET", "README"],
+            r"found, only .parquet \(2\), README \(1\); name the",
+        ),
+        (["a.tfrecord"], r"no image was found, only .tfrecord \(1\); name the folder that holds"),
         (["train/a/1", "train/b/1", "c/1"], "'c' holds images and stands beside split folders"),
         (["Cat/1", "cat/1", "dog/1"], "'Cat' and 'cat' differ only in case"),
         (

@@ -1,6 +1,7 @@
 """Read an image's class, split and group from its path, by a template such as {split}/{label}/*."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from thaw.sources import listing
 KEY = "data.layout"  # of params.yaml, where a wrong layout is named
 AUTO = "auto"
 NAMED = 3  # folders in a note
+ELSEWHERE = "name the folder that holds them, as files of their own"
 TOKENS = re.compile(r"(\{\w*\}|\*)")
 PLACEHOLDERS = ("{label}", "{split}", "{group}")
 
@@ -55,6 +57,8 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     if layout != AUTO and "{label}" not in layout:
         raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")
     files = images_in(folder)
+    if not any(len(place.parts) > 1 or listing.is_image_by_name(place.name) for place in files):
+        raise UserError(f"no image was found{_other_kinds(folder)}", "data.source", ELSEWHERE)
     template, notes = layout, []
     if layout == AUTO:
         template, notes = auto_layout.infer([*files], tables_in(folder))
@@ -71,6 +75,13 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     notes += matcher.other_readings(sorted(files))
     check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
     return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
+
+
+def _other_kinds(folder: Path) -> str:
+    """Say which endings the files of a source without an image have."""
+    kinds = Counter(path.suffix.lower() or path.name for path in listing.files(folder))
+    said = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(NAMED))
+    return f", only {said}" if said else ""
 
 
 def images_in(folder: Path) -> dict[PurePosixPath, Path]:

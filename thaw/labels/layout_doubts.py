@@ -31,8 +31,6 @@ def refuse(
 def refuse_flat(node: Node, prefix: str, tables: list[PurePosixPath]) -> NoReturn:
     """Refuse a source whose images lie in no class folders."""
     if not node.folders:
-        if not node.direct:
-            raise UserError("no image was found", "data.source", "name the folder that holds them")
         where = f"{node.direct} images lie in {prefix or 'the source'} itself"
     else:
         where = f"the images lie in {names_of(node.folders)}"

@@ -84,7 +84,8 @@ def page(source: str, listing: Listing, seen: survey.Survey, root: Path, stops: 
             for low, high in ((side[0], side[-1]) for side in sides)
         ]
         median = " x ".join(str(side[len(side) // 2]) for side in sides)
-        lines.append(f"sizes    {' x '.join(spans)} pixels (median {median})")
+        middle = "" if median == " x ".join(spans) else f" (median {median})"
+        lines.append(f"sizes    {' x '.join(spans)} pixels{middle}")
         for name in ("format", "mode"):
             kinds = Counter(getattr(each, name) for each in glances).most_common()
             lines.append(f"{name + 's':<8} {', '.join(f'{kind} {count}' for kind, count in kinds)}")

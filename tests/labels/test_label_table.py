@@ -118,6 +118,16 @@ def test_split_and_group(tmp_path):
     ]  # fmt: skip
 
 
+def test_no_column_may_be_wanted_for_the_group_or_the_split(tmp_path):
+    six(tmp_path)
+    rows = table_of("{},{},p1,train", "id,label,patient,set")
+    (tmp_path / "labels.csv").write_text(rows)
+    assert {each[2:] for each in read(tmp_path).found} == {("train", "p1")}
+    found = read(tmp_path, group="", split="")
+    assert {each[2:] for each in found.found} == {("", "")}
+    assert found.notes == ["labels.csv: path from id, label from label; not used: patient, set"]
+
+
 def test_one_hot_columns(tmp_path):
     six(tmp_path)
     (tmp_path / "a.csv").write_text("image,cat,dog\n" + table_of("{},1.0,0.0").replace(

@@ -43,10 +43,12 @@ def tell(table: pd.DataFrame, settings: Labels, name: str, known: table_paths.Im
             )
     path = settings.path or _path_column(table, name, known)
     free = [each for each in table if each and each != path and each not in named]
-    split = settings.split or next(
-        (each for each in _usual("split", free) if table[each].map(split_of).all()), ""
-    )
-    group = settings.group or next(iter(_usual("group", free)), "")
+    split, group = settings.split, settings.group
+    if split is None:
+        told = (each for each in _usual("split", free) if table[each].map(split_of).all())
+        split = next(told, "")
+    if group is None:
+        group = next(iter(_usual("group", free)), "")
     free = [column for column in free if column not in (split, group)]
     label = tuple(filter(None, labels)) or _label_columns(table, free, name, bool(split or group))
     return Columns(path, label, split, group)

@@ -65,20 +65,27 @@ def _check_columns(names: object) -> object:
     return names
 
 
-Column = Annotated[str | None, BeforeValidator(_check_column)]
+Column = Annotated[str | None, BeforeValidator(_check_column)]  # None: found by itself
+
+
+def _check_choice(name: object) -> object:
+    return name if name == "" else _check_column(name)
+
+
+Choice = Annotated[str | None, BeforeValidator(_check_choice)]  # "" for no column
 
 
 class Labels(Section):
     """A table in the source, and the names of its columns where they cannot be told by themselves.
 
-    label: several columns where each is of one class (one-hot).
+    label: several columns where each is of one class (one-hot). split, group: "" for none.
     """
 
     table: Annotated[str, Field(min_length=1)]
     path: Column = None
     label: Annotated[str | list[str] | None, BeforeValidator(_check_columns)] = None
-    split: Column = None
-    group: Column = None
+    split: Choice = None
+    group: Choice = None
 
 
 class Data(Section):

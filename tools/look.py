@@ -89,6 +89,12 @@ def page(source: str, listing: Listing, seen: survey.Survey, root: Path, stops: 
         for name in ("format", "mode"):
             kinds = Counter(getattr(each, name) for each in glances).most_common()
             lines.append(f"{name + 's':<8} {', '.join(f'{kind} {count}' for kind, count in kinds)}")
+    decoded = sum(bool(each.pixels) for each in glances)
+    if decoded < len(glances):
+        lines.append(
+            f"note     {decoded:,} of {len(glances):,} images were decoded in the time; a run "
+            "decodes all"
+        )
     doubts = list(seen.doubts)
     if seen.invalid:
         path, reason = next(iter(seen.invalid.items()))

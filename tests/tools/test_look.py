@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import CLASSES, draw_images, set_params
 from tests.imports import ROOT
+from thaw.data import survey
 from thaw.project.errors import UserError
 from tools import look, params
 
@@ -87,8 +88,8 @@ def test_doubtful_things_are_named(here, monkeypatch, capsys):
     for line in (
         "skipped  1 other file\n",
         "note     empty holds no image, so no class",
-        "doubtful green/copy.jpg and red/3.jpg are the same image",
-        "doubtful green/lossless.tif and red/4.jpg are the same image",
+        "doubtful green/copy.jpg and red/3.jpg are the same image under two classes, so bo",
+        "doubtful green/lossless.tif and red/4.jpg are the same image under two classes, so bo",
         "doubtful class 'rare' has only 2 images\n",
         "A RUN WOULD STOP: class 'rare' has 2 images; at least 3 are needed (1 for train, 1 for v",
         f"doubtful images of 16 bits have values up to {values.max()} only, as of 12 bits",
@@ -172,6 +173,12 @@ def test_where_a_run_would_stop_is_said(here, monkeypatch, capsys, settings, rea
     assert (f"A RUN WOULD STOP: {reason}" in said) if reason else "STOP" not in said
 
 
+def test_images_that_there_was_no_time_for_are_counted(here, monkeypatch, capsys):
+    monkeypatch.setattr(survey, "SECONDS", -1.0)
+    said = call(monkeypatch, capsys, "images/pets")
+    assert "note     0 of 59 images were decoded in the time; a run decodes all\n" in said
+
+
 def test_no_tensorflow_is_loaded(here):
     code = (
         "import sys; sys.argv = ['look', 'images/pets']; from tools import look; look.main()\n"
@@ -188,6 +195,7 @@ def test_the_photo_under_two_classes_is_named(here, monkeypatch, capsys):
     assert "3,670 images of 5 classes" in said
     assert (
         "flower_photos/roses/15922772266_1167a06620.jpg and "
-        "flower_photos/tulips/15922772266_1167a06620.jpg are the same image" in said
+        "flower_photos/tulips/15922772266_1167a06620.jpg are the same image under two classes"
+        in said
     )
     assert "image_size: 160\n" in said

@@ -78,11 +78,6 @@ def take(
     if linked:
         are = "1 image is a link" if len(linked) == 1 else f"{len(linked)} images are links"
         doubts.append(f"{are}, such as {_inside(linked[0], root)}")
-    looked = sum(bool(each.pixels) for each in glances.values())
-    if looked < len(glances):
-        doubts.append(
-            f"only the first {looked} of {len(glances)} were decoded here; the run decodes all"
-        )
     return Survey(glances, invalid, doubts)
 
 
@@ -124,7 +119,8 @@ def _two_classes(found: list[Found], glances: dict[Path, Glance], root: Path) ->
                 same[digest].setdefault(each.label, each.path)
     pairs = {tuple(sorted(_inside(path, root) for path in paths.values()))
              for paths in same.values() if len(paths) > 1}  # fmt: skip
-    said = [f"{' and '.join(pair)} are the same image" for pair in sorted(pairs)]
+    said = [f"{' and '.join(pair)} are the same image under two classes, so both are invalid"
+            for pair in sorted(pairs)]  # fmt: skip
     return _shortened(said, "images are under two classes")
 
 

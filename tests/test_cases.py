@@ -237,7 +237,7 @@ def paths_and_numbers(root):
 def quoted_cells_of_another_machine(root):
     ids = named_like_their_class(root, "train")
     names = {"cat": '"Cat, tabby"', "dog": '"Dog"'}
-    rows = [f'"C:\\old\\TRAIN\\{each.upper()}.PNG",{names[each[:3]]},"a ""b"""' for each in ids]
+    rows = [f'"D:\\old\\TRAIN\\{each.upper()}.PNG",{names[each[:3]]},"a ""b"""' for each in ids]
     text = "\r\n".join(["file_name,label,url", *rows, rows[0]])  # twice, and the same
     (root / "train/metadata.csv").write_text(text, "utf-16")
 

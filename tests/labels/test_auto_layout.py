@@ -107,7 +107,8 @@ def breeds_in_names(root):
 def labels_in_a_table(root):
     draw(root, "images", count=30)
     (root / "readme.txt").write_text("about")
-    (root / "labels.csv").write_text("id,breed\n")
+    for name in ("labels.csv", "a_submission.csv", "Test.csv"):
+        (root / name).write_text("id,breed\n")
 
 
 def patients(root):

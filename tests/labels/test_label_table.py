@@ -88,6 +88,28 @@ def test_an_image_is_found_by_what_a_table_made_of_its_name(tmp_path, files, con
     ]  # fmt: skip
 
 
+def test_an_index_is_not_taken_for_the_images(tmp_path):
+    touch(tmp_path, *(f"i/{number}.jpg" for number in range(9)))
+    rows = [f"{number},{number * 2 % 9},{'ab'[number % 2]}\n" for number in range(9)]
+    for header in (",image_id,label\n", "index,image_id,label\n"):
+        (tmp_path / "labels.csv").write_text(header + "".join(rows))
+        found = read(tmp_path).found
+        assert {each.path.stem: each.label for each in found} == {
+            str(number * 2 % 9): "ab"[number % 2] for number in range(9)
+        }
+    (tmp_path / "labels.csv").write_text("x,y,label\n" + "".join(rows))
+    with pytest.raises(UserError, match=r"which column names the images\?; name one of \['x', 'y'"):
+        read(tmp_path)
+    assert len(read(tmp_path, path="y").found) == 9
+
+
+def test_a_number_without_its_zeros_counts_only_where_none_has_them(tmp_path):
+    touch(tmp_path, *(f"i/{number:03}.jpg" for number in range(9)))
+    rows = [f"{number},{number * 2 % 9:03},{'ab'[number % 2]}\n" for number in range(9)]
+    (tmp_path / "labels.csv").write_text("x,y,label\n" + "".join(rows))
+    assert read(tmp_path).notes == ["labels.csv: path from y, label from label; not used: x"]
+
+
 def test_labels_of_train_are_of_a_folder_for_train(tmp_path):
     six(tmp_path, "train_images/{}.jpg")
     six(tmp_path, "test_images/{}.jpg")

@@ -27,7 +27,7 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     table_place = _place(folder, settings.table)
     name, images = table_place.as_posix(), _images(folder, template)
     known = table_paths.Images(images, table_place)
-    table = table_file.read(folder / table_place, name, lambda cell: bool(known.find(cell)))
+    table = table_file.read(folder / table_place, name, lambda cell: bool(known.find(cell, False)))
     columns = table_columns.tell(table, settings, name, known)
     places = [known.one(cell, name) for cell in table[columns.path]]
     rows = _of_images(table, columns, name, places)

@@ -182,14 +182,21 @@ def _pattern(part: str, lazy: str) -> str:
 
 
 def tables_in(folder: Path) -> list[Path]:
-    """List the tables below a folder as paths from there on, the topmost first."""
+    """List the tables below a folder as paths from there on, the likeliest first.
+
+    That is the topmost; those of test images and for submissions come last.
+    """
     endings = (".csv", ".tsv", ".txt")
     tables = [
         path.relative_to(folder)
         for path in listing.files(folder)
         if path.suffix.lower() in endings and path.stem.lower() not in listing.NOTES
     ]
-    return sorted(tables, key=lambda path: (len(path.parts), path))
+
+    def last(path: Path) -> bool:
+        return "submission" in path.stem.lower() or split_of(path.stem) == "test"
+
+    return sorted(tables, key=lambda path: (last(path), len(path.parts), path))
 
 
 def _of_left_out(found: list[Found], left: list[PurePosixPath], template: str) -> list[str]:

@@ -11,9 +11,11 @@ from thaw.project.errors import UserError
 from thaw.sources.settings import Labels
 
 KEY = table_file.KEY
+SAMPLE = 1000  # rows, and up to twice as many, in which images are sought by each column
 ENOUGH = 4  # rows from which on a column with another value in each holds no labels
 # usual names of columns, in words of small letters
 USUAL = {
+    "path": {"path", "file", "filename", "image", "img", "id", "name"},
     "label": {"label", "labels", "class", "category", "target", "breed", "species", "diagnosis"},
     "split": {"split", "fold", "subset", "partition", "set", "phase"},
     "group": {"group", "patient", "subject", "video", "lesion", "case", "session", "individual"},
@@ -55,17 +57,32 @@ def tell(table: pd.DataFrame, settings: Labels, name: str, known: table_paths.Im
 
 
 def _path_column(table: pd.DataFrame, name: str, known: table_paths.Images) -> str:
-    """Return the column that names most images, each counted once."""
-    counts = {column: len({tuple(known.find(cell)) for cell in table[column]} - {()})
-              for column in table}  # fmt: skip
-    best = max(counts, key=counts.get)
-    if not counts[best]:
+    """Return the column that names most images, each counted once, in up to 2,000 rows.
+
+    Raises UserError where columns name other images, or none does.
+    """
+    rows = table.iloc[:: len(table) // SAMPLE + 1]
+    found = {}
+    for numbers in (False, True):
+        found = found or {
+            column: cells for column in table
+            if any(cells := [tuple(known.find(cell, numbers)) for cell in rows[column]])
+        }  # fmt: skip
+    if not found:
         first = ", ".join(map(str, table.iloc[0])) if len(table) else "no rows"
         raise UserError(
             f"{name}: no row names an image of the source; the first is {first}", KEY,
             "check data.source and the table's paths",
         )  # fmt: skip
-    return best
+    counts = {column: len({*cells} - {()}) for column, cells in found.items()}
+    many = [column for column in found if counts[column] * 2 >= max(counts.values())]
+    chosen = _usual("path", many) or many
+    if any(one != two for each in chosen[1:] for one, two in zip(found[chosen[0]], found[each])
+           if one and two):  # fmt: skip
+        raise UserError(
+            f"{name}: which column names the images?", "data.labels.path", f"name one of {chosen}"
+        )
+    return max(chosen, key=counts.get)
 
 
 def _label_columns(

@@ -21,22 +21,27 @@ class Images:
 
     def __init__(self, places: Iterable[PurePosixPath], table: PurePosixPath) -> None:
         self.by_name, self.by_number = defaultdict(list), defaultdict(list)
-        self.table, self.places = table, set(places)
-        for place in sorted(self.places):
+        self.table, self.places = table, {place.as_posix(): place for place in places}
+        for _, place in sorted(self.places.items()):
             for name in {place.name, place.stem}:
                 self.by_name[_folded(name)].append(place)
                 if number := _number(name):
                     self.by_number[number].append(place)
 
-    def find(self, cell: str) -> list[PurePosixPath]:
-        """Return the images that a cell may mean: none, one, or several alike."""
+    def find(self, cell: str, numbers: bool = True) -> list[PurePosixPath]:
+        """Return the images that a cell may mean: none, one, or several alike.
+
+        Without `numbers` zeros before one count.
+        """
         parts = _parts(cell)
         if not parts:
             return []
-        beside = self.table.parent.joinpath(*parts)
+        beside = "/".join((*self.table.parent.parts, *parts))
         if beside in self.places:
-            return [beside]
-        named = self.by_name.get(_folded(parts[-1]), []) or self.by_number.get(_number(cell), [])
+            return [self.places[beside]]
+        named = self.by_name.get(_folded(parts[-1]), [])
+        if numbers and not named:
+            named = self.by_number.get(_number(cell), [])
         fits = [place for place in named if _ends_alike(place, parts)]
         if not fits and _is_absolute(cell) and len(named) == 1:
             fits = named
@@ -81,8 +86,8 @@ def _number(name: str) -> str:
 
 
 def _parts(cell: str) -> tuple[str, ...]:
-    parts = PurePosixPath(cell.strip().replace("\\", "/")).parts
-    return tuple(part for part in parts if part not in ("/", ".", ".."))
+    parts = cell.strip().replace("\\", "/").split("/")
+    return tuple(part for part in parts if part not in ("", ".", ".."))
 
 
 def _is_absolute(cell: str) -> bool:

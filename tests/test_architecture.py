@@ -14,7 +14,7 @@ ARROWS = {
     "project": set(),
     "images": {"project"},
     "sources": {"project", "images"},
-    "labels": {"project", "sources"},
+    "labels": {"project", "images", "sources"},
     "data": {"project", "images", "sources", "labels"},
     "models": {"project", "sources"},
     "features": {"project", "images", "models"},

@@ -1,10 +1,15 @@
 """What README.md and docs/ name: links, pages, commands and make targets."""
 
 import re
+import shlex
+import shutil
 
 import pytest
+from dvc.exceptions import DvcException
+from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
 from tests.imports import ROOT
+from thaw.project import params
 
 PAGES = ["README.md", "CONTRIBUTING.md", "images/README.md"]
 PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
@@ -53,6 +58,43 @@ def test_every_file_and_key_that_is_named_exists(page):
     sections = {key.split(".")[0] for key in known}
     keys = set(re.findall(r"`([a-z_]+\.(?!png)[a-z_.]+)[:=`]", text))
     assert {key for key in keys if key.split(".")[0] in sections} <= known
+
+
+def set_by_dvc(folder, *overrides: str) -> dict:
+    """Return params.yaml as `dvc exp run -S` sets it. Raises what DVC raises."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    apply_overrides(folder / "params.yaml", list(overrides))
+    return params.read(folder / "params.yaml")
+
+
+def test_what_is_said_of_quotes_for_dvc_is_so(tmp_path):
+    text = (ROOT / "docs/data.md").read_text()
+    commands = re.findall(r"^dvc exp run (-S .*)$", text, re.M)
+    given = [each for command in commands for each in shlex.split(command) if each != "-S"]
+    values = [set_by_dvc(tmp_path, each)["data"] for each in given]
+    sources = [each["source"] for each in values if each["source"] != "digits"]
+    assert sources == ["images/Zoë, cats & dogs (2024)", "images/Tom's pets"]
+    assert {"table": "meta.csv", "label": "2"} in [each["labels"] for each in values]
+    signs = re.search(r"the signs\s+`([^`]+)`", text)[1].split()
+    assert len(signs) == 13
+    for name in (*(f"a{sign}b" for sign in signs), "Zoë", "猫"):
+        with pytest.raises(DvcException):
+            set_by_dvc(tmp_path, f"data.source={name}")
+    for name in (
+        *(f"a{sign}b" for sign in signs),
+        "2024",
+        "1e3",
+        "null",
+        "true",
+        "a,b",
+        "~/x",
+        "猫",
+    ):
+        assert set_by_dvc(tmp_path, f'data.source="{name}"')["data"]["source"] == name
+    for name in ("2024", "1e3", "null", "true"):
+        assert not isinstance(set_by_dvc(tmp_path, f"data.source={name}")["data"]["source"], str)
+    both = get_hydra_sweeps({"params.yaml": ["data.source=a,b"]})
+    assert [each["params.yaml"] for each in both] == [["data.source=a"], ["data.source=b"]]
 
 
 def test_every_page_that_the_code_names_exists():

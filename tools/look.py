@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from thaw.data import survey
+from thaw.data import refusals, survey
+from thaw.data.settings import Split
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
 from thaw.labels.layout import Listing
@@ -69,34 +70,51 @@ def counts(listing: Listing) -> str:
     return "\n".join([largest, more, *others])
 
 
-def page(source: str, listing: Listing, seen: survey.Survey, root: Path) -> str:
-    """Return what is said of a source."""
+def page(source: str, listing: Listing, seen: survey.Survey, root: Path, stops: list[str]) -> str:
+    """Return what is said of a source; `stops` are what a run would stop at."""
     classes = {each.label for each in listing.found}
     glances = seen.glances.values()
-    lines = [f"{source}: {len(listing.found)} images of {len(classes)} classes", ""]
+    lines = [f"{source}: {len(listing.found):,} images of {len(classes):,} classes", ""]
     lines += [counts(listing), ""]
     lines += listing_lines(listing)
     if glances:
         sides = [sorted(values) for values in zip(*(each[:2] for each in glances))]
-        spans = " x ".join(f"{side[0]} to {side[-1]}" for side in sides)
-        middle = " x ".join(str(side[len(side) // 2]) for side in sides)
-        lines.append(f"sizes    {spans} pixels, in the middle {middle}")
+        spans = [
+            f"{low} to {high}" if low < high else str(low)
+            for low, high in ((side[0], side[-1]) for side in sides)
+        ]
+        median = " x ".join(str(side[len(side) // 2]) for side in sides)
+        middle = "" if median == " x ".join(spans) else f" (median {median})"
+        lines.append(f"sizes    {' x '.join(spans)} pixels{middle}")
         for name in ("format", "mode"):
             kinds = Counter(getattr(each, name) for each in glances).most_common()
             lines.append(f"{name + 's':<8} {', '.join(f'{kind} {count}' for kind, count in kinds)}")
+    decoded = sum(bool(each.pixels) for each in glances)
+    if decoded < len(glances):
+        lines.append(
+            f"note     {decoded:,} of {len(glances):,} images were decoded in the time; a run "
+            "decodes all"
+        )
     doubts = list(seen.doubts)
     if seen.invalid:
         path, reason = next(iter(seen.invalid.items()))
         doubts.append(
-            f"{len(seen.invalid)} images are invalid, such as {path.relative_to(root)} ({reason})"
+            f"{_count(len(seen.invalid), 'invalid image')}, such as {path.relative_to(root)} "
+            f"({reason})"
         )
-    return "\n".join([*lines, *[f"doubtful {doubt}" for doubt in doubts]])
+    lines += [f"doubtful {doubt}" for doubt in doubts]
+    return "\n".join([*lines, *[f"A RUN WOULD STOP: {reason}" for reason in stops]])
 
 
 def listing_lines(listing: Listing) -> list[str]:
-    skipped = f"skipped  {listing.skipped} other files" if listing.skipped else ""
+    skipped = f"skipped  {_count(listing.skipped, 'other file')}" if listing.skipped else ""
     notes = [f"note     {note}" for note in listing.notes]
-    return [f"layout   {listing.layout}", *([skipped] if skipped else []), *notes]
+    by = [f"layout   {listing.layout}"] if listing.layout else []
+    return [*by, *([skipped] if skipped else []), *notes]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' if number != 1 else ''}"
 
 
 def shown(changes: dict[str, dict]) -> str:
@@ -125,12 +143,14 @@ def main() -> None:
     values["data"] = old | wanted
     settings = params.check(Data, values, "data")
     decoding = params.check(Decoding, values, "images")
+    split = params.check(Split, values, "split")
     workers = params.check(Runtime, values, "runtime").threads
     with files.scratch(UNPACKED) as scratch:
         root = source_folder.fetch_source(settings, scratch, paths.DOWNLOADS)
         listing, wanted["labels"] = listing_of(root, settings)
         seen = survey.take(listing.found, root, settings, decoding, workers)
-        print(page(options.source, listing, seen, root))
+        stops = refusals.foreseen(listing.found, seen.glances, seen.invalid, root, settings, split)
+        print(page(options.source, listing, seen, root, stops))
     changes = {
         "data": wanted,
         **survey.suggestions({each.label for each in listing.found}, seen.glances),

@@ -126,10 +126,10 @@ def main() -> None:
     parser.add_argument("--format", default="table", choices=OUTPUT_FORMATS)
     options = parser.parse_args()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
-    for stream in (sys.stdin, sys.stdout):  # a path may be of any bytes
-        stream.reconfigure(errors="surrogateescape")
+    sys.stdout.reconfigure(errors="surrogateescape")  # a path may be of any bytes
     warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
-    places = inputs.images(options.paths, sys.stdin)
+    listed = inputs.lines_of(sys.stdin.buffer.read()) if inputs.STDIN in options.paths else []
+    places = inputs.images(options.paths, listed)
     predictor = load_predictor(options.model)
     invalid = 0
 

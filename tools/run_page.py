@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
+from thaw.evaluation import metrics
 from thaw.export import markdown
 from thaw.project import files, paths
 from thaw.project.cli import run
@@ -38,7 +39,7 @@ def compose(found: Revision) -> str:
         f"# Test accuracy {best['accuracy']:.3f} ({interval})",
         f"## Scores\n\n{scores(found.test)}",
         f"## Figures\n\n{figures(found)}",
-        f"## Images\n\n{images(found.counts)}",
+        f"## Images\n\n{images(found.counts, recall(found))}",
         f"## Time\n\n{summary.seconds() or 'No stage was run on this machine.'}",
         f"## Params\n\n{markdown.table(pd.DataFrame(params, columns=['param', 'value']))}",
     ]
@@ -87,16 +88,29 @@ def figures(found: Revision) -> str:
     return "\n\n".join(parts)
 
 
-def images(counts: pd.DataFrame) -> str:
-    """Return a table of images by class (rows of `counts`) and split, with their sum."""
+def recall(found: Revision) -> list[str]:
+    """Return the fine-tuned network's recall with its interval, of each class of `found.counts`."""
+    names = pd.Index(found.counts.index)
+    truth, guess = (names.get_indexer(found.confusion[each]) for each in ("actual", "predicted"))
+    confidence = found.params["evaluate.confidence"]
+    table = metrics.recall_by_class(truth, {"of": guess}, list(names), confidence)
+    columns = table[["of", "of_low", "of_high"]].to_numpy()
+    return ["{:.3f} ({:.3f} to {:.3f})".format(*row) for row in columns]
+
+
+def images(counts: pd.DataFrame, recall: list[str]) -> str:
+    """Return a table of images by class (rows of `counts`) and split, with their sum and recall."""
     counts = counts[[*summary.SPLITS]]
     few = counts.head(CLASSES)
-    rows = [(markdown.code_cell(name), *row) for name, row in zip(few.index, few.to_numpy())]
+    rows = [
+        (markdown.code_cell(name), *row, score)
+        for name, row, score in zip(few.index, few.to_numpy(), recall)
+    ]
     if len(few) < len(counts):
         rest = counts.iloc[len(few) :]
-        rows.append((f"{len(rest)} more classes", *rest.sum()))
-    rows.append(("all", *counts.sum()))
-    return markdown.table(pd.DataFrame(rows, columns=["images", *counts.columns]))
+        rows.append((f"{len(rest)} more classes", *rest.sum(), ""))
+    rows.append(("all", *counts.sum(), ""))
+    return markdown.table(pd.DataFrame(rows, columns=["images", *counts.columns, "recall in test"]))
 
 
 def browser_there() -> bool:

@@ -16,14 +16,14 @@ SETTINGS = Decoding(
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 8)])
 def test_the_shape_is_part_of_what_is_compared(shape):
     other = Image.new("RGB", (8, 3))
-    assert inspection._pixel_sha256(Image.new("RGB", shape)) != inspection._pixel_sha256(other)
+    assert inspection.pixel_sha256(Image.new("RGB", shape)) != inspection.pixel_sha256(other)
 
 
 def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
     image = Image.effect_noise((13, 17), 50).convert("RGB")
-    whole = inspection._pixel_sha256(image)
+    whole = inspection.pixel_sha256(image)
     monkeypatch.setattr(image_files, "STRIP", 4)
-    assert inspection._pixel_sha256(image) == whole
+    assert inspection.pixel_sha256(image) == whole
 
 
 @pytest.mark.parametrize(

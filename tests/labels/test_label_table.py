@@ -43,6 +43,12 @@ KINDS = {  # name: (file, bytes)
     "backslashes": ("a.csv", table_of(".\\images\\{}.jpg,{}", "path,label").encode()),
     "quotes, other columns": ("a.csv", table_of('"{}.jpg",{},"a, b"', "path,label,note").encode()),
     "beside": ("images/metadata.csv", table_of("{}.jpg,{}", "file_name,label").encode()),
+    "upper case": ("a.csv", table_of("{}.JPG,{}", "PATH,LABEL").replace("cat1", "Cat1").encode()),
+    "a bucket": ("a.csv", table_of("s3://pets/more/{}.jpg,{}", "path,label").encode()),
+    "a spreadsheet's separator": ("a.csv", ("sep=;\n" + table_of("{};{}", "id;label")).encode()),
+    "remarks": ("a.txt", ("# of pets\n#id label\n" + table_of("{} {}")).encode()),
+    "an index": ("a.csv", ("n,file,kind\n" + "\n".join(
+        f"{number},{row}" for number, row in enumerate(table_of("{},{}").split("\n")))).encode()),
     "blank lines": ("a.csv", (table_of("{}.jpg,{}", "path,label") + "\n\n\n").encode()),
 }  # fmt: skip
 
@@ -57,6 +63,62 @@ def test_labels_of_each_kind_of_table(tmp_path, kind):
     assert all(each.path.stem.startswith(each.label) for each in found.found)
     assert found.skipped == 1
     assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "content"),
+    [
+        (["i/001.jpg", "i/010.jpg"], "id,label\n001,a\n010,b\n"),
+        (["i/001.jpg", "i/010.jpg"], "id,label\n1,a\n10,b\n"),  # as a spreadsheet leaves it
+        (["i/1.jpg", "i/2.jpg"], "id,label\n1.0,a\n2.0,b\n"),  # as pandas leaves it
+        (["i/1.jpg", "i/01.jpg", "i/2.jpg"], "id,label\n1,a\n2,b\n"),
+        (["i/cafe\u0301.jpg", "i/\u00e9.jpg"], "id,label\ncaf\u00e9,a\ne\u0301,b\n"),
+        (["i/A.jpg", "i/a.jpg", "i/b.jpg"], "id,label\nA,a\nb,b\n"),
+        (["i/my pet 1.jpg", "i/my pet 2.jpg"], "my pet 1.jpg a\nmy pet 2.jpg b\n"),
+        (["i/a.b.1.jpg", "i/a.b.2.jpg"], 'id,label\n"a.b.1","a"\n"a.b.2","b"\n'),
+        (["i/#1.jpg", "i/2.jpg"], "#1.jpg a\n2.jpg b\n"),
+    ],
+)
+def test_an_image_is_found_by_what_a_table_made_of_its_name(tmp_path, files, content):
+    touch(tmp_path, *files)
+    (tmp_path / "labels.csv").write_text(content)
+    found = read(tmp_path).found
+    assert [(each.path.relative_to(tmp_path).as_posix(), each.label) for each in found] == [
+        (files[0], "a"), (files[-1], "b")
+    ]  # fmt: skip
+
+
+def test_an_index_is_not_taken_for_the_images(tmp_path):
+    touch(tmp_path, *(f"i/{number}.jpg" for number in range(9)))
+    rows = [f"{number},{number * 2 % 9},{'ab'[number % 2]}\n" for number in range(9)]
+    for header in (",image_id,label\n", "index,image_id,label\n"):
+        (tmp_path / "labels.csv").write_text(header + "".join(rows))
+        found = read(tmp_path).found
+        assert {each.path.stem: each.label for each in found} == {
+            str(number * 2 % 9): "ab"[number % 2] for number in range(9)
+        }
+    (tmp_path / "labels.csv").write_text("x,y,label\n" + "".join(rows))
+    with pytest.raises(UserError, match=r"which column names the images\?; name one of \['x', 'y'"):
+        read(tmp_path)
+    assert len(read(tmp_path, path="y").found) == 9
+
+
+def test_a_number_without_its_zeros_counts_only_where_none_has_them(tmp_path):
+    touch(tmp_path, *(f"i/{number:03}.jpg" for number in range(9)))
+    rows = [f"{number},{number * 2 % 9:03},{'ab'[number % 2]}\n" for number in range(9)]
+    (tmp_path / "labels.csv").write_text("x,y,label\n" + "".join(rows))
+    assert read(tmp_path).notes == ["labels.csv: path from y, label from label; not used: x"]
+
+
+def test_labels_of_train_are_of_a_folder_for_train(tmp_path):
+    six(tmp_path, "train_images/{}.jpg")
+    six(tmp_path, "test_images/{}.jpg")
+    (tmp_path / "trainLabels.csv").write_text(table_of("{},{},1", "image,level,quality"))
+    with pytest.raises(UserError, match="which column holds the labels"):
+        read(tmp_path, "trainLabels.csv")
+    found = read(tmp_path, "trainLabels.csv", label="level")
+    assert {each.path.parent.name for each in found.found} == {"train_images"}
+    assert found.notes[0] == "trainLabels.csv: path from image, label from level; not used: quality"
 
 
 def test_split_and_group(tmp_path):
@@ -78,12 +140,26 @@ def test_split_and_group(tmp_path):
     ]  # fmt: skip
 
 
+def test_no_column_may_be_wanted_for_the_group_or_the_split(tmp_path):
+    six(tmp_path)
+    rows = table_of("{},{},p1,train", "id,label,patient,set")
+    (tmp_path / "labels.csv").write_text(rows)
+    assert {each[2:] for each in read(tmp_path).found} == {("train", "p1")}
+    found = read(tmp_path, group="", split="")
+    assert {each[2:] for each in found.found} == {("", "")}
+    assert found.notes == ["labels.csv: path from id, label from label; not used: patient, set"]
+
+
 def test_one_hot_columns(tmp_path):
     six(tmp_path)
     (tmp_path / "a.csv").write_text("image,cat,dog\n" + table_of("{},1.0,0.0").replace(
         "dog1,1.0,0.0", "dog1,0,1").replace("dog2,1.0,0.0", "dog2,0,1").replace(
         "dog3,1.0,0.0", "dog3,0,1"))  # fmt: skip
     assert Counter(each[1:] for each in read(tmp_path, "a.csv").found) == TWO
+    rows = table_of("{},TRUE,").replace("dog1,TRUE,", "dog1,,TRUE").replace(
+        "dog2,TRUE,", "dog2,False,true").replace("dog3,TRUE,", "dog3,0,1")  # fmt: skip
+    (tmp_path / "b.csv").write_text("image,cat,dog\n" + rows)
+    assert Counter(each[1:] for each in read(tmp_path, "b.csv").found) == TWO
     assert len(read(tmp_path, "a.csv", path="image", label=["cat", "dog"]).found) == 6
 
 
@@ -145,7 +221,7 @@ def test_a_layout_says_which_images_are_looked_at(tmp_path):
         (
             table_of("{},{},1", "id,label,class"), {},
             "[data.labels.label]: labels.csv: which column holds the labels?; name one of "
-            "['label', 'class']",
+            "['label', 'class'], or give a list of columns of which one has a 1",
         ),
         (
             table_of("{},{}", "id,label"), {"label": "breed"},
@@ -165,6 +241,24 @@ def test_a_layout_says_which_images_are_looked_at(tmp_path):
             table_of("{},{}", "id,label") + "\ncat1,cat,3,4", {},
             "[data.labels]: labels.csv: row 7 has 4 cells and not 2; mend that line, or put quotes "
             "around what holds the separator",
+        ),
+        (
+            table_of("{}", "id"), {},
+            "[data.labels]: labels.csv has no column that may hold labels; name another table",
+        ),
+        (
+            table_of("{},{}").replace(",cat", "").replace(",dog", ""), {},
+            "[data.labels]: labels.csv has no column that may hold labels; name another table",
+        ),
+        (
+            "version https://git-lfs.github.com/spec/v1\n", {},
+            "[data.labels]: labels.csv is a Git LFS pointer, not a table; run `git lfs pull` where "
+            "it is from",
+        ),
+        (
+            "PK\x03\x04", {},
+            "[data.labels]: labels.csv is a zip archive (or .npz, .docx), not a table; save the "
+            "table as CSV",
         ),
         (
             table_of("{},cat", "id,label"), {},

@@ -94,11 +94,20 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path, name):
         (["a/1.png", "b/x\ry.png"], r"x\\ry.png': this name has a carriage return in it; rename"),
         (["a/1.png"], "there are no class folders: the images lie in a; put the images of each"),
         (["1.png"], "no class folders: 1 images lie in the source itself; put the images of each"),
-        ([".hidden"], "no image was found; name the folder that holds them"),
+        ([".hidden"], "no image was found; name the folder that holds them, as files"),
+        (
+            ["a.parquet", "b.PARQUET", "README"],
+            r"found, only .parquet \(2\), README \(1\); name the",
+        ),
+        (["a.tfrecord"], r"no image was found, only .tfrecord \(1\); name the folder that holds"),
         (["train/a/1", "train/b/1", "c/1"], "'c' holds images and stands beside split folders"),
         (["Cat/1", "cat/1", "dog/1"], "'Cat' and 'cat' differ only in case"),
-        (["caf\u00e9/1", "cafe\u0301/1"], "differ only in case or in how their letters are enc"),
+        (
+            ["caf\u00e9/1", "cafe\u0301/1"],
+            "only in case, in spaces or in how their letters are encoded",
+        ),
         (["stra\u00dfe/1", "STRASSE/1"], "rename or join them"),
+        (["train/cat/1", "test/cat /2", "train/dog/3", "test/dog/4"], "'cat' and 'cat ' differ"),
     ],
 )
 def test_a_layout_that_cannot_be_meant_is_refused(tmp_path, files, message):
@@ -124,7 +133,7 @@ def test_a_template_reads_label_split_and_group(tmp_path):
     ]
     assert found.skipped == 1
     assert found.notes == [
-        '1 image files do not fit "x/{split}/{group}/{label}/*": x/more/p3/cat/3.png',
+        '1 image file does not fit "x/{split}/{group}/{label}/*", so skipped: x/more/p3/cat/3.png',
         "Train_Set is taken for train, dev is taken for validation",
     ]
 

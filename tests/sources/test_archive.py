@@ -1,5 +1,9 @@
+import gzip
 import io
+import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -162,8 +166,9 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch, kind, members, message):
 
 def test_blank_images_may_be_packed_tightly(tmp_path):
     write_tar(tmp_path / "blank", {"a.bmp": bytes(3_000_000)})
-    unpack(tmp_path / "blank", tmp_path)
-    assert (tmp_path / "a.bmp").stat().st_size == 3_000_000
+    (tmp_path / "out").mkdir()
+    unpack(tmp_path / "blank", tmp_path / "out")
+    assert (tmp_path / "out/a.bmp").stat().st_size == 3_000_000
 
 
 def test_the_size_that_a_zip_claims_does_not_count(tmp_path, monkeypatch):
@@ -206,7 +211,13 @@ def test_two_members_of_one_name_are_refused(tmp_path, names):
         (b"PK\7\x08PK\3\4", "a part of a split archive; join the parts first: `zip -s 0 pets.zip"),
         (b"%PDF-1.7", "PDF, and no zip or tar archive; name in data.source an archive"),
         (b"names", "no zip or tar archive; name in data.source an archive, or the folder"),
-        (b"", "no zip or tar archive"),
+        (b"", "an empty file; fetch it again"),
+        (b"<!-- Google Drive -->\n<html>", "an HTML page, not an archive"),
+        ("<!DOCTYPE html>".encode("utf-16"), "an HTML page, not an archive"),
+        (b'<?xml version="1.0"?><!DOCTYPE html><html>', "an HTML page, not an archive"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied', "SVG or another XML file, and no zip"),
+        (gzip.compress(b"pixels"), "packs a single file that is no tar archive; unpack it"),
+        (gzip.compress(b"pixels")[:-9], "damaged"),
     ],
 )
 def test_what_is_no_archive_is_named(tmp_path, content, message):
@@ -275,21 +286,35 @@ def test_the_last_part_of_a_split_zip_is_named(tmp_path, members):
         unpack(tmp_path / "a.zip", tmp_path)
 
 
+def test_a_name_in_a_tar_that_is_not_utf8_is_refused_with_the_way_out(tmp_path):
+    with tarfile.open(tmp_path / "pets.tar", "w", encoding="gbk", format=tarfile.GNU_FORMAT) as tar:
+        for label in ("猫", "狗"):
+            tar.addfile(tarfile.TarInfo(f"{label}/1.png"))
+    with pytest.raises(
+        UserError, match=r"^pets.tar: member b'\\xb9\\xb7/1.png' is not in UT"
+    ) as error:
+        unpack(tmp_path / "pets.tar", tmp_path)
+    code = re.search(r'`python -c "(.*)"`', str(error.value))[1]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert sorted(path.name for path in (tmp_path / "images/pets").iterdir()) == ["狗", "猫"]
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 @pytest.mark.parametrize("part", [0, 1])
-def test_a_numbered_part_is_named(tmp_path, kind, part):
+@pytest.mark.parametrize("ending", ["00{}", "a{}", "part{}"])
+def test_a_numbered_part_is_named(tmp_path, kind, part, ending):
     write_tar(tmp_path / "a.tar.gz", {"x": Random(0).randbytes(50_000)})
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("x", Random(0).randbytes(50_000))
     data = (tmp_path / f"a.{kind}").read_bytes()
-    name = f"a.{kind}.00{part + 1}"
+    name = f"a.{kind}.{ending.format('ab'[part] if ending == 'a{}' else part + 1)}"
     (tmp_path / name).write_bytes((data[:30_000], data[30_000:])[part])
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match=rf"^{name}: a part of a split archive"):
         unpack(tmp_path / name, tmp_path / "out")
 
 
-@pytest.mark.parametrize("more", [[], ["sampleSubmission.csv", "README"]])
+@pytest.mark.parametrize("more", [[], ["sampleSubmission.csv", "README"], ["overview.png"]])
 def test_an_archive_of_archives_is_named(tmp_path, more):
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as file:
@@ -303,17 +328,26 @@ def test_an_archive_of_archives_is_named(tmp_path, more):
     with pytest.raises(UserError) as error:
         unpack(tmp_path / "all.zip", tmp_path / "out")
     assert str(error.value) == (
-        "all.zip: holds other archives (test1.zip, train.zip) and no image; unpack it, and name in "
-        "data.source the one with the images, or a folder with all of them unpacked"
+        "all.zip: holds other archives (test1.zip, train.zip) and no classes; unpack it, and name "
+        "in data.source the one with the images, or a folder with all of them unpacked"
     )
 
 
-@pytest.mark.parametrize("image", [("x.avif", b"any"), ("x", b"\xff\xd8\xff\xe0")])
+@pytest.mark.parametrize("image", [("cat/x.avif", b"any"), ("cat/x", b"\xff\xd8\xff\xe0")])
 def test_an_archive_beside_images_is_none_of_ours(tmp_path, image):
     name, content = image
     write_tar(tmp_path / "a.tar", {"more.zip": b"PK\3\4", name: content})
     (tmp_path / "out").mkdir()
     unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("inner", ["w", "w:gz"])
+def test_a_tar_in_an_archive_is_named(tmp_path, inner):
+    write_tar(tmp_path / "in.tar", {"cat/1.png": b"pixels"}, inner)
+    write_tar(tmp_path / "a.tar", {"in.tar": (tmp_path / "in.tar").read_bytes()}, "w")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"^a.tar: holds other archives \(in.tar\) and no classes"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
 
 
 def test_folder_entries_of_windows_are_folders(tmp_path):

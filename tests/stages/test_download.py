@@ -147,7 +147,7 @@ def test_the_same_image_under_two_classes_is_refused_or_quarantined(project):
     [
         (
             lambda root: (root / "red").rename(root / "Green"),
-            "[data.source]: classes 'Green' and 'green' differ only in case or in how",
+            "[data.source]: classes 'Green' and 'green' differ only in case, in spaces or in how",
         ),
         (
             lambda root: draw_images(root / "train"),
@@ -222,7 +222,18 @@ def test_labels_come_from_a_table(project):
         ("no.csv", "[data.labels]: 'no.csv' is not in the source (it has no tables); give its"),
         ({"tabel": "x.csv"}, "[data.labels.tabel]: unknown key; did you mean table?"),
         ({"path": "x"}, "[data.labels.table]: this key is missing"),
-        (3, "[data.labels]: 3 does not fit: should be a valid dictionary or instance of Labels"),
+        (
+            3,
+            "[data.labels]: 3 does not fit: should be null, the name of a table, or table: and",
+        ),
+        (
+            {"table": "x.csv", "label": 2},
+            "[data.labels.label]: 2 does not fit: should be the name "
+            "of a column, in quotes where it is a number",
+        ),
+        ({"table": "x.csv", "label": []}, "[data.labels.label]: [] does not fit: should be the"),
+        ({"table": "x.csv", "label": ["a", 2]}, "[data.labels.label]: ['a', 2] does not fit: "),
+        ({"table": "x.csv", "split": True}, "[data.labels.split]: True does not fit: should be"),
     ],
 )
 def test_a_wrong_table_of_labels_is_named(project, labels, message):

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import CLASSES, draw_images, set_params
 from tests.imports import ROOT
+from thaw.data import survey
 from thaw.project.errors import UserError
 from tools import look, params
 
@@ -41,9 +42,7 @@ def test_what_a_run_would_see(here, monkeypatch, capsys):
     assert said.startswith("images/pets: 59 images of 3 classes\n")
     assert {label: int(count) for label, count in re.findall(r"^(\w.*\w) +(\d+)$", said, re.M)
             if label in CLASSES} == CLASSES  # fmt: skip
-    assert (
-        "layout   {label}/*\nsizes    37 to 39 x 31 to 35 pixels, in the middle 38 x 33\n" in said
-    )
+    assert "layout   {label}/*\nsizes    37 to 39 x 31 to 35 pixels (median 38 x 33)\n" in said
     assert "formats  JPEG 59\nmodes    RGB 59\n" in said
     assert "doubtful" not in said
     assert "data:\n  source: images/pets\n" in said
@@ -87,15 +86,18 @@ def test_doubtful_things_are_named(here, monkeypatch, capsys):
     (pets / "empty").mkdir()
     said = call(monkeypatch, capsys, "images/pets")
     for line in (
-        "skipped  1 other files",
+        "skipped  1 other file\n",
         "note     empty holds no image, so no class",
-        "doubtful green/copy.jpg and red/3.jpg are the same image",
-        "doubtful green/lossless.tif and red/4.jpg are the same image",
-        "doubtful class 'rare' has 2 images, and at least 3 are needed",
+        "doubtful green/copy.jpg and red/3.jpg are the same image under two classes, so bo",
+        "doubtful green/lossless.tif and red/4.jpg are the same image under two classes, so bo",
+        "doubtful class 'rare' has only 2 images\n",
+        "A RUN WOULD STOP: class 'rare' has 2 images; at least 3 are needed (1 for train, 1 for v",
         f"doubtful 1 images have 16 bits a value, with values up to {values.max()}; these are "
         "taken as of 12 bits (images.bits: auto)\n",
-        "doubtful 1 images are links, such as red/link.jpg",
-        "doubtful 1 images are invalid, such as red/page.jpg (an HTML page, not an image; fetch it",
+        "doubtful 1 image is a link, such as red/link.jpg\n",
+        "doubtful 1 invalid image, such as red/page.jpg (an HTML page, not an image; fetch it",
+        "A RUN WOULD STOP: params.yaml [data.max_invalid]: 6 of 67 images are invalid, more than "
+        "0.05 of all: green/copy.jpg (the same image is under class 'red' as red/3.jpg); green/lo",
     ):
         assert line in said
 
@@ -118,6 +120,7 @@ def test_a_table_is_found_where_folders_tell_nothing(here, monkeypatch, capsys):
     (here / "images/pets/red/labels.csv").write_text(f"id,kind\n{rows}")
     said = call(monkeypatch, capsys, "--use", "images/pets/red")
     assert "note     labels.csv: path from id, label from kind\n" in said
+    assert "layout  " not in said  # none was used
     assert set_values(here)["data"]["labels"] == "labels.csv"
 
 
@@ -128,7 +131,11 @@ def test_a_layout_can_be_tried_and_is_put_into_params(here, monkeypatch, capsys)
         call(monkeypatch, capsys, "--use", "images/leaves")
     assert set_values(here)["data"]["source"] == "digits"
     said = call(monkeypatch, capsys, "--use", "images/leaves", "--layout", "color/{label}/*")
-    assert 'note     59 image files do not fit "color/{label}/*": grey/blue sky/0.jpg ...' in said
+    assert (
+        'note     59 image files do not fit "color/{label}/*", so skipped: grey/blue sky/0.jpg and '
+        "22 more beside it; grey/green/0.jpg and 16 more beside it; grey/red/0.jpg and 18 more "
+        in said
+    )
     assert set_values(here)["data"]["layout"] == "color/{label}/*"
     params.main()
 
@@ -149,6 +156,30 @@ def test_many_classes_are_cut(here, monkeypatch, capsys):
     assert re.search(r"^class 07 +4$", said, re.M)
 
 
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"data": {"on_invalid": "fail"}},
+            "params.yaml [data.on_invalid]: 1 of 60 images are invalid: red/page.jpg (an HTML page",
+        ),
+        ({"split": {"min_per_class": 9}}, "class 'green' has 17 images; at least 19 are needed"),
+        ({"split": {"min_per_class": 8}}, None),
+    ],
+)
+def test_where_a_run_would_stop_is_said(here, monkeypatch, capsys, settings, reason):
+    (here / "images/pets/red/page.jpg").write_text("<html>")
+    set_params(here / "params.yaml", settings)
+    said = call(monkeypatch, capsys, "images/pets")
+    assert (f"A RUN WOULD STOP: {reason}" in said) if reason else "STOP" not in said
+
+
+def test_images_that_there_was_no_time_for_are_counted(here, monkeypatch, capsys):
+    monkeypatch.setattr(survey, "SECONDS", -1.0)
+    said = call(monkeypatch, capsys, "images/pets")
+    assert "note     0 of 59 images were decoded in the time; a run decodes all\n" in said
+
+
 def test_no_tensorflow_is_loaded(here):
     code = (
         "import sys; sys.argv = ['look', 'images/pets']; from tools import look; look.main()\n"
@@ -162,9 +193,10 @@ def test_no_tensorflow_is_loaded(here):
 @pytest.mark.skipif(not FLOWERS.is_file(), reason="the photos are not here")
 def test_the_photo_under_two_classes_is_named(here, monkeypatch, capsys):
     said = call(monkeypatch, capsys, str(FLOWERS))
-    assert "3670 images of 5 classes" in said
+    assert "3,670 images of 5 classes" in said
     assert (
         "flower_photos/roses/15922772266_1167a06620.jpg and "
-        "flower_photos/tulips/15922772266_1167a06620.jpg are the same image" in said
+        "flower_photos/tulips/15922772266_1167a06620.jpg are the same image under two classes"
+        in said
     )
     assert "image_size: 160\n" in said

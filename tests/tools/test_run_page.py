@@ -59,6 +59,7 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert "<code>&lt;b&gt;a|b&lt;/b&gt;</code></td>" in page
     assert "<code>null</code></td>" in page
     assert "<code>NA</code></td>" in page
+    assert "0.970 (0.915 to 0.990)</td>" in page  # of NA: 97 of 100, by Wilson's method
     assert "12 s, stages when last run: extract 12" in page
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
 
@@ -84,11 +85,11 @@ def test_figures_of_another_run_are_not_passed_off_as_this_ones(finished, monkey
 
 def test_many_classes_are_summed_up():
     counts = pd.DataFrame({"test": 1, "train": 5, "validation": 2, "excluded": 0}, index=range(43))
-    lines = run_page.images(counts).splitlines()
-    assert lines[0].replace(" ", "") == "|images|train|validation|test|excluded|"
+    lines = run_page.images(counts, ["0.5 (0.1 to 0.9)"] * 43).splitlines()
+    assert lines[0].replace(" ", "") == "|images|train|validation|test|excluded|recallintest|"
     assert len(lines) == 2 + 40 + 2
-    assert lines[-2].replace(" ", "") == "|3moreclasses|15|6|3|0|"
-    assert lines[-1].replace(" ", "") == "|all|215|86|43|0|"
+    assert lines[-2].replace(" ", "") == "|3moreclasses|15|6|3|0||"
+    assert lines[-1].replace(" ", "") == "|all|215|86|43|0||"
 
 
 @pytest.mark.parametrize(("display", "opens"), [("DISPLAY", 1), ("WAYLAND_DISPLAY", 1), (None, 0)])

@@ -13,6 +13,10 @@ DONORS = {
     "train": ("validation", "test"),
 }
 NAMED = 3  # classes in a message
+GROUPED = (
+    "go without the groups or without the source's splits: set data.labels.group or "
+    'data.labels.split to "", or leave it out of data.layout'
+)
 
 
 def fill(
@@ -111,9 +115,11 @@ def check(
     first, lacks = next(iter(short.items()))
     images = int((label == first).sum())
     if lacks not in parts:
+        grouped = (manifest.loc[label == first, "group"] != "").any()
+        of = "others of their groups" if grouped else "copies of those"
         raise UserError(
-            f"class {first!r} has no image left in {lacks}: copies of those are in other splits",
-            hint=f"remove these copies, or add images to {lacks}",
+            f"class {first!r} has no image left in {lacks}: {of} are in other splits",
+            hint=GROUPED if grouped else f"remove these copies, or add images to {lacks}",
         )
     of_class = (label == first) & split.isin(list(parts))
     free, several, wanted = of_class.sum(), groups[of_class].nunique(), sum(need[p] for p in parts)

@@ -51,12 +51,12 @@ def inspect(path: Path, settings: Decoding, min_side: int, max_pixels: int) -> F
     Raises OSError when it cannot be read, and UserError when there is too little memory for it.
     """
     check_kind(path)
-    with opened(path, min_side, max_pixels) as image, _turn(image):
+    with opened(path, min_side, max_pixels) as image, turn(image):
         more = image.format in FIRST_FRAME and getattr(image, "is_animated", False)
         rgb, largest = to_rgb(image, settings), sixteen_bits.largest(image)
         return Facts(
             sha256=files.sha256(path),
-            pixel_sha256=_pixel_sha256(rgb),
+            pixel_sha256=pixel_sha256(rgb),
             phash=perceptual_hash(rgb),
             format=image.format,
             mode=bands.name(image),
@@ -68,13 +68,13 @@ def inspect(path: Path, settings: Decoding, min_side: int, max_pixels: int) -> F
         )
 
 
-def _turn(image: Image.Image) -> AbstractContextManager:
+def turn(image: Image.Image) -> AbstractContextManager:
     """Let large images be decoded one at a time; the others at will."""
     width, height = image.size
     return one_large_image if width * height > LARGE else nullcontext()
 
 
-def _pixel_sha256(image: Image.Image) -> str:
+def pixel_sha256(image: Image.Image) -> str:
     """Digest the size and the pixels, in strips, as a large image is not to be there twice."""
     digest = hashlib.sha256("{} x {}".format(*image.size).encode())
     for box in strips(image):

@@ -1,6 +1,5 @@
 """What a run would see of a source, in seconds: sizes, modes, doubtful images, settings."""
 
-import hashlib
 import re
 import time
 import warnings
@@ -13,9 +12,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from thaw.data import value_range
+from thaw.data.inspection import pixel_sha256, turn
 from thaw.images import bands, sixteen_bits
 from thaw.images.image_checks import InvalidImage, check_kind, opened
-from thaw.images.image_files import strips, to_rgb
+from thaw.images.image_files import to_rgb
 from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
 from thaw.labels.layout import Found
@@ -23,7 +23,6 @@ from thaw.project import files
 from thaw.sources.settings import Data
 
 SECONDS = 8.0  # to decode pixels in; after that only headers and the files' bytes are compared
-FEW = 3  # images that a class needs, one for each split
 TINY = 10  # images of a class that are too few for a score
 SIZES = {64: 96, 128: 128}  # median of the shorter sides up to which: backbone.image_size
 MOST = 5  # doubtful things of one kind that are named
@@ -58,7 +57,8 @@ def take(
 ) -> Survey:
     """Glance at all images on `workers` threads, with a progress bar on a terminal.
 
-    Files of 16 bits are taken as with `bits` auto.
+    Files of 16 bits are taken as with `bits` auto. Raises OSError for a file that cannot be read,
+    as a run does.
     """
     decoding = decoding.model_copy(update={"bits": "auto"})
     until = time.monotonic() + SECONDS
@@ -67,7 +67,7 @@ def take(
     def judge(path: Path) -> Glance | str:
         try:
             return _glance(path, settings.min_side, most, decoding, time.monotonic() < until)
-        except (InvalidImage, OSError) as reason:
+        except InvalidImage as reason:
             return str(reason)
 
     with warnings.catch_warnings():
@@ -81,12 +81,8 @@ def take(
     doubts += _dark(glances, decoding) + _bands(glances)
     linked = [each.path for each in found if each.path.is_symlink()]
     if linked:
-        doubts.append(f"{len(linked)} images are links, such as {_inside(linked[0], root)}")
-    looked = sum(bool(each.pixels) for each in glances.values())
-    if looked < len(glances):
-        doubts.append(
-            f"only the first {looked} of {len(glances)} were decoded here; the run decodes all"
-        )
+        are = "1 image is a link" if len(linked) == 1 else f"{len(linked)} images are links"
+        doubts.append(f"{are}, such as {_inside(linked[0], root)}")
     return Survey(glances, invalid, doubts)
 
 
@@ -115,15 +111,12 @@ def suggestions(labels: set[str], glances: dict[Path, Glance]) -> dict[str, dict
 
 def _glance(path: Path, min_side: int, most: float, decoding: Decoding, decode: bool) -> Glance:
     check_kind(path)
-    with opened(path, min_side, most) as image:
+    with opened(path, min_side, most) as image, turn(image):
         pixels, largest = "", None
         facts = (*image.size, image.format, bands.name(image), files.sha256(path))
         if decode:
             rgb, largest = to_rgb(image, decoding), sixteen_bits.largest(image)
-            digest = hashlib.sha256("{} x {}".format(*rgb.size).encode())
-            for box in strips(rgb):
-                digest.update(rgb.crop(box).tobytes())
-            pixels = digest.hexdigest()
+            pixels = pixel_sha256(rgb)
         return Glance(*facts, pixels, largest)
 
 
@@ -137,20 +130,17 @@ def _two_classes(found: list[Found], glances: dict[Path, Glance], root: Path) ->
                 same[digest].setdefault(each.label, each.path)
     pairs = {tuple(sorted(_inside(path, root) for path in paths.values()))
              for paths in same.values() if len(paths) > 1}  # fmt: skip
-    said = [f"{' and '.join(pair)} are the same image" for pair in sorted(pairs)]
+    said = [f"{' and '.join(pair)} are the same image under two classes, so both are invalid"
+            for pair in sorted(pairs)]  # fmt: skip
     return _shortened(said, "images are under two classes")
 
 
 def _small(found: list[Found]) -> list[str]:
-    """Name classes of too few images."""
+    """Name classes of few images."""
     counts = Counter(each.label for each in found)
-    few = [f"class {label!r} has {count} images, and at least {FEW} are needed"
-           for label, count in counts.items() if count < FEW]  # fmt: skip
-    small = [f"class {label!r} has only {count} images"
-             for label, count in counts.items() if FEW <= count < TINY]  # fmt: skip
-    return _shortened(few, f"classes have under {FEW} images") + _shortened(
-        small, f"classes have under {TINY} images"
-    )
+    small = [f"class {label!r} has only {count} image{'s' if count > 1 else ''}"
+             for label, count in counts.items() if count < TINY]  # fmt: skip
+    return _shortened(small, f"classes have under {TINY} images")
 
 
 def _dark(glances: dict[Path, Glance], decoding: Decoding) -> list[str]:

@@ -19,6 +19,7 @@ from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 
 NAMED = 3  # reasons in a message
+LISTED = "; all are in data/quarantine.csv"
 REPORTS = "data/quarantine.csv names each, metrics/download/quarantine.png shows them"
 
 
@@ -106,7 +107,7 @@ def refuse(
     With `on_invalid: fail` that is anything, with quarantine more than the fraction `max_invalid`;
     and always when a class has nothing else.
     """
-    known = f"{reasons(invalid)}; all are in data/quarantine.csv"
+    known = f"{reasons(invalid)}{LISTED}"
     if len(found) and not len(manifest):
         raise UserError(f"none of the {len(found)} images is valid: {known}; fix them first")
     if len(invalid) and settings.on_invalid == "fail":

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from PIL.TiffImagePlugin import PREFIXES, ImageFileDirectory_v2
 
+from thaw.project.encoding import BYTE_ORDER_MARKS, decoded
+
 HEAD = 4096  # bytes that are looked at
 SPACE = b"\xef\xbb\xbf \t\r\n"  # before the first word of a text
 BITS, PHOTOMETRIC, BANDS = 258, 262, 277  # TIFF tags
@@ -31,6 +33,8 @@ TEXTS = {
     b"<!doctype html": PAGE,
     b"<html": PAGE,
     b"<head": PAGE,
+    b"<!--": PAGE,
+    b"<script": PAGE,
     b"<svg": Kind("SVG or another XML file", "", "save it as PNG"),
     b"<?xml": Kind("SVG or another XML file", "", "save it as PNG"),
     b"version https://git-lfs.github.com": POINTER,
@@ -76,6 +80,10 @@ def kind_of(path: Path) -> Kind | None:
     with open(path, "rb") as file:
         head = file.read(HEAD)
     text = head.lstrip(SPACE).lower()
+    if head.startswith(BYTE_ORDER_MARKS):  # of UTF-16
+        text = decoded(head, "ignore").encode().strip().lower()
+    if text.startswith(b"<?xml") and b"<html" in text:
+        return PAGE
     for start, kind in TEXTS.items():
         if text.startswith(start):
             return kind

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from thaw.labels import layout_doubts
 from thaw.labels.folder_tree import FEW, Node, literal, merged, names_of, only, tree
-from thaw.labels.layout_doubts import refuse
+from thaw.labels.layout_doubts import check_names, refuse
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
 from thaw.sources import listing
@@ -20,14 +20,8 @@ NO_CLASS = PICTURES | {
 }  # fmt: skip
 # folders of images without labels, which may lie beside splits
 UNLABELLED = {
-    "pred",
-    "predict",
-    "prediction",
-    "predictions",
-    "unlabeled",
-    "unlabelled",
-    "inference",
-}
+    "pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "inference",
+}  # fmt: skip
 
 
 def infer(places: Iterable[PurePosixPath], tables: list[PurePosixPath]) -> tuple[str, list[str]]:
@@ -46,25 +40,23 @@ def _of_folder(node: Node, prefix: str, tables: list[PurePosixPath]) -> tuple[st
         node, prefix = child, f"{prefix}{literal(name)}/"
     if not node.folders or (len(node.folders) == 1 and not only(node).folders):
         layout_doubts.refuse_flat(node, prefix, tables)
-    notes = _strays(node, prefix)
+    _refuse_many_beside(node, prefix)
     splits = {name: split_of(name) for name in node.folders if split_of(name)}
     if any(node.folders[name].deep for name in splits):
-        return _split_folders(node, prefix, splits, notes)
+        return _split_folders(node, prefix, splits), []
     if len(splits) == len(node.folders):
         layout_doubts.refuse_flat(node, prefix, tables)
     if len(node.folders) == 1:
         layout_doubts.refuse_one(node, prefix)
     if all(name.lower() in NO_CLASS for name in node.folders):
         _refuse_kinds(node, prefix, tables)
-    notes += [
+    notes = [
         f"{prefix}{name} is taken for a class, as the folders beside it are" for name in splits
     ]
     return f"{prefix}{{label}}/{_below_classes(node, prefix)}", notes
 
 
-def _split_folders(
-    node: Node, prefix: str, splits: dict[str, str], notes: list[str]
-) -> tuple[str, list[str]]:
+def _split_folders(node: Node, prefix: str, splits: dict[str, str]) -> str:
     """Return the template of SPLIT/CLASS/, with as many folders between the two as there are."""
     others = [name for name in node.folders if name not in splits]
     strange = [name for name in others if not _is_unlabelled(name)]
@@ -82,27 +74,28 @@ def _split_folders(
             [(f"{prefix}{{split}}/{{label}}/*", "to use both"),
              (f"{prefix}{literal(twice[0])}/{{label}}/*", f"to use {twice[0]} alone")],
         )  # fmt: skip
-    notes = notes + [
-        f"{prefix}{name}: {node.folders[name].below + node.folders[name].direct} image files "
-        "skipped, as they have no labels" for name in others
-    ]  # fmt: skip
     between, classes = {}, {}
     for name in splits:
         inner, between[name] = node.folders[name], ""
         while len(inner.folders) == 1 and inner.deep and only(inner).deep:
             inner, between[name] = only(inner), f"{between[name]}*/"
         classes[name] = inner
-    names = {label.lower() for each in classes.values() for label in each.folders}
+    labels = {label for each in classes.values() for label in each.folders}
+    check_names(labels)
+    names = {label.lower() for label in labels}
     if names <= NO_CLASS:
         refuse(f"there are no class folders: {names_of(splits)} hold {names_of(names)}", [])
     _check_same_classes(classes, prefix, between)
     if len(set(between.values())) > 1:
-        raise UserError(
-            f"the class folders of {names_of(splits)} lie at different depths", "data.source",
-            "move them to the same one",
+        train = next((name for name in splits if splits[name] == "train"), next(iter(splits)))
+        refuse(
+            f"the class folders of {names_of(splits)} lie at different depths; move them to the "
+            "same one",
+            [(f"{prefix}{literal(train)}/{between[train]}{{label}}/*",
+              f"to use {train} alone and split it anew")],
         )  # fmt: skip
     above = f"{prefix}{{split}}/{next(iter(between.values()))}"
-    return f"{above}{{label}}/{_below_classes(merged(classes.values()), above)}", notes
+    return f"{above}{{label}}/{_below_classes(merged(classes.values()), above)}"
 
 
 def _refuse_kinds(node: Node, prefix: str, tables: list[PurePosixPath]) -> NoReturn:
@@ -176,8 +169,9 @@ def _below_classes(node: Node, above: str) -> str:
                 [(f"{label}/*.*", "to leave it out"), (f"{label}/*", "to use it as well")],
             )
         return "*"
+    one = all(len(child.folders) == 1 for child in node.folders.values())
     own = all(set(child.folders) == {name} for name, child in node.folders.items())
-    if len(inner) == 1 or own:
+    if len(inner) == 1 or own or (one and {name.lower() for name in inner} <= PICTURES):
         return "*"
     pictures = [name for name in inner if name.lower() in PICTURES and inner[name] > 1]
     if pictures:
@@ -228,17 +222,14 @@ def _splits_in_classes(node: Node, above: str) -> str:
     return "{split}/*"
 
 
-def _strays(node: Node, prefix: str) -> list[str]:
-    """Say that images lie beside the class folders; refuse where they are many."""
-    beside = [name for name in node.names if listing.is_image_by_name(name)]
-    if not beside:
-        return []
-    said = f"{len(beside)} image files lie beside the folders {names_of(node.folders)}"
-    if len(beside) == 1:
-        said = f"{prefix}{beside[0]} lies beside the folders {names_of(node.folders)}"
-    if len(beside) * FEW > node.below:
-        refuse(said, [(f"{prefix}{{label}}/*", "to leave them out")])
-    return [f"{said}: skipped"]
+def _refuse_many_beside(node: Node, prefix: str) -> None:
+    """Refuse a folder with many images beside its folders; few are left out with a word."""
+    beside = sum(map(listing.is_image_by_name, node.names))
+    if beside * FEW > node.below:
+        refuse(
+            f"{beside} image files lie beside the folders {names_of(node.folders)}",
+            [(f"{prefix}{{label}}/*", "to leave them out")],
+        )
 
 
 def _is_unlabelled(name: str) -> bool:

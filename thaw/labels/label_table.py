@@ -1,34 +1,18 @@
 """Take labels, splits and groups of images from a table that lies with them."""
 
-import re
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import pandas as pd
 
-from thaw.labels import layout, table_file, table_paths
+from thaw.labels import layout, table_columns, table_file, table_paths
 from thaw.labels.layout import Found, Listing
 from thaw.labels.split_words import split_of
+from thaw.labels.table_columns import Columns
 from thaw.project.errors import UserError
 from thaw.sources import listing
 from thaw.sources.settings import Labels
 
 KEY = table_file.KEY
-# usual names of columns, in words of small letters
-USUAL = {
-    "label": {"label", "labels", "class", "category", "target", "breed", "species", "diagnosis"},
-    "split": {"split", "fold", "subset", "partition", "set", "phase"},
-    "group": {"group", "patient", "subject", "video", "lesion", "case", "session", "individual"},
-}
-
-
-class Columns(NamedTuple):
-    """The names of a table's columns; label has several of a one-hot table, "" is for none."""
-
-    path: str
-    label: tuple[str, ...]
-    split: str
-    group: str
 
 
 def find(folder: Path, settings: Labels, template: str) -> Listing:
@@ -43,8 +27,8 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     table_place = _place(folder, settings.table)
     name, images = table_place.as_posix(), _images(folder, template)
     known = table_paths.Images(images, table_place)
-    table = table_file.read(folder / table_place, name, lambda cell: bool(known.find(cell)))
-    columns = _columns(table, settings, name, known)
+    table = table_file.read(folder / table_place, name, lambda cell: bool(known.find(cell, False)))
+    columns = table_columns.tell(table, settings, name, known)
     places = [known.one(cell, name) for cell in table[columns.path]]
     rows = _of_images(table, columns, name, places)
     if columns.label:
@@ -53,15 +37,18 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
             Found(images[place], label, split or by_place[place][0], group or by_place[place][1])
             for place, (label, split, group) in sorted(rows.items())
         ]
-        given_by = template
+        given_by, base_notes = "" if template == layout.AUTO else template, []
         layout.check_labels({each.label for each in found}, KEY, f"in {name}")
     else:
         base = layout.find(folder, template)
-        given_by = base.layout
+        given_by, base_notes = base.layout, base.notes
         found = [_with(each, rows.get(_inside(each.path, folder))) for each in base.found]
     _check_splits(found, name)
     lost = [cell for cell, place in zip(table[columns.path], places) if place is None]
-    notes = _notes(name, columns, lost, set(places) - {None} - set(rows))
+    notes = _notes(name, columns, lost, set(places) - {None} - set(rows)) + base_notes
+    used = {columns.path, *columns.label, columns.split, columns.group, ""}
+    if unused := [column for column in table if column not in used]:
+        notes[0] += f"; not used: {', '.join(unused)}"
     folders = {split_of(place.parts[0]) for place in rows if len(place.parts) > 1} - {None, ""}
     if template == layout.AUTO and columns.label and not columns.split and len(folders) > 1:
         notes.append(
@@ -119,69 +106,6 @@ def _images(folder: Path, template: str) -> dict[PurePosixPath, Path]:
     return {place: path for place, path in files.items() if matcher.match(place)}
 
 
-def _columns(
-    table: pd.DataFrame, settings: Labels, name: str, known: table_paths.Images
-) -> Columns:
-    """Return which column is which: as the settings say, or by its name and what it holds."""
-    labels = settings.label if isinstance(settings.label, list) else [settings.label]
-    named = [settings.path, *labels, settings.split, settings.group]
-    for column in filter(None, named):
-        if column not in table:
-            raise UserError(
-                f"{name} has no column {column!r}", KEY, f"it has {', '.join(table.columns)}"
-            )
-    path = settings.path or _path_column(table, name, known)
-    free = [each for each in table if each and each != path and each not in named]
-    split = settings.split or next(
-        (each for each in _usual("split", free) if table[each].map(split_of).all()), ""
-    )
-    group = settings.group or next(iter(_usual("group", free)), "")
-    free = [column for column in free if column not in (split, group)]
-    label = tuple(filter(None, labels)) or _label_columns(table, free, name, bool(split or group))
-    return Columns(path, label, split, group)
-
-
-def _path_column(table: pd.DataFrame, name: str, known: table_paths.Images) -> str:
-    """Return the column that names most images."""
-    counts = {column: table[column].map(lambda cell: bool(known.find(cell))).sum()
-              for column in table}  # fmt: skip
-    best = max(counts, key=counts.get)
-    if not counts[best]:
-        first = ", ".join(map(str, table.iloc[0])) if len(table) else "no rows"
-        raise UserError(
-            f"{name}: no row names an image of the source; the first is {first}", KEY,
-            "check data.source and the table's paths",
-        )  # fmt: skip
-    return best
-
-
-def _label_columns(
-    table: pd.DataFrame, free: list[str], name: str, tells_more: bool
-) -> tuple[str, ...]:
-    """Return the columns of the labels; () for a table that tells splits or groups only."""
-    usual = _usual("label", free)
-    if len(usual) == 1:
-        return tuple(usual)
-    if len(free) <= 1:
-        return () if tells_more else tuple(free)
-    if not usual and _one_hot(table[free]).all():
-        return tuple(free)
-    raise UserError(
-        f"{name}: which column holds the labels?", "data.labels.label", f"name one of {free}"
-    )
-
-
-def _usual(kind: str, columns: list[str]) -> list[str]:
-    return [each for each in columns
-            if USUAL[kind] & set(re.findall("[a-z]+", each.lower()))]  # fmt: skip
-
-
-def _one_hot(table: pd.DataFrame) -> pd.Series:
-    """Tell of each row whether one cell is 1 and the others 0."""
-    numbers = table.apply(pd.to_numeric, errors="coerce")
-    return numbers.isin([0, 1]).all(axis=1) & (numbers.sum(axis=1) == 1)
-
-
 def _of_images(
     table: pd.DataFrame, columns: Columns, name: str, places: list[PurePosixPath | None]
 ) -> dict[PurePosixPath, tuple[str, str, str]]:
@@ -211,13 +135,13 @@ def _label_cells(table: pd.DataFrame, columns: Columns, name: str) -> list[str]:
     if len(columns.label) < 2:
         return list(table[columns.label[0]]) if columns.label else [""] * len(table)
     hot = table[list(columns.label)]
-    wrong = ~_one_hot(hot)
+    wrong = ~table_columns.one_hot(hot)
     if wrong.any():
         raise UserError(
             f"{name}: {table.loc[wrong, columns.path].iloc[0]!r} has no single 1 in its columns of "
             "labels", KEY, "an image has one class; take such rows out",
         )  # fmt: skip
-    return list(hot.apply(pd.to_numeric).idxmax(axis=1))
+    return list(table_columns.numbers(hot).idxmax(axis=1))
 
 
 def _say(values: tuple[str, str, str]) -> str:

@@ -1,12 +1,12 @@
 """Read an image's class, split and group from its path, by a template such as {split}/{label}/*."""
 
 import re
-import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from thaw.labels import auto_layout
+from thaw.labels import auto_layout, layout_doubts
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
 from thaw.sources import listing
@@ -14,6 +14,7 @@ from thaw.sources import listing
 KEY = "data.layout"  # of params.yaml, where a wrong layout is named
 AUTO = "auto"
 NAMED = 3  # folders in a note
+ELSEWHERE = "name the folder that holds them, as files of their own"
 TOKENS = re.compile(r"(\{\w*\}|\*)")
 PLACEHOLDERS = ("{label}", "{split}", "{group}")
 
@@ -33,8 +34,8 @@ class Found(NamedTuple):
 class Listing(NamedTuple):
     """The images of a source, sorted by path, and how they were found.
 
-    skipped counts all other files. layout is the template that was used. notes are sentences about
-    what a user may have meant otherwise.
+    skipped counts all other files. layout is the template that was used, "" for none. notes are
+    sentences about what a user may have meant otherwise.
     """
 
     found: list[Found]
@@ -56,6 +57,8 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     if layout != AUTO and "{label}" not in layout:
         raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")
     files = images_in(folder)
+    if not any(len(place.parts) > 1 or listing.is_image_by_name(place.name) for place in files):
+        raise UserError(f"no image was found{_other_kinds(folder)}", "data.source", ELSEWHERE)
     template, notes = layout, []
     if layout == AUTO:
         template, notes = auto_layout.infer([*files], tables_in(folder))
@@ -67,12 +70,18 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
             found.append(Found(path, *match))
         else:
             left.append(place)
-    if layout != AUTO:
-        notes = _of_left_out(found, left, template)
+    notes += _of_left_out(found, left, template)
     notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
-    notes += matcher.other_readings(files)
+    notes += matcher.other_readings(sorted(files))
     check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
     return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
+
+
+def _other_kinds(folder: Path) -> str:
+    """Say which endings the files of a source without an image have."""
+    kinds = Counter(path.suffix.lower() or path.name for path in listing.files(folder))
+    said = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(NAMED))
+    return f", only {said}" if said else ""
 
 
 def images_in(folder: Path) -> dict[PurePosixPath, Path]:
@@ -87,7 +96,7 @@ def images_in(folder: Path) -> dict[PurePosixPath, Path]:
 
 def summary(listing: Listing) -> str:
     """Say how the images were found, and each note in a line of its own."""
-    said = "\n".join([f"layout: {listing.layout}", *listing.notes])
+    said = "\n".join([*([f"layout: {listing.layout}"] if listing.layout else []), *listing.notes])
     return said.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
 
 
@@ -131,16 +140,7 @@ def check_labels(labels: set[str], key: str, where: str) -> None:
             key,
             "write it from the source's folder on, or name the right folder in data.source",
         )
-    seen = {}
-    for label in sorted(labels):
-        other = seen.setdefault(unicodedata.normalize("NFKC", label).casefold(), label)
-        if other != label:
-            raise UserError(
-                f"classes {other!r} and {label!r} differ only in case or in how their letters are "
-                "encoded",
-                "data.source",
-                "rename or join them",
-            )
+    layout_doubts.check_names(labels)
 
 
 def quoted(template: str) -> str:
@@ -182,21 +182,39 @@ def _pattern(part: str, lazy: str) -> str:
 
 
 def tables_in(folder: Path) -> list[Path]:
-    """List the tables below a folder as paths from there on, the topmost first."""
+    """List the tables below a folder as paths from there on, the likeliest first.
+
+    That is the topmost; those of test images and for submissions come last.
+    """
     endings = (".csv", ".tsv", ".txt")
     tables = [
         path.relative_to(folder)
         for path in listing.files(folder)
         if path.suffix.lower() in endings and path.stem.lower() not in listing.NOTES
     ]
-    return sorted(tables, key=lambda path: (len(path.parts), path))
+
+    def last(path: Path) -> bool:
+        return "submission" in path.stem.lower() or split_of(path.stem) == "test"
+
+    return sorted(tables, key=lambda path: (last(path), len(path.parts), path))
 
 
 def _of_left_out(found: list[Found], left: list[PurePosixPath], template: str) -> list[str]:
+    """Say how many images fit no template, with one of each folder."""
     images = [place for place in left if listing.is_image_by_name(place.name)]
     if not (images and found):
         return []
-    return [f"{len(images)} image files do not fit {quoted(template)}: {images[0]}{_more(images)}"]
+    beside = {}
+    for place in images:
+        beside.setdefault(place.parent, []).append(place)
+    said = [
+        f"{places[0]}{f' and {len(places) - 1} more beside it' if len(places) > 1 else ''}"
+        for places in beside.values()
+    ]
+    names = "; ".join(said[:NAMED]) + (" ..." if len(said) > NAMED else "")
+    do = "does" if len(images) == 1 else "do"
+    files = "1 image file" if len(images) == 1 else f"{len(images)} image files"
+    return [f"{files} {do} not fit {quoted(template)}, so skipped: {names}"]
 
 
 def _of_empty(folder: Path, files: dict[PurePosixPath, Path], matcher: Template) -> list[str]:
@@ -224,7 +242,3 @@ def _of_splits(matcher: Template, files: Iterable[PurePosixPath]) -> list[str]:
         (name, split) for name, split in names.items() if name and name.lower() != split
     )
     return [", ".join(f"{name} is taken for {split}" for name, split in others)] if others else []
-
-
-def _more(things: list) -> str:
-    return " ..." if len(things) > 1 else ""

@@ -1,5 +1,6 @@
 """What is said of a source whose layout is in doubt: what was seen, and the templates that do."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -30,8 +31,6 @@ def refuse(
 def refuse_flat(node: Node, prefix: str, tables: list[PurePosixPath]) -> NoReturn:
     """Refuse a source whose images lie in no class folders."""
     if not node.folders:
-        if not node.direct:
-            raise UserError("no image was found", "data.source", "name the folder that holds them")
         where = f"{node.direct} images lie in {prefix or 'the source'} itself"
     else:
         where = f"the images lie in {names_of(node.folders)}"
@@ -42,6 +41,19 @@ def refuse_one(node: Node, prefix: str) -> NoReturn:
     (name, child), = node.folders.items()  # fmt: skip
     ways = [(f"{prefix}{literal(name)}/{{label}}/*", f"for the classes {names_of(child.folders)}")]
     refuse(f"1 class folder found ({name}), at least 2 are needed", ways)
+
+
+def check_names(labels: Iterable[str]) -> None:
+    """Raise UserError for two classes whose names a disk, or a reader, may take for one."""
+    seen = {}
+    for label in sorted(labels):
+        folded = unicodedata.normalize("NFKC", label).casefold()
+        other = seen.setdefault(" ".join(folded.split()), label)
+        if other != label:
+            raise UserError(
+                f"classes {other!r} and {label!r} differ only in case, in spaces or in how their "
+                "letters are encoded", "data.source", "rename or join them",
+            )  # fmt: skip
 
 
 def refuse_two_levels(node: Node, above: str, inner: Counter) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import errno
 import lzma
+import os
 import re
 import stat
 import tarfile
@@ -89,6 +90,7 @@ def _unpack_tar(path: Path, writer: "_Writer") -> bool:
         return False
     with archive:
         for member in archive:
+            _check_utf8(member.name, writer.name)
             target = writer.target(member.name)
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
@@ -104,6 +106,18 @@ def _unpack_tar(path: Path, writer: "_Writer") -> bool:
                 )
             writer.write(target, source)
     return True
+
+
+def _check_utf8(name: str, archive: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{archive}: member {os.fsencode(name)!r} is not in UTF-8; unpack it with the encoding "
+            "that its writer used, such as `python -c \"import tarfile; tarfile.open('pets.tar', "
+            "encoding='gbk').extractall('images/pets', filter='data')\"`, and name that folder in "
+            "data.source"
+        ) from None
 
 
 class _Member(tarfile.TarInfo):

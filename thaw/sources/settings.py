@@ -47,20 +47,45 @@ class ArchiveLimits(Section):
 
 def _table_alone(labels: object) -> object:
     """Let the name of a table stand for it with columns that are found by themselves."""
+    if labels is not None and not isinstance(labels, str | dict):
+        raise ValueError("should be null, the name of a table, or table: and what columns it has")
     return {"table": labels} if isinstance(labels, str) else labels
+
+
+def _check_column(name: object) -> object:
+    if name is not None and (not isinstance(name, str) or not name):
+        raise ValueError("should be the name of a column, in quotes where it is a number")
+    return name
+
+
+def _check_columns(names: object) -> object:
+    several = names if isinstance(names, list) and names and None not in names else [names]
+    for name in several:
+        _check_column(name)
+    return names
+
+
+Column = Annotated[str | None, BeforeValidator(_check_column)]  # None: found by itself
+
+
+def _check_choice(name: object) -> object:
+    return name if name == "" else _check_column(name)
+
+
+Choice = Annotated[str | None, BeforeValidator(_check_choice)]  # "" for no column
 
 
 class Labels(Section):
     """A table in the source, and the names of its columns where they cannot be told by themselves.
 
-    label: several columns where each is of one class (one-hot).
+    label: several columns where each is of one class (one-hot). split, group: "" for none.
     """
 
     table: Annotated[str, Field(min_length=1)]
-    path: str | None = None
-    label: str | list[str] | None = None
-    split: str | None = None
-    group: str | None = None
+    path: Column = None
+    label: Annotated[str | list[str] | None, BeforeValidator(_check_columns)] = None
+    split: Choice = None
+    group: Choice = None
 
 
 class Data(Section):

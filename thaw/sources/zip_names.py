@@ -1,7 +1,8 @@
 """The names in a zip archive that does not say how its letters are coded.
 
 Without a flag for UTF-8 they are in whatever the writer's system used. That is told by which
-reading gives common letters only; where several do, or none, nothing is guessed.
+reading gives common letters only, in words as they are written; where several do, or none, nothing
+is guessed.
 """
 
 import re
@@ -12,11 +13,13 @@ from thaw.project.errors import UserError
 
 UTF8_FLAG = 1 << 11
 ENOUGH = 0.9  # share of letters that must be common in a reading
+HALF = 0.5  # share from which on a reading is shown, where no other is possible
 TOO_MUCH = 0.75  # share from which on another reading is possible, too
-MANY = (
-    8  # letters from which on Korean is told from Chinese, whose common ones hold all of Korean's
-)
-READINGS = {"gbk": "Chinese", "big5": "Chinese (Big5)", "cp932": "Japanese", "cp949": "Korean"}
+# letters from which on Korean is told from Chinese, whose common ones hold all of Korean's
+MANY = 8
+ASIAN = {"gbk": "Chinese", "big5": "Chinese (Big5)", "cp932": "Japanese", "cp949": "Korean"}
+READINGS = {**ASIAN, "cp437": "Western"}
+USUAL = ("cp850", "cp1252")  # what names may be in that no measure here tells
 SHOWN = 3  # names in a message
 
 
@@ -46,7 +49,7 @@ def read(members: list[zipfile.ZipInfo], archive: str) -> Names:
         member.filename if each is None else each.decode(encoding)
         for member, each in zip(members, raw)
     ]
-    if encoding in ("utf-8", "cp437"):  # what they are meant to be
+    if encoding == "utf-8":  # what they are meant to be
         return Names(names, "")
     read_so = _shown(unclear, encoding)
     return Names(
@@ -68,24 +71,28 @@ def _encoding(parts: set[bytes], archive: str) -> str:
     utf8 = _decodes(parts, "utf-8")  # as macOS writes it
     if utf8 and not _by_chance(parts):
         return "utf-8"
-    shares = {each: _common(parts, each) for each in READINGS if _decodes(parts, each)}
-    possible = [each for each, share in shares.items() if share >= TOO_MUCH]
+    shares = {each: _common(parts, each) for each in ASIAN if _decodes(parts, each)}
+    meant = [each for each in shares if not _within_words(parts, each)]
+    possible = [each for each in meant if shares[each] >= TOO_MUCH]
     if utf8 and not possible:
         return "utf-8"
-    if _is_western(parts) and not possible:
-        return "cp437"
+    if all(map(_is_western, parts)):
+        possible.append("cp437")
+        shares["cp437"] = 1.0
     letters = len(set(b"".join(sorted(parts)).decode("cp949", "replace")) - _ascii())
     if set(possible) == {"gbk", "cp949"} and shares["cp949"] == 1 and letters >= MANY:
         possible = ["cp949"]
     if len(possible) == 1 and not utf8 and shares[possible[0]] >= ENOUGH:
         return possible[0]
+    possible = possible or [each for each in meant if shares[each] >= HALF]
     readings = [f"{READINGS[each]} {_shown(parts, each)}" for each in possible]
     may_be = f" (they may be {' or '.join(readings)})" if readings else ""
+    first, *others = [*possible, *(each for each in (*USUAL, *ASIAN) if each not in possible)]
     raise UserError(
         f"{archive}: its names are not in UTF-8, and it does not say in what{may_be}",
-        hint="unpack it by `python -m zipfile --metadata-encoding gbk -e pets.zip images/pets`, "
-        "with big5, cp932, cp949 or another encoding for gbk, and name that folder in data.source; "
-        "or pack it again with names in UTF-8",
+        hint=f"unpack it by `python -m zipfile --metadata-encoding {first} -e pets.zip images/pets`"
+        f", or with {', '.join(others)} or what else its writer used, and name that folder in "
+        "data.source; or pack it again with names in UTF-8",
     )
 
 
@@ -139,17 +146,29 @@ def _cp949(letter: str) -> bool:
 COMMON = {"gbk": _gbk, "big5": _big5, "cp932": _cp932, "cp949": _cp949}
 
 
-def _is_western(parts: set[bytes]) -> bool:
-    """Tell whether single accented letters stand in words of plain ones."""
-    for part in parts:
-        text = part.decode("cp437")
-        foreign = [letter for letter in text if not letter.isascii()]
-        plain = [letter for letter in text if letter.isascii() and letter.isalpha()]
-        if not all("\u00c0" <= letter <= "\u00ff" for letter in foreign):
-            return False
-        if len(foreign) > len(plain) / 2 or re.search(r"[^\x00-\x7f]{2}", text):
-            return False
+def _within_words(parts: set[bytes], encoding: str) -> bool:
+    """Tell whether letters of a reading stand one by one in words of plain ones, as by chance."""
+    for text in (part.decode(encoding) for part in parts):
+        for run in re.finditer(r"[^\x00-\x7f]+", text):
+            beside = text[max(run.start() - 1, 0) : run.start()] + text[run.end() : run.end() + 1]
+            if len(run[0]) > 1 or not re.search("[A-Za-z]", beside):
+                return False
     return True
+
+
+def _is_western(part: bytes) -> bool:
+    """Tell whether accented letters stand in words of as many plain ones, in words' usual case."""
+    text = part.decode("cp437")
+    if not all("\u00c0" <= letter <= "\u00ff" and letter.isalpha()
+               for letter in text if not letter.isascii()):  # fmt: skip
+        return False
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
+    return all(
+        (word.isupper() or word[1:].islower())
+        and sum(not letter.isascii() for letter in word) <= len(word) / 2
+        and not re.search("(?<![AEIOUYaeiouy\u00e4\u00f6\u00fc])\u00df", word)  # or it is another's
+        for word in words
+    )
 
 
 def _shown(parts: set[bytes], encoding: str) -> str:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from thaw.images.image_checks import InvalidImage
+from thaw.project.encoding import decoded
 from thaw.project.errors import UserError
 from thaw.sources import fetch, listing
 
@@ -32,13 +34,14 @@ def files(arguments: Iterable[str]) -> list[str]:
 def images(arguments: Iterable[str], lines: Iterable[str]) -> list[str]:
     """Return what `files` does, and addresses (http, https) as they are.
 
-    `-` stands for the paths or addresses in `lines`, one in each, which are taken as they are.
-    Raises UserError for the first argument that names nothing.
+    `-` stands for the paths or addresses in `lines`, one in each. Those that name no file are tried
+    without quotation marks around them and with slashes for backslashes, as lists from Windows have
+    them. Raises UserError for the first argument that names nothing.
     """
     found = []
     for argument in arguments:
         if argument == STDIN:
-            listed = [line.rstrip("\n") for line in lines if line.strip()]
+            listed = [_as_here(line.rstrip("\n")) for line in lines if line.strip()]
             if not listed:
                 raise UserError("standard input names no images; give paths, one a line")
             found += listed
@@ -47,6 +50,25 @@ def images(arguments: Iterable[str], lines: Iterable[str]) -> list[str]:
         else:
             found += _named(argument)
     return found
+
+
+def lines_of(data: bytes) -> list[str]:
+    """Return the lines of a list in UTF-8 or UTF-16, of any system; names may be of any bytes."""
+    try:
+        text = decoded(data, "surrogateescape")
+    except UnicodeDecodeError:
+        raise UserError("standard input is cut off; give a list in UTF-8 or UTF-16") from None
+    return re.split("\r\n|\n|\r", text)
+
+
+def _as_here(line: str) -> str:
+    if is_address(line) or os.path.lexists(line):
+        return line
+    plain = line.strip().strip("\"'")
+    slashes = plain.replace("\\", "/")
+    return next(
+        (each for each in (plain, slashes) if is_address(each) or Path(each).is_file()), line
+    )
 
 
 def _named(argument: str) -> list[str]:

@@ -111,3 +111,29 @@ def test_without_a_network_there_is_a_reason(tmp_path, monkeypatch):
 def test_only_http_is_an_address():
     assert inputs.is_address("https://x/cat.jpg")
     assert not inputs.is_address("httpd/cat.jpg")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("form", ["{}", '"{}"', "{} "])
+def test_a_list_of_any_system_is_read(tmp_path, monkeypatch, encoding, end, form):
+    monkeypatch.chdir(tmp_path)
+    names = ["new 1.jpg", "more\\new 2.jpg", "https://x.org/a b.jpg", "no.jpg"]
+    (tmp_path / "more").mkdir()
+    for name in ("new 1.jpg", "more/new 2.jpg"):
+        (tmp_path / name).touch()
+    data = "".join(f"{form.format(name)}{end}" for name in names).encode(encoding)
+    found = inputs.images(["-"], inputs.lines_of(data))
+    assert found[:2] == ["new 1.jpg", "more/new 2.jpg"]
+    assert found[2].strip('" ') == names[2]
+    assert found[3] == form.format("no.jpg")  # as it stands in the list
+
+
+def test_a_list_keeps_names_of_any_bytes_and_with_signs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("'quoted'", "back\\slash", " spaces "):
+        (tmp_path / name).touch()
+    found = inputs.images(["-"], inputs.lines_of(b"'quoted'\nback\\slash\n spaces \n\xff\x01"))
+    assert found == ["'quoted'", "back\\slash", " spaces ", "\udcff\x01"]
+    with pytest.raises(UserError, match=r"^standard input is cut off"):
+        inputs.lines_of("x.jpg".encode("utf-16")[:-1])

@@ -1,14 +1,11 @@
-"""The shapes that public data sets have: what is found in each, and what a user reads."""
+"""Shapes of folders: what is found in each, and what a user reads. tests/test_cases.py has more."""
 
-import zipfile
 from collections import Counter
 
 import pytest
 
 from thaw.labels import layout
 from thaw.project.errors import UserError
-from thaw.sources import archive
-from thaw.sources.settings import ArchiveLimits
 
 
 def draw(root, *folders: str, count: int = 12, name: str = "{}.jpg") -> None:
@@ -18,46 +15,13 @@ def draw(root, *folders: str, count: int = 12, name: str = "{}.jpg") -> None:
             (root / folder / name.format(number)).touch()
 
 
-def doubled_splits(root):
-    draw(root / "training_set/training_set", "cats", "dogs", count=14, name="pet.{}.jpg")
-    draw(root / "test_set/test_set", "cats", "dogs", count=8, name="pet.{}.jpg")
-
-
-def prefixed_splits(root):
-    draw(root / "seg_train/seg_train", "forest", "sea", count=14)
-    draw(root / "seg_test/seg_test", "forest", "sea", count=8)
-    draw(root, "seg_pred/seg_pred", count=9)
-
-
-def class_then_split(root):
-    draw(root, "cat/train", "dog/train")
-    draw(root, "cat/val", "dog/val", count=8)
-
-
-def images_and_meta(root):
-    draw(root / "food/images", "pizza", "sushi", count=30)
-    (root / "food/meta").mkdir()
-    (root / "food/meta/classes.txt").write_text("pizza\nsushi\n")
-
-
-def class_named_train(root):
-    draw(root, "bus", "car", "train", "truck", count=30)
-
-
-def picture_beside(root):
-    draw(root / "pets-1.0", "cat", "dog", count=30)
-    (root / "pets-1.0/overview0.png").touch()
-
-
-def nas_thumbnails(root):
-    draw(root, "cat", "dog", count=30)
-    draw(root, "cat/@eaDir/0.jpg", "@eaDir/x.jpg", count=1)
-    draw(root, "#recycle", "System Volume Information", "lost+found/x", "$RECYCLE.BIN/y", count=1)
-
-
 def one_inner_folder(root):
     draw(root, "n01/images", "n02/images")
     (root / "n01/n01_boxes.txt").write_text("0.jpg\t0\t0\n")
+
+
+def folders_of_pictures(root):
+    draw(root, "a/Images", "b/photos", count=5)
 
 
 def deep_in_part(root):
@@ -71,48 +35,8 @@ def splits_by_other_names(root):
 
 
 USED = {
-    doubled_splits: (
-        "{split}/*/{label}/*",
-        {("cats", "train"): 14, ("dogs", "train"): 14, ("cats", "test"): 8, ("dogs", "test"): 8},
-        0,
-        ["test_set is taken for test, training_set is taken for train"],
-    ),
-    prefixed_splits: (
-        "{split}/*/{label}/*",
-        {("forest", "train"): 14, ("sea", "train"): 14, ("forest", "test"): 8, ("sea", "test"): 8},
-        9,
-        [
-            "seg_pred: 9 image files skipped, as they have no labels",
-            "seg_test is taken for test, seg_train is taken for train",
-        ],
-    ),
-    class_then_split: (
-        "{label}/{split}/*",
-        {(label, split): count for label in ("cat", "dog")
-         for split, count in (("train", 12), ("validation", 8))},
-        0,
-        ["val is taken for validation"],
-    ),
-    images_and_meta: (
-        "food/images/{label}/*",
-        {("pizza", ""): 30, ("sushi", ""): 30},
-        1,
-        ["food/meta holds no image, so no class"],
-    ),
-    class_named_train: (
-        "{label}/*",
-        {(label, ""): 30 for label in ("bus", "car", "train", "truck")},
-        0,
-        ["train is taken for a class, as the folders beside it are"],
-    ),
-    picture_beside: (
-        "pets-1.0/{label}/*",
-        {("cat", ""): 30, ("dog", ""): 30},
-        1,
-        ["pets-1.0/overview0.png lies beside the folders cat and dog: skipped"],
-    ),
-    nas_thumbnails: ("{label}/*", {("cat", ""): 30, ("dog", ""): 30}, 6, []),
     one_inner_folder: ("{label}/*", {("n01", ""): 12, ("n02", ""): 12}, 1, []),
+    folders_of_pictures: ("{label}/*", {("a", ""): 5, ("b", ""): 5}, 0, []),
     deep_in_part: ("{label}/*", {("cat", ""): 5, ("dog", ""): 10}, 0, []),
     splits_by_other_names: (
         "{split}/{label}/*",
@@ -133,34 +57,8 @@ def test_what_is_found(tmp_path, make):
     assert (found.layout, counts, found.skipped, found.notes) == USED[make]
 
 
-def variants(root):
-    for kind in ("color", "grayscale", "segmented"):
-        draw(root / kind, "apple", "grape", "peach", count=14)
-
-
-def images_and_masks(root):
-    for label in ("COVID", "Normal"):
-        draw(root / label, "images", "masks", count=30, name=label + "-{}.png")
-
-
 def masks_within(root):
     draw(root, "a", "b", "a/masks", "b/masks")
-
-
-def unlabelled_validation(root):
-    draw(root / "train", "n01/images", "n02/images", count=24)
-    (root / "train/n01/n01_boxes.txt").write_text("0.jpg\t0\t0\t9\t9\n")
-    draw(root, "val/images", count=8)
-
-
-def class_in_train_only(root):
-    draw(root / "train", "cat", "dog", "fox")
-    draw(root / "val", "cat", "dog")
-
-
-def unlabelled_test(root):
-    draw(root / "train", "cat", "dog", count=30)
-    draw(root, "test/unknown", count=9)
 
 
 def flat_test_beside_two(root):
@@ -201,11 +99,6 @@ def flat_test(root):
     draw(root, "test", count=9)
 
 
-def labels_in_names(root):
-    draw(root, "train", count=30, name="cat.{}.jpg")
-    draw(root, "train", count=30, name="dog.{}.jpg")
-
-
 def breeds_in_names(root):
     draw(root, "images", count=3, name="great_dane_{}.jpg")
     draw(root, "images", count=3, name="pug_{}.jpg")
@@ -214,7 +107,8 @@ def breeds_in_names(root):
 def labels_in_a_table(root):
     draw(root, "images", count=30)
     (root / "readme.txt").write_text("about")
-    (root / "labels.csv").write_text("id,breed\n")
+    for name in ("labels.csv", "a_submission.csv", "Test.csv"):
+        (root / name).write_text("id,breed\n")
 
 
 def patients(root):
@@ -226,6 +120,10 @@ def patients(root):
 
 def hierarchy(root):
     draw(root, "birds/auk", "birds/wren", "insects/bee", "insects/ant")
+
+
+def different_depths(root):
+    draw(root, "train/train/a", "train/train/b", "test/a", "test/b")
 
 
 def only_splits(root):
@@ -253,22 +151,8 @@ def a_class_without_a_split(root):
 
 
 REFUSED = {
-    variants: "which level names the classes? color, grayscale and segmented hold the same folders "
-    '(apple, grape and peach); set this to "color/{label}/*" for the classes apple, grape and '
-    'peach, of color alone, or "{label}/*" for the classes color, grayscale and segmented',
-    images_and_masks: "each class folder holds folders (images and masks), and not all may be "
-    'images to learn from; set this to "{label}/images/*" to use images alone, or "{label}/*" to '
-    "use all",
     masks_within: "a and b hold images and a folder 'masks' each; set this to \"{label}/*.*\" to "
     'leave it out, or "{label}/*" to use it as well',
-    unlabelled_validation: "the images of val have no labels: val has images, which train lacks; "
-    'the classes of train are n01 and n02; set this to "train/{label}/*" to use train alone and '
-    "split it anew",
-    class_in_train_only: "val has no class 'fox', which train has; set this to \"train/{label}/*\" "
-    'to use train alone and split it anew, or "*/{label}/*" to split all anew',
-    unlabelled_test: "the images of test have no labels: test has unknown, which train lacks; the "
-    'classes of train are cat and dog; set this to "train/{label}/*" to use train alone and split '
-    "it anew",
     flat_test: "the images of test have no labels: test has no class folders; the classes of train "
     'are cat and dog; set this to "train/{label}/*" to use train alone and split it anew',
     flat_test_beside_two: "the images of test have no labels: test has no class folders; the "
@@ -285,8 +169,6 @@ REFUSED = {
     'this to "images/{split}/{label}/*" to use images alone, or "{label}/*" if they are classes',
     boxes_in_splits: "there are no class folders: train and val hold images; put the images of "
     "each class into a folder, or name a table of labels in data.labels",
-    labels_in_names: "there are no class folders: the images lie in train; set this to "
-    '"train/{label}.*.*" for the classes cat and dog',
     breeds_in_names: "there are no class folders: the images lie in images; set this to "
     '"images/{label}_*" for the classes great_dane and pug',
     labels_in_a_table: "there are no class folders: the images lie in images; name the table of "
@@ -297,6 +179,8 @@ REFUSED = {
     hierarchy: "which level names the classes? birds and insects hold folders (ant, auk, bee and 1 "
     'more); set this to "*/{label}/*" for the classes ant, auk, bee and 1 more, or "{label}/*" for '
     "the classes birds and insects",
+    different_depths: "the class folders of test and train lie at different depths; move them to "
+    'the same one; set this to "train/*/{label}/*" to use train alone and split it anew',
     only_splits: "there are no class folders: the images lie in test and train; put the images of "
     "each class into a folder, or name a table of labels in data.labels",
     images_beside_masks: "images and masks are named for what they hold and not for classes; set "
@@ -322,13 +206,7 @@ def test_what_is_refused_and_what_a_user_reads(tmp_path, make):
 
 
 WAYS = {  # out of a refusal, with the classes that it then gives
-    (variants, "color/{label}/*"): {("apple", ""): 14, ("grape", ""): 14, ("peach", ""): 14},
-    (images_and_masks, "{label}/images/*"): {("COVID", ""): 30, ("Normal", ""): 30},
     (masks_within, "{label}/*.*"): {("a", ""): 12, ("b", ""): 12},
-    (unlabelled_validation, "train/{label}/*"): {("n01", ""): 24, ("n02", ""): 24},
-    (class_in_train_only, "*/{label}/*"): {("cat", ""): 24, ("dog", ""): 24, ("fox", ""): 12},
-    (unlabelled_test, "train/{label}/*"): {("cat", ""): 30, ("dog", ""): 30},
-    (labels_in_names, "train/{label}.*.*"): {("cat", ""): 30, ("dog", ""): 30},
     (breeds_in_names, "images/{label}_*"): {("great_dane", ""): 3, ("pug", ""): 3},
     (patients, "{group}/{label}/*"): {("benign", ""): 24, ("malignant", ""): 12},
     (many_beside, "{label}/*"): {("a", ""): 12, ("b", ""): 12},
@@ -342,14 +220,3 @@ def test_the_way_out_works(tmp_path, make, template):
     make(tmp_path)
     found = layout.find(tmp_path, template).found
     assert Counter((each.label, each.given) for each in found) == WAYS[make, template]
-
-
-def test_a_packed_source_is_read_alike(tmp_path):
-    picture_beside(tmp_path / "in")
-    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as pets:
-        for path in (tmp_path / "in").rglob("*.*g"):
-            pets.write(path, path.relative_to(tmp_path / "in"))
-    (tmp_path / "out").mkdir()
-    limits = ArchiveLimits(max_gigabytes=1.0, max_ratio=100.0, max_members=1000)
-    archive.unpack(tmp_path / "pets.zip", tmp_path / "out", limits, "pets.zip")
-    assert len(layout.find(tmp_path / "out").found) == 60

@@ -60,8 +60,12 @@ def test_what_tells_a_name_from_its_neighbours_is_kept():
         ["Tomato___Tomato_mosaic_virus", "Tomato___Tomato_yellow_leaf_curl_virus"]
     )
     assert [style.fit(name, 90, 8.5) for name in names] == ["…mosaic_…", "…yellow_l…"]
-    assert style.fit(names[0], 165, 8.5) == "Tomato___Tomato_mo…"
+    assert style.fit(names[0], 165, 8.5) == "Tomato___Tomato_m…"
     assert style.fit(names[0], 400, 8.5) == names[0]
+    names = style.class_names([f"{'w' * 20} {number}" for number in range(3)])
+    assert [style.fit(name, 80, 8.5) for name in names] == [
+        f"…wwww {number}" for number in range(3)
+    ]
 
 
 def test_names_that_no_font_can_draw_are_numbered_and_listed(has, tmp_path):  # noqa: F811

@@ -1,6 +1,10 @@
 """Which classes are shown where there are too many for all of them."""
 
 import numpy as np
+import pandas as pd
+
+EACH = 15  # the worst classes in DVC's plots, and the largest ones
+OTHERS = "(other classes)"
 
 
 def worst_and_largest(
@@ -14,3 +18,21 @@ def worst_and_largest(
     worst = np.lexsort((-images, recall))[:each]
     largest = np.argsort(-images, kind="stable")
     return worst, largest[~np.isin(largest, worst)][:each]
+
+
+def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return "recall" and "confusion" as DVC plots them: of more than 2 x EACH classes, some.
+
+    `recall`, `confusion`: what `metrics.recall_by_class` and `metrics.confusion` gave. The matrix
+    has the worst classes, and as predicted ones also OTHERS, all others together.
+    """
+    recall = recall[["class", "images", "fine_tuned"]]
+    if len(recall) > 2 * EACH:
+        columns = (recall[name].to_numpy() for name in ("fine_tuned", "images"))
+        worst, largest = worst_and_largest(*columns, EACH)
+        named = recall["class"].iloc[worst]
+        recall = recall.iloc[[*worst, *largest]]
+        confusion = confusion[confusion["actual"].isin(named)]
+        predicted = confusion["predicted"].where(confusion["predicted"].isin(named), OTHERS)
+        confusion = confusion.assign(predicted=predicted)
+    return {"recall": recall, "confusion": confusion}

@@ -27,6 +27,7 @@ MARKERS = "osD"  # with another form where the colours begin anew
 INCH = 120  # pixels
 LONGEST = 300  # letters of a name that are looked at
 LEGEND = "classes.csv"  # beside figures that number classes
+WORD = re.compile(r"[\W_]+")  # what stands before one
 ISOLATED = "\u200e\u2068{}\u2069"  # so that a name from right to left turns nothing around it
 
 
@@ -103,14 +104,16 @@ def fit(name: str, pixels: float, points: float) -> str:
 
 
 def _cut(line: str, kept: int, unlike: int) -> str:
-    """Return so many letters of a line: its first `unlike` ones or, of them, the last word."""
+    """Return so many letters of a line: beginning and end, or those that make it unlike others."""
     end = kept // 2
     if unlike <= kept - end:
         return f"{line[: kept - end]}…{line[len(line) - end :]}"
     if unlike <= kept:
         return f"{line[:kept]}…"
-    word = max((found.end() for found in re.finditer(r"[\W_]+", line[: unlike - 1])), default=0)
-    begin = max(word, unlike - kept)
+    begin = unlike - kept
+    word = next((found.end() for found in WORD.finditer(line) if found.end() > begin), begin)
+    if word < unlike and len(line) - word >= end:
+        begin = word
     return f"…{line[begin : begin + kept]}{'…' * (begin + kept < len(line))}"
 
 

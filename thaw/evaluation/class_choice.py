@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-EACH = 15  # the worst classes in DVC's plots, and the largest ones
+EACH = 10  # the worst classes in DVC's plots, and the largest ones: it has no room for more names
 OTHERS = "(other classes)"
 
 
@@ -24,7 +24,7 @@ def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.Dat
     """Return "recall" and "confusion" as DVC plots them: of more than 2 x EACH classes, some.
 
     `recall`, `confusion`: what `metrics.recall_by_class` and `metrics.confusion` gave. The matrix
-    has the worst classes, and as predicted ones also OTHERS, all others together.
+    has the worst classes, what they are taken for most often, and OTHERS, all others together.
     """
     recall = recall[["class", "images", "fine_tuned"]]
     if len(recall) > 2 * EACH:
@@ -33,6 +33,7 @@ def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.Dat
         named = recall["class"].iloc[worst]
         recall = recall.iloc[[*worst, *largest]]
         confusion = confusion[confusion["actual"].isin(named)]
-        predicted = confusion["predicted"].where(confusion["predicted"].isin(named), OTHERS)
-        confusion = confusion.assign(predicted=predicted)
+        predicted = confusion["predicted"]
+        most = predicted.value_counts().index[:EACH]
+        confusion = confusion.assign(predicted=predicted.where(predicted.isin(most), OTHERS))
     return {"recall": recall, "confusion": confusion}

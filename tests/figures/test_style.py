@@ -39,14 +39,14 @@ def test_fit_cuts_to_pixels():
 
 CLASSES = sorted(
     [
-        *[f"species {number:04} of a genus with a long name" for number in range(1000)],
+        *[f"species {number:04} of a genus with a long name" for number in range(150)],
         *[f"{'the same beginning ' * 5}{number}" for number in range(30)],
         "the same",
     ]
 )
 
 
-@pytest.mark.parametrize("pixels", [60, 90, 130, 200])
+@pytest.mark.parametrize("pixels", [60, 130])
 def test_long_names_stay_apart_where_there_is_room_for_little(pixels):
     names = style.class_names(CLASSES)
     assert names == CLASSES

@@ -63,6 +63,14 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
 
 
+def test_numbers_in_figures_are_explained(finished, monkeypatch):
+    assert "<code>#7</code>" not in called(monkeypatch, "--no-open")
+    (finished[0] / "metrics/figures/classes.csv").write_text("number,class\n#7,\u732b|NA\n")
+    page = called(monkeypatch, "--no-open")
+    assert re.search(r"<td[^>]*>#7</td>\s*<td[^>]*><code>\u732b\|NA</code></td>", page)
+    assert "<code>make fonts</code>" in page
+
+
 def test_a_missing_figure_is_named(finished, monkeypatch):
     (finished[0] / "metrics/figures/roc.png").unlink()
     page = called(monkeypatch, "--no-open")

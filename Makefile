@@ -12,7 +12,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve extras test slow avx2 lint check format lock clean
+.PHONY: help run report serve extras fonts test slow avx2 lint check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,8 @@ serve: .venv/serve ## a page on this machine that answers images
 	@python -m tools.serve
 
 extras: .venv/search .venv/export ## what tools.search and some export formats need
+
+fonts: .venv/fonts ## fonts for Chinese, Japanese, Korean, Thai and Hindi class names in figures
 
 test: .venv/dev ## the test suite
 	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -57,6 +59,7 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements-search.in,requirements-search.txt,--constraints requirements.txt)
 	@$(call compile,requirements-serve.in,requirements-serve.txt,--constraints requirements.txt)
 	@$(call compile,requirements-export.in,requirements-export.txt,--constraints requirements.txt)
+	@$(call compile,requirements-fonts.in,requirements-fonts.txt,--constraints requirements.txt)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
 		part,requirements requirements-search requirements-serve requirements-export,--constraints $(part).txt))
 

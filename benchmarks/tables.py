@@ -99,6 +99,17 @@ def growth(measured: dict) -> str:
     return markdown.table(wide.rename_axis("stage").reset_index())
 
 
+def many_classes(measured: dict) -> str:
+    """Seconds by stage and in all, and below them the memory."""
+    found = measured["results"]
+    rows = [*found["stages"].items(), ("all, with DVC", found["seconds"])]
+    table = pd.DataFrame([(name, number(value)) for name, value in rows], columns=["", "seconds"])
+    return (
+        f"{markdown.table(table)}\n\n{found['classes']:,} classes, {found['images']:,} images of "
+        f"{found['side']} px; no process took more than {found['megabytes']:,} MB."
+    )
+
+
 def rerun(measured: dict) -> str:
     rows = [
         {
@@ -156,6 +167,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "extract": rates,
     "forward": rates,
     "growth": growth,
+    "many_classes": many_classes,
     "predict": rates,
     "recipes": recipes,
     "rerun": rerun,

@@ -4,7 +4,7 @@ Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
 Writes metrics/scores.json: the few numbers that DVC compares between runs
        metrics/test.json: all scores of each model, and the gain of fine-tuning
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
-       reliability.csv; recall.csv by class of both, with intervals
+       reliability.csv; recall.csv by class of both, with intervals; plots/ has what DVC plots
        data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
 from thaw.data import value_range
-from thaw.evaluation import metrics
+from thaw.evaluation import class_choice, metrics
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
 from thaw.features import arrays
@@ -63,6 +63,8 @@ def main() -> None:
     with files.replacing(paths.EVALUATION) as folder:
         for name, table in tables.items():
             files.write_csv(folder / f"{name}.csv", table)
+        for name, table in class_choice.for_plots(tables["recall"], tables["confusion"]).items():
+            files.write_csv(folder / f"plots/{name}.csv", table)
     files.write_csv(paths.PREDICTIONS, metrics.predictions(rows, predicted, of_network, names))
     print(metrics.summary(scores))
 

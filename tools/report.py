@@ -12,18 +12,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from thaw.export import markdown
-from thaw.figures import image_grid, metric_plots, style
+from thaw.figures import confusion_plot, image_grid, metric_plots, style
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.project import files, params, paths, timings
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from tools.experiments.plan import stages
-from tools.reports import html, significance
+from tools.reports import captions, html, significance
 from tools.revisions import run_revision
 from tools.revisions.run_revision import Revision
 
@@ -106,39 +105,44 @@ def changed_images(before: Revision, after: Revision, model: str, folder: Path) 
             parts.append(f"{said}: {named} (`dvc pull` brings the images).")
         else:
             wrong = rows["before"] if name == "fixed" else rows["after"]
-            draw_sheet(rows, wrong, folder / f"{name}.png")
+            draw_sheet(rows, wrong, names_in_figures(before, after), folder / f"{name}.png")
             by = before.name if name == "fixed" else after.name
             parts.append(f"{said}, with what {by} took them for:\n\n![{name}]({name}.png)")
     return "\n\n".join(parts)
 
 
-def draw_sheet(rows: pd.DataFrame, wrong: pd.Series, file: Path) -> None:
+def draw_sheet(rows: pd.DataFrame, wrong: pd.Series, called: dict[str, str], file: Path) -> None:
     """Draw images with their labels and what they were wrongly taken for."""
     loader = ImageLoader(SIDE, params.load(Decoding, "images"))
     pixels = loader.stack([paths.RAW / path for path in rows["path"]])
-    names = sorted({*rows["label"], *wrong})
-    truth, guess = ([names.index(each) for each in column] for column in (rows["label"], wrong))
-    style.save(image_grid.predictions(pixels, truth, guess, names), file)
+    truth, guess = (pd.Categorical(each, [*called]).codes for each in (rows["label"], wrong))
+    style.save(image_grid.predictions(pixels, truth, guess, [*called.values()]), file)
 
 
 def curves_and_confusion(before: Revision, after: Revision, folder: Path) -> str:
     parts = []
+    called = names_in_figures(before, after)
     for number, each in enumerate((before, after)):
         table = each.confusion
         names = sorted({*table["actual"], *table["predicted"]})
         truth, guess = (
-            np.array([names.index(value) for value in table[column]])
-            for column in ("actual", "predicted")
+            pd.Categorical(table[column], names).codes for column in ("actual", "predicted")
         )
         style.save(metric_plots.learning_curves(*each.logs), folder / f"curves{number}.png")
-        style.save(
-            metric_plots.confusion_matrix(truth, guess, names), folder / f"confusion{number}.png"
-        )
+        matrix = confusion_plot.draw(truth, guess, [called[name] for name in names])
+        style.save(matrix, folder / f"confusion{number}.png")
         parts.append(
             f"### {each.name}\n\n![learning curves](curves{number}.png)\n\n"
             f"![confusion matrix](confusion{number}.png)"
         )
-    return "\n\n".join(parts)
+    numbered = style.numbered([*called])
+    return "\n\n".join([*parts, *([captions.legend(numbered)] if len(numbered) else [])])
+
+
+def names_in_figures(before: Revision, after: Revision) -> dict[str, str]:
+    """Return what figures call each class of either run, in sorted order."""
+    classes = sorted({*before.counts.index, *after.counts.index})
+    return dict(zip(classes, style.class_names(classes)))
 
 
 def cost(before: Revision, after: Revision) -> str:

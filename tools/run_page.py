@@ -16,6 +16,7 @@ import pandas as pd
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.evaluation import metrics
 from thaw.export import markdown
+from thaw.figures import style
 from thaw.project import files, paths
 from thaw.project.cli import run
 from thaw.project.errors import UserError
@@ -79,6 +80,9 @@ def figures(found: Revision) -> str:
         dvc_lock.check("these figures", found.lock, None, "figures", "`dvc repro` draws them anew")
     except UserError as error:
         parts.append(f"**They are not of this run**: {error}.")
+    legend = paths.FIGURES / style.LEGEND
+    if legend.is_file():
+        parts.append(captions.legend(run_revision.read_table(legend)))
     for path, caption in captions.CAPTIONS.items():
         title = captions.title(path)
         shown = f"![{title}]({path.as_posix()})"
@@ -99,16 +103,22 @@ def recall(found: Revision) -> list[str]:
 
 
 def images(counts: pd.DataFrame, recall: list[str]) -> str:
-    """Return a table of images by class (rows of `counts`) and split, with their sum and recall."""
+    """Return a table of images by class (rows of `counts`) and split, with their sum and recall.
+
+    Of more than CLASSES classes it has the largest and the smallest.
+    """
     counts = counts[[*summary.SPLITS]]
-    few = counts.head(CLASSES)
+    of_class = pd.Series(recall, counts.index)
+    shown, rest, half = counts, counts.iloc[:0], CLASSES // 2
+    if len(counts) > CLASSES:
+        ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+        shown, rest = pd.concat([ordered.head(half), ordered.tail(half)]), ordered.iloc[half:-half]
     rows = [
-        (markdown.code_cell(name), *row, score)
-        for name, row, score in zip(few.index, few.to_numpy(), recall)
+        (markdown.code_cell(name), *row, of_class[name])
+        for name, row in zip(shown.index, shown.to_numpy())
     ]
-    if len(few) < len(counts):
-        rest = counts.iloc[len(few) :]
-        rows.append((f"{len(rest)} more classes", *rest.sum(), ""))
+    if len(rest):
+        rows.insert(half, (f"{len(rest):,} more classes", *rest.sum(), ""))
     rows.append(("all", *counts.sum(), ""))
     return markdown.table(pd.DataFrame(rows, columns=["images", *counts.columns, "recall in test"]))
 

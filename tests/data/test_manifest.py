@@ -45,3 +45,10 @@ def test_the_first_of_each_class_come_first():
     truth = np.array([0, 0, 0, 2, 2, 1])
     assert manifest.first_of_each_class(truth, 5).tolist() == [0, 5, 3, 1, 4]
     assert len(manifest.first_of_each_class(truth, 99)) == 6
+
+
+def test_numbers_are_read_as_numbers(tmp_path):
+    (tmp_path / "table.csv").write_text("path,label,p(NA)\n7.png,NA,0.125\n")
+    table = manifest.read(tmp_path / "table.csv", ["p(NA)"])
+    assert table.iloc[0].tolist() == ["7.png", "NA", 0.125]
+    assert table["p(NA)"].dtype == "float64"

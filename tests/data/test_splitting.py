@@ -262,3 +262,15 @@ def test_the_report_counts_what_was_moved_for_small_classes():
     assert report["moved_for_min_per_class"] == moved > 0
     said = splitting.summary(report, "")
     assert f"{moved} images are in another split than by chance (split.min_per_class)" in said
+
+
+def test_the_table_of_many_classes_has_the_smallest():
+    values = {"train": 5, "validation": 2, "test": 1, "excluded": 0}
+    few = pd.DataFrame(values, index=[f"class {number}" for number in range(60)])
+    assert len(splitting.table(few).splitlines()) == 61
+    many = pd.DataFrame(values, index=[f"class {number}" for number in range(61)])
+    many.loc["class 47", "train"] = 3
+    first, _, smallest, *rest = splitting.table(many).splitlines()
+    assert first == "the 20 classes with the fewest images, of 61:"
+    assert smallest.split() == ["class", "47", "3", "2", "1", "0"]
+    assert len(rest) == 19

@@ -91,6 +91,12 @@ def test_it_says_what_was_measured(card):
     assert "on 198 test images" in text
 
 
+def test_of_many_classes_the_card_shows_the_worst_and_says_so(card):
+    text = card([f"class {number:04}" for number in range(1003)])
+    assert "Of 1,003 classes these are the 20 with the lowest recall and the 20 others" in text
+    assert len(tables(text)[1]) == 1 + 40
+
+
 def test_names_with_signs_of_markdown_are_shown_as_they_are(card):
     by_class = tables(card(NASTY))[1]
     assert [row[0] for row in by_class[1:]] == [" ".join(name.split()) for name in NASTY]

@@ -51,16 +51,22 @@ def test_the_title_says_what_is_left_out(tmp_path):
     assert figure.get_suptitle() == "31 quarantined, the first 24"
 
 
-@pytest.mark.parametrize("classes", [2, 61])
-def test_counts_have_a_bar_for_each_class(tmp_path, classes):
-    names = [f"class number {i} with a long name" for i in range(classes)]
-    values = {"train": 60, "validation": 20, "test": 20, "excluded": 0}
-    figure = dataset_plots.counts(pd.DataFrame(values, index=names))
-    axis = figure.axes[0]
-    assert len(axis.patches) == 3 * classes
+@pytest.mark.parametrize("classes", [2, 60, 1000])
+def test_counts_have_a_bar_for_each_class_or_the_largest_and_the_smallest(tmp_path, classes):
+    names = [f"class number {i:04} with a long name" for i in range(classes)]
+    values = pd.DataFrame({"train": 60, "validation": 20, "test": 20, "excluded": 0}, index=names)
+    values.iloc[-1, 0] = 70
+    figure = dataset_plots.counts(values)
+    axis, shown = figure.axes[0], min(classes, 60)
+    assert len(axis.patches) == len(axis.texts) == 3 * shown
     assert [text.get_text() for text in axis.get_legend().texts] == ["train", "validation", "test"]
-    assert len(axis.texts) == (6 if classes == 2 else 0)
+    named = [text.get_text() for text in axis.get_yticklabels()]
+    assert len(set(named)) == shown
+    assert ("0999" in named[0]) == (classes == 1000)
+    assert ("of 1,000 classes the 30 largest and the 30 small" in axis.get_title()) == (
+        shown < classes
+    )
     style.save(figure, tmp_path / "counts.png")
     with Image.open(tmp_path / "counts.png") as image:
         assert np.asarray(image).std() > 10
-        assert image.height <= 4800
+        assert image.height <= 2200

@@ -36,7 +36,7 @@ def test_draw_names_both_classes_with_their_probabilities():
         "five",
         "cat: 60.0 %\nor dog: 30.0 %",
         "dog: 40.0 %\n→ cat: 50.0 %",
-        "a lynx with a …: 45.0 %\n→ dog: 45.0 %",
+        "a lynx…g name: 45.0 %\n→ dog: 45.0 %",
         "dog: >99.9 %\nor cat: <0.1 %",
         "cat: <0.1 %\n→ dog: 90.0 %",
     ]
@@ -81,7 +81,7 @@ def test_explanations_lie_below_their_images(count):
     assert texts(figure)[1 + count] == "for cat: 60.0 %"
     assert texts(figure)[1 + 2 * count] == "for dog: 30.0 %"
     if count == 5:
-        assert texts(figure)[1 + 2 * count + 2] == "for a lynx wit…: 45.0 %"
+        assert texts(figure)[1 + 2 * count + 2] == "for a ly…name: 45.0 %"
     assert max(ends(figure)) == ends(figure)[0]
     assert error_grids.gradcam_title(0, (4, 5)).endswith(
         "on feature maps of 4 x 5: the least certain correct test images, as none is misclassified"

@@ -48,9 +48,9 @@ def test_misclassified_images_are_named_in_another_colour():
     predicted[4] = 0
     names = ["cat", "a very long name of a class", "dog"]
     figure = image_grid.predictions(pixels, truth, predicted, names, "nine")
-    assert texts(figure)[:4] == ["nine", "cat", "a very long na…", "dog"]
+    assert texts(figure)[:4] == ["nine", "cat", "a very l… a class", "dog"]
     wrong = figure.axes[0].texts[5]
-    assert wrong.get_text() == "a very long na…\n→ cat"
+    assert wrong.get_text() == "a very l… a class\n→ cat"
     assert wrong.get_color() == style.ORANGE != figure.axes[0].texts[4].get_color()
 
 
@@ -58,21 +58,26 @@ def test_samples_are_spread_over_each_class():
     truth = np.repeat([0, 1, 2], [21, 3, 1])
     rows = image_grid.sample_rows(truth, 4)
     assert rows[0].tolist() == list(range(0, 21, 2))
-    assert [len(each) for each in rows] == [11, 3, 1, 0]
+    assert [len(each) for each in rows.values()] == [11, 3, 1, 0]
     assert rows[1].tolist() == [21, 22, 23]
 
 
-@pytest.mark.parametrize(("classes", "said"), [(2, " 2 "), (7, " 7 "), (41, " 20 of 41 ")])
+def test_of_many_classes_samples_show_the_largest():
+    truth = np.concatenate([np.arange(33), np.arange(12, 33)])
+    assert list(image_grid.sample_rows(truth, 33)) == list(range(12, 32))
+
+
+@pytest.mark.parametrize(("classes", "said"), [(2, " 2 "), (7, " 7 "), (41, " 20 largest of 41 ")])
 def test_samples_say_which_and_how_many(classes, said):
     truth = np.sort(np.arange(3 * classes) % classes)
     rows = image_grid.sample_rows(truth, classes)
     names = [f"{label} W{'W' * 190}" for label in range(classes)]
-    pixels = [np.zeros((len(some), 5, 5, 3), "uint8") for some in rows]
+    pixels = {label: np.zeros((len(some), 5, 5, 3), "uint8") for label, some in rows.items()}
     figure = image_grid.samples(pixels, truth, names)
     title, *labels = texts(figure)
     assert said in title
     assert [label.split()[0] for label in labels] == [str(n) for n in range(min(classes, 20))]
-    assert all(label.endswith("… (3)") for label in labels)
+    assert all(label.endswith("W (3)") and "…" in label for label in labels)
     assert max(ends(figure)) == ends(figure)[0]
     if classes > 2:  # and none reaches into the next one's images
         boxes = [text.get_window_extent() for text in figure.axes[0].texts[1:] if text.get_text()]

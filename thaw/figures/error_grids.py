@@ -47,13 +47,13 @@ def title_of(kind: Literal["misclassified", "correct"], count: int, images: int)
     wrong = kind == "misclassified"
     if not count:
         every = "classified correctly" if wrong else "misclassified"
-        return f"None: all {images} test images are {every}"
+        return f"None: all {images:,} test images are {every}"
     order, shown = (
         ("most confident", "actual class and predicted class")
         if wrong
         else ("least certain", "class and runner-up")
     )
-    some = f"The {SHOWN} {order} of {count} {kind} test images"
+    some = f"The {SHOWN} {order} of {count:,} {kind} test images"
     if count <= SHOWN:
         some = f"All {count} {kind} test images, the {order} first"
     if count == 1:

@@ -92,23 +92,23 @@ def predictions(
     return grid(cells, ROW, title, lines)
 
 
-def sample_rows(truth: np.ndarray, classes: int) -> list[np.ndarray]:
+def sample_rows(truth: np.ndarray, classes: int) -> dict[int, np.ndarray]:
     """Return rows of `truth` to show of each class, spread evenly over those that it has.
 
-    There are 11 of each of up to FULL classes, and 5 of more; of more than CLASSES classes the
-    first are shown. A class may have fewer images, or none.
+    There are 11 of each of up to FULL classes, and 5 of more; of more than CLASSES classes those
+    with the most rows are shown. A class may have fewer images, or none.
     """
-    shown = min(classes, CLASSES)
-    most = SAMPLES if shown <= FULL else SAMPLES // 2
-    chosen = []
-    for label in range(shown):
+    largest = np.argsort(-np.bincount(truth, minlength=classes), kind="stable")[:CLASSES]
+    most = SAMPLES if len(largest) <= FULL else SAMPLES // 2
+    chosen = {}
+    for label in sorted(map(int, largest)):
         rows = np.flatnonzero(truth == label)
         places = np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)
-        chosen.append(rows[places])
+        chosen[label] = rows[places]
     return chosen
 
 
-def samples(images: Sequence[np.ndarray], truth: np.ndarray, classes: Sequence[str]) -> Figure:
+def samples(images: dict[int, np.ndarray], truth: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw training images by class, one class in a row or two, with a gap between them.
 
     `images`: for each class shown uint8 (k, h, w, 3), those of `sample_rows`; `truth`: the
@@ -117,14 +117,16 @@ def samples(images: Sequence[np.ndarray], truth: np.ndarray, classes: Sequence[s
     full = len(images) <= FULL
     wide = SAMPLES if full else SAMPLES // 2
     cells = []
-    for label, (some, name) in enumerate(zip(images, classes)):
+    for place, (label, some) in enumerate(images.items()):
         count = f" ({int((truth == label).sum())})"
-        text = named(name, SAMPLES, after=count, cells=wide)
-        row = [Cell(image, text if place == 0 else "") for place, image in enumerate(some)]
-        gap = not full and label % 2 == 0
+        text = named(classes[label], SAMPLES, after=count, cells=wide)
+        row = [Cell(image, text if first == 0 else "") for first, image in enumerate(some)]
+        gap = not full and place % 2 == 0
         cells += [*row, *[None] * (wide - len(row) + gap)]
-    of = f"{len(images)} of " if len(images) < len(classes) else ""
-    title = f"{len(truth)} training images, {of}{len(classes)} classes, as the network sees them"
+    all_of = f"{len(classes):,} classes"
+    if len(images) < len(classes):
+        all_of = f"the {len(images)} largest of {all_of}"
+    title = f"{len(truth):,} training images, {all_of}, as the network sees them"
     return grid(cells, SAMPLES, title)
 
 

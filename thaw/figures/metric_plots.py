@@ -1,4 +1,4 @@
-"""Plots of a run's metrics: learning curves, confusion matrix, ROC curves and reliability."""
+"""Plots of a run's metrics: learning curves, ROC curves and reliability."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from thaw.evaluation import metrics
-from thaw.figures.style import BLUE, COLOURS, GREY, INCH, ORANGE, length, shorten
+from thaw.figures.style import BLUE, COLOURS, GREY, ORANGE, fit
 
-COUNTS_UP_TO = 25  # classes: more numbers than that cannot be read
-PAIRS = 15  # confusions, most frequent first, listed of more classes
 CURVES = 8  # classes with a ROC curve of their own
-NAME = 18  # letters of a class name
+NAME = 130  # pixels of a class name
 CORNER = 0.2  # of the ROC curves, drawn once more
 
 
@@ -44,57 +42,6 @@ def learning_curves(head: pd.DataFrame, fine_tune: pd.DataFrame) -> Figure:
     return figure
 
 
-def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw how many images of each class (rows) were predicted as each class (columns).
-
-    With more than COUNTS_UP_TO classes, the most frequent confusions stand beside it, with their
-    counts.
-    """
-    from sklearn.metrics import confusion_matrix as count
-
-    matrix = count(truth, predicted, labels=range(len(classes)))
-    fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    names = [shorten(name, NAME) for name in classes]
-    if len(classes) <= COUNTS_UP_TO:
-        side = float(np.clip(2.7 + 0.33 * len(classes), 4.5, 9))
-        figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
-        for row, column in np.argwhere(matrix):
-            colour = "white" if fractions[row, column] > 0.5 else "black"
-            text = {"ha": "center", "va": "center", "color": colour, "fontsize": 9}
-            axis.text(column, row, matrix[row, column], **text)
-        room = 0.7 * side * INCH / len(classes)
-        wide = max(length(name, 10) for name in names) > room
-        slant = {"rotation": 45, "ha": "right"} if wide else {}
-        axis.set_xticks(range(len(classes)), names, **slant)
-        axis.set_yticks(range(len(classes)), names)
-    else:
-        figure, (axis, beside) = plt.subplots(
-            1, 2, figsize=(9, 5), layout="constrained", width_ratios=(1.5, 1)
-        )
-        _most_frequent(beside, matrix, names)
-    axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-    correct = int((truth == predicted).sum())
-    axis.set(xlabel="predicted", ylabel="actual", title=f"{correct} of {len(truth)} correct")
-    return figure
-
-
-def _most_frequent(axis: plt.Axes, matrix: np.ndarray, names: Sequence[str]) -> None:
-    """List the most frequent confusions; draw no axes where there are none."""
-    wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
-    pairs = [divmod(int(place), len(matrix)) for place in order if wrong.flat[place]]
-    axis.set_title("most frequent confusions" if pairs else "none misclassified")
-    if not pairs:
-        axis.axis("off")
-        return
-    counts = [wrong[pair] for pair in pairs]
-    bars = axis.barh(range(len(pairs)), counts, color=ORANGE)
-    axis.bar_label(bars, padding=2, fontsize=8)
-    axis.set_yticks(range(len(pairs)), [f"{names[a]} → {names[b]}" for a, b in pairs], fontsize=8)
-    axis.set(xticks=[], xlim=(0, 1.15 * max(counts)), ylim=(PAIRS - 0.5, -0.5))
-    axis.spines[["top", "right", "bottom"]].set_visible(False)
-
-
 def roc(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw the ROC curve of each class against the rest, by probabilities (n, k), and their mean.
 
@@ -111,17 +58,17 @@ def roc(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) ->
     if len(classes) > CURVES:
         shown = np.argsort(areas, kind="stable")[:CURVES]
     x = np.unique(np.concatenate([false for false, _ in curves]))
-    y = np.mean([np.interp(x, *curve) for curve in curves], axis=0)
+    y = sum(np.interp(x, *curve) for curve in curves) / len(curves)  # never all at once
     near = bool(np.interp(CORNER, x, y) > 1 - CORNER)
     figure, axes = plt.subplots(
-        1, 1 + near, figsize=(9, 4.2) if near else (5.5, 4.2), layout="constrained", squeeze=False
+        1, 1 + near, figsize=(9, 5) if near else (5.8, 5), layout="constrained", squeeze=False
     )
     for axis in axes.flat:
         axis.plot((0, 1), (0, 1), color=GREY, linestyle=":", linewidth=1)
         for label, colour in zip(shown, COLOURS):
-            named = f"{shorten(classes[label], NAME)}  {areas[label]:.3f}"
+            named = f"{fit(classes[label], NAME, 8)}  {areas[label]:.3f}"
             axis.plot(*curves[label], color=colour, linewidth=1.2, label=named)
-        named = f"mean of {len(classes)}  {areas.mean():.3f}"
+        named = f"mean of {len(classes):,}  {areas.mean():.3f}"
         axis.plot(
             [0, *x], [0, *y], drawstyle="steps-post", color="black", linewidth=3, alpha=0.5,
             label=named,
@@ -132,9 +79,13 @@ def roc(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) ->
     if near:
         axes[0, 1].set(title="its upper left corner")
         axes[0, 1].set(xlim=(-0.002, CORNER), ylim=(1 - CORNER, 1.002))
-    lowest = f"the {CURVES} lowest of {len(classes)}" if len(classes) > CURVES else "with its area"
+    lowest = (
+        f"the {CURVES} lowest of {len(classes):,}" if len(classes) > CURVES else "with its area"
+    )
     axes[0, 0].set_title(f"ROC, each class against the rest, {lowest}", fontsize=11)
-    axes[0, 0].legend(loc="lower right", fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    # no place inside is free of curves
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 

@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from thaw.data import manifest
 from thaw.evaluation import gradcam, metrics
 from thaw.evaluation.run_result import RunResult
-from thaw.figures import error_grids, image_grid, metric_plots, network_plots, tsne_plot
+from thaw.figures import (
+    confusion_plot,
+    error_grids,
+    image_grid,
+    metric_plots,
+    network_plots,
+    tsne_plot,
+)
+from thaw.figures.style import class_names
 from thaw.images.loader import ImageLoader
 from thaw.training.augmentation import augmented_images
 from thaw.training.settings import Augmentation
@@ -22,11 +30,11 @@ Drawn = Iterator[tuple[str, Figure]]
 def of_training_images(run: RunResult, loader: ImageLoader, augmentation: Augmentation) -> Drawn:
     """Yield "samples" and "augmentation"."""
     truth = run.truth[run.train]
-    chosen = [
-        loader.stack(run.images(run.train[rows]))
-        for rows in image_grid.sample_rows(truth, len(run.classes))
-    ]
-    yield "samples", image_grid.samples(chosen, truth, run.classes)
+    chosen = {
+        label: loader.stack(run.images(run.train[rows]))
+        for label, rows in image_grid.sample_rows(truth, len(run.classes)).items()
+    }
+    yield "samples", image_grid.samples(chosen, truth, class_names(run.classes))
     [image] = loader.stack(run.images(run.train[:1]))
     copies = augmented_images(image, AUGMENTED, augmentation)
     yield "augmentation", image_grid.augmented(image, copies, augmentation.model_dump())
@@ -37,28 +45,30 @@ def of_metrics(run: RunResult, logs: tuple[pd.DataFrame, pd.DataFrame]) -> Drawn
 
     `logs`: of the head and of fine-tuning, as `history.read` gives them.
     """
-    truth, predicted = _truth_and_predicted(run)
+    (truth, predicted), names = _truth_and_predicted(run), class_names(run.classes)
     yield "learning_curves", metric_plots.learning_curves(*logs)
-    yield "confusion_matrix", metric_plots.confusion_matrix(truth, predicted, run.classes)
-    yield "roc", metric_plots.roc(truth, run.probabilities, run.classes)
+    yield "confusion_matrix", confusion_plot.draw(truth, predicted, names)
+    yield "roc", metric_plots.roc(truth, run.probabilities, names)
     yield "reliability", metric_plots.reliability(metrics.reliability(truth, run.probabilities))
 
 
 def of_test_images(run: RunResult, loader: ImageLoader, count: int) -> Drawn:
     """Yield "images" with up to `count` test images, "misclassified" and "least_certain"."""
-    truth, predicted = _truth_and_predicted(run)
+    (truth, predicted), names = _truth_and_predicted(run), class_names(run.classes)
     rows = manifest.first_of_each_class(truth, count)
     pixels = loader.stack(run.images(run.test[rows]))
-    title = f"{len(rows)} of {len(truth)} test images, the misclassified ones in orange"
+    shown = len(np.unique(truth[rows]))
+    some = f", of {shown} of {len(names):,} classes" if shown < len(names) else ""
+    title = f"{len(rows)} of {len(truth):,} test images{some}, the misclassified ones in orange"
     labels = truth[rows], predicted[rows]
-    yield "images", image_grid.predictions(pixels, *labels, run.classes, title)
+    yield "images", image_grid.predictions(pixels, *labels, names, title)
     for name, kind, found in (
         ("misclassified", "misclassified", error_grids.misclassified(truth, run.probabilities)),
         ("least_certain", "correct", error_grids.correct(truth, run.probabilities)),
     ):
         rows = found[: error_grids.SHOWN]
         pixels = loader.stack(run.images(run.test[rows]))
-        given = truth[rows], run.probabilities[rows], run.classes
+        given = truth[rows], run.probabilities[rows], names
         yield (
             name,
             error_grids.draw(pixels, *given, error_grids.title_of(kind, len(found), len(truth))),
@@ -80,7 +90,7 @@ def of_network(
     backbone = network_plots.backbone(network)
     yield "kernels", network_plots.kernels(backbone, channel_order)
     [image] = loader.stack(run.images(run.test[:1]))
-    label = run.classes[run.truth[run.test[0]]]
+    label = class_names(run.classes)[run.truth[run.test[0]]]
     chosen = network_plots.layers_to_show(backbone, layers)
     yield "feature_maps", network_plots.feature_maps(backbone, image, chosen, label)
 
@@ -96,7 +106,7 @@ def of_features(run: RunResult, features: np.ndarray, count: int) -> Drawn:
     misclassified = (predicted != truth)[rows]
     yield (
         "feature_plane",
-        tsne_plot.draw(points, truth[rows], misclassified, run.classes, len(truth)),
+        tsne_plot.draw(points, truth[rows], misclassified, class_names(run.classes), len(truth)),
     )
 
 
@@ -115,4 +125,4 @@ def _gradcam(run: RunResult, loader: ImageLoader, network: keras.Model) -> Figur
     heats = [gradcam.heatmaps(network, pixels.astype("float32"), each) for each in asked]
     overlays = tuple(gradcam.overlay(pixels, heat) for heat in heats)
     title = error_grids.gradcam_title(len(wrong), heats[0].shape[1:])
-    return error_grids.draw_gradcam(pixels, overlays, *given, run.classes, title)
+    return error_grids.draw_gradcam(pixels, overlays, *given, class_names(run.classes), title)

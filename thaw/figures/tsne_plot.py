@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from thaw.figures.style import COLOURS, MARKERS, shorten
+from thaw.figures.style import COLOURS, MARKERS, fit
 
 KEPT = 50  # principal components, which t-SNE starts from
 PERPLEXITY = 30  # about how many neighbours count
 FEWEST = 8  # rows: of fewer there are no neighbourhoods to keep
 CLASSES = 20  # at most, in colour
-NAME = 24  # letters of a class name
+CROWDED = 500  # dots: for more, thinner rings
+NAME = 170  # pixels of a class name
 
 
 def positions(features: np.ndarray) -> np.ndarray:
@@ -52,24 +53,36 @@ def draw(
     """Draw a dot for each of n test images, coloured by class, with a ring if it is misclassified.
 
     `points`: float64 (n, 2); `truth`: classes int (n,); `misclassified`: bool (n,); `images`:
-    how many test images there are. With more than CLASSES classes, only the first are coloured.
+    how many test images there are. With more than CLASSES classes, only those with the most dots
+    are coloured.
     """
     figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
-    rest = truth >= CLASSES
-    if rest.any():
-        named = f"{len(classes) - CLASSES} more classes"
-        axis.scatter(*points[rest].T, s=12, color="#bbbbbb", label=named)
-    for label, name in enumerate(classes[:CLASSES]):
+    dots = np.bincount(truth, minlength=len(classes))
+    coloured = np.sort(np.argsort(-dots, kind="stable")[:CLASSES])
+    for place, label in enumerate(coloured):
         axis.scatter(
-            *points[truth == label].T, s=26, color=COLOURS[label % len(COLOURS)],
-            marker=MARKERS[label // len(COLOURS) % len(MARKERS)],
-            edgecolor="#444444", linewidth=0.4, label=shorten(name, NAME),
+            *points[truth == label].T, s=26, color=COLOURS[place % len(COLOURS)],
+            marker=MARKERS[place // len(COLOURS) % len(MARKERS)],
+            edgecolor="#444444", linewidth=0.4, label=fit(classes[label], NAME, 9),
         )  # fmt: skip
+    rest = ~np.isin(truth, coloured)
+    if rest.any():
+        named = f"{len(classes) - CLASSES:,} more classes"
+        axis.scatter(*points[rest].T, s=12, color="#bbbbbb", zorder=0, label=named)
     if misclassified.any():
         ring = {"facecolor": "none", "edgecolor": "black", "label": "misclassified"}
-        axis.scatter(*points[misclassified].T, s=110, **ring)
-    of = f"{len(points)} of " if len(points) < images else ""
-    title = f"Frozen features of {of}{images} test images (t-SNE): similar ones lie close together"
+        crowded = len(points) > CROWDED
+        axis.scatter(
+            *points[misclassified].T,
+            s=50 if crowded else 110,
+            linewidth=0.5 if crowded else 1,
+            **ring,
+        )
+    of = f"{len(points):,} of " if len(points) < images else ""
+    title = (
+        f"Frozen features of {of}{images:,} test images (t-SNE): similar ones lie close together"
+    )
     axis.set(xticks=[], yticks=[], title=title)
-    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False)
+    legend = {"title": "the most frequent classes", "title_fontsize": 9} if rest.any() else {}
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False, **legend)
     return figure

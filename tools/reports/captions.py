@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from thaw.export import markdown
 from thaw.project import paths
 
 TITLES = {"roc": "ROC", "gradcam": "Grad-CAM", "feature_plane": "Features on a plane"}
@@ -9,7 +12,8 @@ CAPTIONS = {  # of each figure, in the order in which they are shown
     paths.FIGURES / "learning_curves.png": "Loss and accuracy by epoch, of the head and then of "
     "fine-tuning. Where validation rises while training falls, the network learns by heart.",
     paths.FIGURES / "confusion_matrix.png": "Test images by actual and predicted class; the "
-    "darker, the larger the fraction of its row.",
+    "darker, the larger the fraction of its row. Of many classes, the worst and what they are "
+    "taken for.",
     paths.FIGURES / "roc.png": "How many images of a class are found, by how many others are "
     "taken for it, at every threshold.",
     paths.FIGURES / "reliability.png": "How often the network is right where it is so sure. Points "
@@ -30,6 +34,15 @@ CAPTIONS = {  # of each figure, in the order in which they are shown
     paths.DOWNLOAD_REPORT / "sizes.png": "Sizes of the images; the larger a dot, the more.",
     paths.DOWNLOAD_REPORT / "quarantine.png": "Files that were found and not used.",
 }
+
+
+def legend(numbered: pd.DataFrame) -> str:
+    """Return a table of what `style.numbered` gave, with what it is for."""
+    table = numbered.assign(**{"class": numbered["class"].map(markdown.code_cell)})
+    return (
+        "Class names with letters that no font here has are numbers in the figures (`make fonts` "
+        f"installs fonts):\n\n{markdown.table(table)}"
+    )
 
 
 def title(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,7 @@ class Revision(NamedTuple):
         file = self.folder / paths.PREDICTIONS
         if not file.is_file() or _md5(file) != self.lock_digest(paths.PREDICTIONS):
             return None
-        return read_table(file)
+        return read_table(file, ["path", "label", "head", "fine_tuned"])
 
     def lock_digest(self, path: Path) -> str | None:
         """Return the MD5 digest that dvc.lock has of an output, None for none."""
@@ -167,9 +168,9 @@ def _md5(file: Path) -> str:
         return hashlib.file_digest(opened, "md5").hexdigest()
 
 
-def read_table(file: Path) -> pd.DataFrame:
-    """Return a CSV table as text; a class may be called NA."""
-    return pd.read_csv(file, dtype=str, keep_default_na=False)
+def read_table(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return a CSV table, or some of its columns, as text; a class may be called NA."""
+    return pd.read_csv(file, dtype=str, keep_default_na=False, usecols=columns)
 
 
 def flat(values: dict, above: str = "") -> dict[str, object]:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from thaw.export import keras_file
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED, Calibration, Predict
 from thaw.export.settings import Export
 from thaw.images.loader import slices
@@ -34,7 +35,7 @@ def check_gate(scores: dict, settings: Export) -> None:
 
 
 def contract(size: int, decoding: Decoding) -> dict:
-    """Return what input.json says: the input and output that all formats share."""
+    """Return what input.json says: input and output, which all formats share, and versions."""
     return {
         "pixels": {
             "dtype": "float32",
@@ -46,6 +47,10 @@ def contract(size: int, decoding: Decoding) -> dict:
             "background": decoding.background,
         },
         "probabilities": {"dtype": "float32", "shape": ["n", "classes"], "order": "labels.json"},
+        "versions": {
+            "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
+            "model.keras": f"keras >= {keras_file.OLDEST}",
+        },
     }
 
 

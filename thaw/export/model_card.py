@@ -50,7 +50,7 @@ square = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
 pixels = np.asarray(square, "float32")[None]  # float32 (1, {size}, {size}, 3), RGB 0..255
 """
 NAMED = """\
-labels = json.load(open("labels.json"))
+labels = json.load(open("labels.json", encoding="utf-8"))
 print(labels[probabilities[0].argmax()], probabilities[0].max())
 """
 

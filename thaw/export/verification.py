@@ -67,7 +67,9 @@ def write(
     folder.mkdir(parents=True)
     facts = {"labels.json": classes, "input.json": contract(model.input_shape[1], decoding)}
     for name, values in facts.items():
-        (folder / name).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        (folder / name).write_text(
+            json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     for name in names:
         with _refusing(name):
             EXPORT_FORMATS[name].write(model, folder / EXPORT_FORMATS[name].file, calibration)

@@ -61,7 +61,9 @@ def sha256(path: Path) -> str:
 def write_json(path: Path, values: dict) -> None:
     """Write `values` as sorted, indented JSON, so that Git diffs are short. No NaN."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
+        partial.write_text(
+            json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -137,6 +137,6 @@ def chance(accuracy: float, images: int) -> float:
 def read(file: str, name: str) -> dict:
     """Return a metrics file of an experiment. Raises UserError when that has not ended well."""
     try:
-        return json.loads(dvc.api.read(file, rev=name))
+        return json.loads(dvc.api.read(file, rev=name, encoding="utf-8"))
     except (DvcException, SCMError, FileNotFoundError):
         raise UserError(f"experiment {name} has no result; see `dvc queue logs {name}`") from None

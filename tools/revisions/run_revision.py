@@ -187,4 +187,4 @@ def changed_code(commit: str) -> list[str]:
     """Return the files of the pipeline that differ between a commit and the workspace."""
     code = ("stages", "thaw", "dvc.yaml", "requirements.txt")
     command = ["git", "diff", "--name-only", commit, "--", *code]
-    return subprocess.check_output(command, text=True).splitlines()
+    return subprocess.check_output(command, encoding="utf-8").splitlines()

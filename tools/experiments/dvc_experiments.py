@@ -86,8 +86,16 @@ def dvc_command(*arguments: str, environment: dict[str, str] | None = None) -> N
 def check_local_files(values: dict) -> None:
     """Raise UserError when images or weights lie where a queued experiment's checkout has none.
 
-    `values`: all params. What the last commit has, in Git or in DVC, is in every checkout.
+    `values`: all params. What the last commit has, in Git or in DVC, is in every checkout. Nor can
+    DVC 3.67 make that checkout where its cache's path has letters that are no ASCII.
     """
+    with dvc_repo.opened() as repo:
+        cache = repo.cache.local.path
+    if not cache.isascii():
+        raise UserError(
+            f"DVC queues no experiments with its cache at {cache}, as not all letters are ASCII",
+            hint="move the project, or only the cache: `dvc cache dir --local PATH`",
+        )
     with dvc_repo.at("HEAD") as committed:
         for section, key in (("data", "source"), ("backbone", "weights")):
             place = values[section][key] or ""

@@ -352,3 +352,13 @@ def test_transparency_is_said(project, capsys):
     run_stage("download")
     said = "1 have a band that their files call transparency; images.background shows through there"
     assert f"\n{said}\n" in capsys.readouterr().out
+
+
+def test_a_folder_of_outputs_on_another_disk_is_refused_before_anything_is_fetched(project):
+    """DVC says only after the stage that data/raw is outside of the repository."""
+    (project / "disk").mkdir()
+    (project / "data").symlink_to("disk")
+    assert "error: data is a link, and DVC keeps no outputs beyond one; let only" in refusal(
+        "download"
+    )
+    assert list((project / "disk").iterdir()) == []

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from thaw.project.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -50,6 +52,16 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise UserError where a folder of outputs is a link: DVC keeps none that lie elsewhere."""
+    if folder.is_symlink():
+        raise UserError(
+            f"{folder} is a link, and DVC keeps no outputs beyond one",
+            hint="let only its cache lie on the other disk: `dvc cache dir --local /PATH` and "
+            "`dvc config --local cache.type symlink`, with a folder in place of the link",
+        )
 
 
 def sha256(path: Path) -> str:

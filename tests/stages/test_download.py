@@ -362,3 +362,13 @@ def test_a_folder_of_outputs_on_another_disk_is_refused_before_anything_is_fetch
         "download"
     )
     assert list((project / "disk").iterdir()) == []
+
+
+def test_a_home_that_cannot_be_written_costs_nothing(project):
+    """As on a cluster's nodes and in containers: Matplotlib and our notes have no cache."""
+    (project / "home").touch()
+    bare = {"HOME": str(project / "home"), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "stages.download"]
+    done = subprocess.run(command, env=bare, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert "59 images found = 59 used" in done.stdout

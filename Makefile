@@ -4,7 +4,10 @@
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell \
 	$(p) -c 'import sys; print(int((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null | grep 1),$(p))))
 UV := $(shell command -v uv 2>/dev/null)
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# TensorFlow has wheels of 64 bits, for Linux with the GNU C library and for macOS on Apple's chips.
+NO_WHEEL := $(strip $(filter Darwin-x86_64 %-armv6l %-armv7l %-i686,$(shell uname -sm | tr ' ' -)) \
+	$(shell ldd --version 2>&1 | grep -o musl))
 
 ifdef UV
 install = uv pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes --requirement
@@ -18,41 +21,41 @@ help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: .venv/run ## the whole pipeline; prints the test scores and where the images are
-	@python -m tools.params
-	@dvc repro
-	@dvc plots show --out dvc_plots >/dev/null
-	@python -m tools.summary
+	@.venv/bin/python -m tools.params
+	@.venv/bin/dvc repro
+	@.venv/bin/dvc plots show --out dvc_plots >/dev/null
+	@.venv/bin/python -m tools.summary
 
 report: .venv/run ## the last run on one page, with all its figures; opens it in the browser
-	@python -m tools.run_page
+	@.venv/bin/python -m tools.run_page
 
 serve: .venv/serve ## a page on this machine that answers images
-	@python -m tools.serve
+	@.venv/bin/python -m tools.serve
 
 extras: .venv/search .venv/export ## what tools.search and some export formats need
 
 fonts: .venv/fonts ## fonts for Chinese, Japanese, Korean, Thai and Hindi class names in figures
 
 test: .venv/dev ## the test suite
-	@pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+	@.venv/bin/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Three at once, as those that run sweeps wait for DVC's workers much of the time.
 slow: .venv/dev ## the tests that take minutes: sweeps, recipes, every network built and run
-	@pytest -m slow --numprocesses 3 --dist worksteal
+	@.venv/bin/pytest -m slow --numprocesses 3 --dist worksteal
 
 avx2: .venv/dev ## tests of numbers, with the instructions of a processor without AVX-512
-	@ONEDNN_MAX_CPU_ISA=AVX2 pytest -m "not slow" -k "not bfloat16" --numprocesses auto \
+	@ONEDNN_MAX_CPU_ISA=AVX2 .venv/bin/pytest -m "not slow" -k "not bfloat16" --numprocesses auto \
 		--maxprocesses 4 --dist loadfile $(addprefix tests/,features models training stages evaluation)
 
 lint: .venv/dev ## format and lint, without changing a file
-	@ruff format --check .
-	@ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
 
 check: lint test slow ## all that must pass before a commit
 
 format: .venv/dev ## put every file into the one format
-	@ruff format .
-	@ruff check --fix .
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
 
 lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements.in,requirements.txt)
@@ -74,7 +77,13 @@ clean: ## remove .venv and what tools left behind; images, models and DVC's cach
 	@$(if $(UV),uv venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 	@touch $@
 
-.venv/run: requirements.txt | .venv/python
+# What .venv/bin/dvc starts finds this Python by itself, also from cron, with nothing activated.
+.venv/path: ci/environment.pth | .venv/python
+	@cp ci/environment.pth .venv/lib/python3*/site-packages/
+	@touch $@
+
+.venv/run: requirements.txt | .venv/path
+	@$(if $(NO_WHEEL),$(error $(NO_WHEEL) has no wheel of TensorFlow; README.md names the systems that have))
 	@echo "installing $< into .venv (2.9 GB; a few minutes the first time)"
 	@$(install) $<
 	@touch $@

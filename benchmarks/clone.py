@@ -27,7 +27,7 @@ def make(folder: Path, changes: dict[str, dict]) -> None:
 
 def change(folder: Path, changes: dict[str, dict]) -> None:
     file = folder / "params.yaml"
-    file.write_text(recipe.apply(file.read_text(), changes))
+    file.write_text(recipe.apply(file.read_text(encoding="utf-8"), changes), encoding="utf-8")
 
 
 def measure(folder: Path, *arguments: str) -> Cost:

@@ -42,7 +42,7 @@ def measure(classes: int, images: int, scratch: Path) -> dict:
     changes = {"data": {"source": str(source)}, "backbone": {"image_size": SIDE}}
     clone.make(folder, changes | {"runtime": {"store": None}})
     cost = clone.measure(folder, "dvc", "repro", "--quiet")
-    scores = json.loads((folder / paths.TEST).read_text())
+    scores = json.loads((folder / paths.TEST).read_text(encoding="utf-8"))
     return {
         "classes": classes,
         "images": classes * images,

@@ -68,7 +68,7 @@ def main() -> None:
         folder = Path(scratch, "export")
         folder.mkdir()
         whole.save(folder / "model.keras")
-        (folder / "labels.json").write_text(json.dumps(LABELS))
+        (folder / "labels.json").write_text(json.dumps(LABELS), encoding="utf-8")
         extract = inference.forward(
             backbones.pooled(backbone, feature_maps=False), "openvino", "float32"
         )
@@ -76,7 +76,7 @@ def main() -> None:
 
         def to_csv() -> None:
             predictions = batch_predict.predictions(predictor, places, data, runtime)
-            with open(os.path.join(scratch, "predictions.csv"), "w") as file:
+            with open(os.path.join(scratch, "predictions.csv"), "w", encoding="utf-8") as file:
                 file.writelines(predict.as_csv(predictions, LABELS, 1, places))
 
         contestants = {

@@ -191,7 +191,7 @@ def origin(measured: dict) -> str:
 
 def block(name: str, folder: Path = FOLDER) -> str:
     """Return what stands between the marks of `name`: where the table is from, and the table."""
-    measured = json.loads((folder / f"{name}.json").read_text())
+    measured = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     return f"{origin(measured)}\n\n{TABLES[name](measured)}"
 
 
@@ -211,9 +211,9 @@ def page(text: str, folder: Path = FOLDER) -> str:
 
 
 def main() -> None:
-    written = page(PAGE.read_text())
+    written = page(PAGE.read_text(encoding="utf-8"))
     with files.replacing(PAGE) as partial:
-        partial.write_text(written)
+        partial.write_text(written, encoding="utf-8")
     print(f"wrote {PAGE}")
 
 

@@ -73,7 +73,9 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     """Return the processor's model name with its widest vectors, such as "AMD EPYC, AVX-512"."""
     if not cpuinfo.is_file():
         return platform.processor() or platform.machine()
-    fields = dict(re.findall(r"^(model name|flags)\s*: (.*)$", cpuinfo.read_text(), re.M))
+    fields = dict(
+        re.findall(r"^(model name|flags)\s*: (.*)$", cpuinfo.read_text(encoding="utf-8"), re.M)
+    )
     flags = fields.get("flags", "").split()
     vectors = [name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags]
     return ", ".join([fields.get("model name", platform.machine()), *vectors[:1]])
@@ -89,4 +91,4 @@ def save(name: str, results: dict | list, **more: object) -> None:
         **more,
         "results": results,
     }
-    (FOLDER / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n")
+    (FOLDER / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")

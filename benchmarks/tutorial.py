@@ -153,7 +153,7 @@ def whole(archive: Path, root: Path, size: int) -> dict:
     thaw = recipes.measure("default", archive)
     began = time.perf_counter()
     script = [sys.executable, "-m", "benchmarks.tutorial_script", root, "--size", str(size)]
-    done = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(script, check=True, stdout=subprocess.PIPE, encoding="utf-8")
     minutes = (time.perf_counter() - began) / 60
     return {
         "thaw_minutes": thaw["minutes_to_test"],

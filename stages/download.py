@@ -22,6 +22,8 @@ from thaw.sources.settings import Data
 
 
 def main() -> None:
+    for out in (paths.RAW, paths.DOWNLOAD_REPORT):
+        files.refuse_link(out.parent)
     settings = params.load(Data, "data")
     decoding = params.load(Decoding, "images")
     runtime = params.load(Runtime, "runtime")

@@ -52,7 +52,7 @@ def main() -> None:
         card = model_card.card(
             params.read(), result, contract, model.count_params(), table, len(test)
         )
-        (folder / "MODEL_CARD.md").write_text(card)
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     files.write_json(paths.EXPORT_REPORT, table)
     print(f"{paths.EXPORT}: {len(classes)} classes, {spec.size} px; on {len(test)} test images")
     print(pd.DataFrame(table).T.to_string())

@@ -56,14 +56,18 @@ def write(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None
     (folder / "given.csv").write_text("\n".join(["path,label,head,fine_tuned", *lines]) + "\n")
 
 
-def make(folder: Path) -> Path:
-    """Make `folder` a repository whose branch main has a run with 5 of 200 images misclassified."""
+def make(folder: Path, larger: Path | None = None) -> Path:
+    """Make `folder` a repository whose branch main has a run with 5 of 200 images misclassified.
+
+    `larger`: a folder above it that is the Git repository instead.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("params.yaml", "report.yaml"):
         shutil.copy(ROOT / name, folder)
     (folder / "dvc.yaml").write_text(STAGE)
     (folder / ".gitignore").write_text("/data/\n/report/\n")
-    init_git(folder)
-    Repo.init(folder).close()
+    init_git(larger or folder)
+    Repo.init(folder, subdir=larger is not None).close()
     leave(folder, 5)
     commit(folder, "main")
     return folder

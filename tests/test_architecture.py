@@ -1,6 +1,7 @@
 """The packages of thaw/ and tools/, and the arrows between them."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -70,6 +71,37 @@ def test_params_are_checked_without_tensorflow():
         "assert not {'tensorflow', 'keras', 'matplotlib', 'openvino'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def is_of_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes a file as text; `.open()` by its mode."""
+    name = ast.unparse(call.func).split(".")[-1]
+    given = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    modes = [each for each in given if re.fullmatch(r"[rwaxt+]+", str(each))]
+    return name in ("read_text", "write_text") or (name == "open" and modes != [])
+
+
+def test_text_is_read_and_written_as_utf_8_by_name():
+    """By default it is in the encoding of the machine's locale."""
+    calls = [
+        node
+        for path in (*FILES, *(ROOT / "benchmarks").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    opened = [each for each in calls if is_of_text(each)]
+    named = {each: {argument.arg for argument in each.keywords} for each in calls}
+    assert len(opened) > 30
+    assert [ast.unparse(each) for each in opened if "encoding" not in named[each]] == []
+    texts = [ast.unparse(each) for each in calls if "text" in named[each]]
+    assert [each for each in texts if each.startswith("subprocess")] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "thaw/export/model_card.py"])
+def test_text_is_utf_8_in_what_others_copy(page):
+    opened = re.findall(r"\bjson.load\((.*)\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [each for each in opened if 'encoding="utf-8"' not in each] == []
+    assert len(opened) == 1
 
 
 def test_no_function_takes_more_than_six_parameters():

@@ -90,7 +90,7 @@ def page(text: str) -> str:
 
 def main() -> None:
     with files.replacing(DOCS) as partial:
-        partial.write_text(page(paths.PARAMS.read_text()))
+        partial.write_text(page(paths.PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {DOCS}")
 
 

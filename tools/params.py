@@ -1,10 +1,11 @@
-"""Check every section of params.yaml, before any stage runs.
+"""Check every section of params.yaml, and that there is a Git repository, before any stage runs.
 
 Reads params.yaml; prints how many keys fit, or the first one that does not. Of a file of an earlier
 version it names the new name of each old key.
 """
 
 import sys
+from pathlib import Path
 
 from thaw.data.settings import Split
 from thaw.evaluation.settings import Evaluate
@@ -55,11 +56,19 @@ def check(values: dict) -> int:
     return sum(len(section.model_dump()) for section in sections.values())
 
 
+def check_git(folder: Path) -> None:
+    """Raise UserError where neither a folder nor one above it is a Git repository."""
+    if not any((each / ".git").exists() for each in (folder, *folder.parents)):
+        raise UserError("this is no Git repository, which DVC needs; `git init` makes it one")
+
+
 def main() -> None:
     values = params.read()
     for error in params.renamed(values)[1:]:
         print(f"error: {error}", file=sys.stderr)
-    print(f"{params.PARAMS}: all {check(values)} keys fit")
+    count = check(values)
+    check_git(Path.cwd())
+    print(f"{params.PARAMS}: all {count} keys fit")
 
 
 if __name__ == "__main__":

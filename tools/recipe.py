@@ -59,15 +59,16 @@ def main() -> None:
     options = parser.parse_args()
     if options.name is None:
         for file in sorted(RECIPES.glob("*.yaml")):
-            print(f"{file.stem:<22}  {file.read_text().splitlines()[0].removeprefix('# ')}")
+            first = file.read_text(encoding="utf-8").splitlines()[0]
+            print(f"{file.stem:<22}  {first.removeprefix('# ')}")
         return
     recipe = load(options.name)
     if options.show:
-        print((RECIPES / f"{options.name}.yaml").read_text(), end="")
+        print((RECIPES / f"{options.name}.yaml").read_text(encoding="utf-8"), end="")
         return
-    changed = apply(paths.PARAMS.read_text(), recipe)
+    changed = apply(paths.PARAMS.read_text(encoding="utf-8"), recipe)
     with files.replacing(paths.PARAMS) as partial:
-        partial.write_text(changed)
+        partial.write_text(changed, encoding="utf-8")
     print(f"{paths.PARAMS} follows {options.name}; `git diff {paths.PARAMS}` shows what changed")
 
 

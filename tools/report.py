@@ -190,8 +190,8 @@ def main() -> None:
         before, after = run_revision.at(options.against, Path(scratch)), run_revision.workspace()
         verdict, why = significance.judge(significance.compare(before, after, budget.model), budget)
         text = compose(before, after, budget.model, why, folder)
-        (folder / f"{FILE}.md").write_text(text)
-        (folder / f"{FILE}.html").write_text(html.page(text, folder))
+        (folder / f"{FILE}.md").write_text(text, encoding="utf-8")
+        (folder / f"{FILE}.html").write_text(html.page(text, folder), encoding="utf-8")
     print(f"{why}\n{options.out / FILE}.md, .html")
     if verdict == significance.FAILS:
         sys.exit(1)

@@ -140,7 +140,7 @@ def main() -> None:
         raise UserError(f"{paths.TEST} is missing; run `make run` or `dvc repro` first")
     text = compose(run_revision.workspace())
     with files.replacing(PAGE) as partial:
-        partial.write_text(html.page(text, Path()))
+        partial.write_text(html.page(text, Path()), encoding="utf-8")
     print(PAGE)
     if not options.no_open and browser_there():
         webbrowser.open(PAGE.resolve().as_uri())

@@ -34,9 +34,11 @@ def images() -> np.ndarray:
 
 @pytest.mark.parametrize("name", EXPORT_FORMATS)
 def test_each_format_gives_what_keras_gives_for_any_number_of_images(tmp_path, images, name):
-    """Of two classes, hence one logit; tests/stages/test_export.py has three."""
+    """Of two classes, hence one logit; tests/stages/test_export.py has three. At any path."""
     model, form = network(2), EXPORT_FORMATS[name]
-    file = tmp_path / form.file
+    folder = tmp_path / "Äpfel und 苹果 (1)"
+    folder.mkdir()
+    file = folder / form.file
     form.write(model, file, lambda: images[9:])
     predict = form.open(file)
     pixels = images[:9].astype("float32")

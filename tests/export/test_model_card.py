@@ -1,8 +1,10 @@
 from functools import partial
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 import yaml
 from markdown_it import MarkdownIt
 from PIL import Image
@@ -162,3 +164,9 @@ def test_the_licence_is_that_of_the_weights(card, backbone, words):
 def test_limits_of_int8_are_named_where_it_is(card):
     assert "litert_int8 was calibrated" in card()
     assert "litert_int8 was calibrated" not in card(names=("keras", "litert"))
+
+
+def test_the_versions_that_a_file_needs_are_named(card):
+    text = card()
+    assert f"Keras {keras.__version__} and TensorFlow {tf.__version__} wrote the files." in text
+    assert "`model.keras` needs keras >= 3.4," in text

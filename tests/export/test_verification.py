@@ -84,6 +84,9 @@ def test_write(tmp_path):
     assert pixels["range"] == [0, 255]
     assert pixels["apply_exif_orientation"] is True
     assert pixels["background"] == [255, 0, 7]
+    versions = json.loads((folder / "input.json").read_text())["versions"]
+    assert versions["written_with"] == {"keras": keras.__version__, "tensorflow": tf.__version__}
+    assert versions["model.keras"] == "keras >= 3.4"
     assert keras.saving.load_model(folder / "model.keras").output_shape == (None, 2)
 
 

@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -78,6 +79,29 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path, capsys):
         opened.put(zip(KEYS, VALUES))
         assert opened.get(KEYS) == {}
     assert capsys.readouterr().err.count("going on without it") == 1
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_a_disk_that_gives_no_lock_costs_seconds_and_no_minute(file, capsys, monkeypatch, journal):
+    """As a network disk does that SQLite cannot lock: here another process holds the lock."""
+    assert store.FIRST_LOCK < 10
+    monkeypatch.setattr(store, "FIRST_LOCK", 0.2)
+    with store.FeatureStore(file, 1.0) as opened:
+        opened.put(zip(KEYS, VALUES))
+    holder = sqlite3.connect(file)
+    holder.execute(f"PRAGMA journal_mode = {journal}")
+    holder.execute("BEGIN EXCLUSIVE")
+    start = time.monotonic()
+    with store.FeatureStore(file, 1.0) as opened:
+        opened.put(zip(KEYS, VALUES))
+        assert opened.get(KEYS) == {}
+    assert time.monotonic() - start < 10
+    holder.close()
+    said = capsys.readouterr().err
+    assert said.count("database is locked; going on without it (on a network disk, let") == 1
+    with store.FeatureStore(file, 1.0) as opened:  # a lock that is held later is waited for
+        [(wait,)] = opened.connection.execute("PRAGMA busy_timeout").fetchall()
+    assert wait == 1000 * store.WAIT
 
 
 def test_nowhere_keeps_nothing():

@@ -380,3 +380,23 @@ def test_transparency_is_said(project, capsys):
     run_stage("download")
     said = "1 have a band that their files call transparency; images.background shows through there"
     assert f"\n{said}\n" in capsys.readouterr().out
+
+
+def test_a_folder_of_outputs_on_another_disk_is_refused_before_anything_is_fetched(project):
+    """DVC says only after the stage that data/raw is outside of the repository."""
+    (project / "disk").mkdir()
+    (project / "data").symlink_to("disk")
+    assert "error: data is a link, and DVC keeps no outputs beyond one; let only" in refusal(
+        "download"
+    )
+    assert list((project / "disk").iterdir()) == []
+
+
+def test_a_home_that_cannot_be_written_costs_nothing(project):
+    """As on a cluster's nodes and in containers: Matplotlib and our notes have no cache."""
+    (project / "home").touch()
+    bare = {"HOME": str(project / "home"), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "stages.download"]
+    done = subprocess.run(command, env=bare, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert "59 images found = 59 used" in done.stdout

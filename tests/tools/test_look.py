@@ -59,7 +59,7 @@ def test_use_takes_a_path_with_any_letters_and_keeps_comments(here, monkeypatch,
     (here / "images/pets").rename(here / name)
     before = (here / "params.yaml").read_text().splitlines()
     call(monkeypatch, capsys, "--use", name)
-    params.main()
+    params.check(params.params.read())
     values = set_values(here)
     assert values["data"]["source"] == name
     assert values["backbone"]["image_size"] == 96
@@ -137,7 +137,7 @@ def test_a_layout_can_be_tried_and_is_put_into_params(here, monkeypatch, capsys)
         in said
     )
     assert set_values(here)["data"]["layout"] == "color/{label}/*"
-    params.main()
+    params.check(params.params.read())
 
 
 def test_a_digest_of_another_source_goes(here, monkeypatch, capsys):

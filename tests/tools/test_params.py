@@ -12,12 +12,24 @@ from tools import params
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
 
 
 def test_the_projects_own_params_fit(capsys):
     params.main()
     assert "keys fit" in capsys.readouterr().out
+
+
+def test_a_folder_that_was_not_cloned_is_told_what_it_lacks(tmp_path, monkeypatch):
+    (tmp_path / ".git").rename(tmp_path / "git")
+    with pytest.raises(UserError, match="no Git repository, which DVC needs; `git init` makes it"):
+        params.main()
+    (tmp_path / ".git").write_text("gitdir: elsewhere", encoding="utf-8")  # a worktree
+    (tmp_path / "thaw").mkdir()
+    shutil.copy("params.yaml", "thaw")
+    monkeypatch.chdir("thaw")
+    params.main()
 
 
 @pytest.mark.parametrize("section", params.SCHEMAS)

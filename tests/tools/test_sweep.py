@@ -4,15 +4,17 @@ import signal
 import threading
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.conftest import draw_images, set_params
 from tests.repository import call
+from tests.small_run import make
 from thaw.project.errors import UserError
 from tools import sweep
-from tools.experiments import dvc_experiments, ranking
+from tools.experiments import dvc_experiments, ranking, sweep_runner
 
 GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_head", "-j", "2")
 
@@ -234,3 +236,24 @@ def test_images_that_a_checkout_would_not_have_are_refused(called, repository):
     draw_images(repository / "images/mine")
     with pytest.raises(UserError, match="has no images/mine"):
         called("-S", "data.source=images/mine", "-S", "head.dropout=0.1,0.2")
+
+
+def test_changes_elsewhere_in_a_larger_repository_do_not_matter(tmp_path, monkeypatch):
+    larger = tmp_path / "larger"
+    larger.mkdir()
+    (larger / "notes.txt").touch()
+    monkeypatch.chdir(make(larger / "thaw", larger=larger))
+    (larger / "notes.txt").write_text("more", encoding="utf-8")
+    assert sweep_runner.fresh_stages() == {"evaluate"}
+    Path("given.csv").write_text("other", encoding="utf-8")
+    with pytest.raises(UserError, match=r"^given\.csv has uncommitted changes"):
+        sweep_runner.fresh_stages()
+
+
+def test_a_cache_where_dvc_cannot_queue_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(make(tmp_path / "苹果"))
+    here = {"data": {"source": "digits"}, "backbone": {"weights": "imagenet"}}
+    with pytest.raises(UserError, match=r"苹果/.dvc/cache.*, as not all letters are ASCII; move"):
+        dvc_experiments.check_local_files(here)
+    call("dvc", "cache", "dir", "--local", str(tmp_path / "cache"), cwd=tmp_path / "苹果")
+    dvc_experiments.check_local_files(here)

@@ -87,7 +87,7 @@ class RunResult:
 
 def _read_json(path: Path, stage: str) -> dict:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         raise UserError(
             f"{path} is missing or damaged", hint=f"run `dvc repro {stage}` to make it"

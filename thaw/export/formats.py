@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from thaw.export import keras_file
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -39,6 +41,7 @@ class Format(NamedTuple):
 
 def _write_keras(model: "keras.Model", file: Path, _calibration: Calibration) -> None:
     model.save(file)
+    keras_file.leave_out_defaults(file)
 
 
 def _open_keras(file: Path) -> Predict:

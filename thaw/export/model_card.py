@@ -64,7 +64,7 @@ if image.mode.startswith("I"):  # grey of 16 bits, of which the values fill {fil
     image = Image.fromarray(np.minimum(values, 255).astype("uint8"))
 image = image.convert("RGBA")"""
 NAMED = """\
-labels = json.load(open("labels.json"))
+labels = json.load(open("labels.json", encoding="utf-8"))
 print(labels[probabilities[0].argmax()], probabilities[0].max())
 """
 
@@ -85,7 +85,7 @@ def card(
         "Data": _data(params["data"]["source"], run.split_report["images"], contract["pixels"]),
         "Limits": _limits(params["backbone"], size, list(table)),
         "Licence": _licence(params["backbone"]),
-        "Files": _files(table, compared),
+        "Files": _files(table, compared) + _versions(contract["versions"]),
         "Use": _use(contract["pixels"], list(table)),
         "Settings": "The sections of params.yaml that it depends on:\n\n" + _settings(params),
     }
@@ -209,6 +209,15 @@ def _files(table: dict[str, dict[str, float]], compared: int) -> str:
         f"{markdown.table(rows)}\n\nEach was run by its own runtime on {compared} test images. The "
         "largest difference is that of a probability from Keras'. `labels.json` has the classes in "
         "the order of the probabilities; `input.json` describes input and output for programs.\n"
+    )
+
+
+def _versions(versions: dict) -> str:
+    wrote = versions["written_with"]
+    return (
+        f"\nKeras {wrote['keras']} and TensorFlow {wrote['tensorflow']} wrote the files. "
+        f"`model.keras` needs {versions['model.keras']}, with any TensorFlow that this runs on; "
+        "an earlier TensorFlow than the one that wrote it may not load a SavedModel.\n"
     )
 
 

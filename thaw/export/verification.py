@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from thaw.export import keras_file
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED, Calibration, Predict
 from thaw.export.settings import Export
 from thaw.images.loader import slices
@@ -34,7 +35,7 @@ def check_gate(scores: dict, settings: Export) -> None:
 
 
 def contract(size: int, decoding: Decoding) -> dict:
-    """Return what input.json says: the input and output that all formats share.
+    """Return what input.json says: input and output, which all formats share, and versions.
 
     `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
     """
@@ -54,6 +55,10 @@ def contract(size: int, decoding: Decoding) -> dict:
             **sixteen_bits,
         },
         "probabilities": {"dtype": "float32", "shape": ["n", "classes"], "order": "labels.json"},
+        "versions": {
+            "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
+            "model.keras": f"keras >= {keras_file.OLDEST}",
+        },
     }
 
 
@@ -70,7 +75,9 @@ def write(
     folder.mkdir(parents=True)
     facts = {"labels.json": classes, "input.json": contract(model.input_shape[1], decoding)}
     for name, values in facts.items():
-        (folder / name).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        (folder / name).write_text(
+            json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     for name in names:
         with _refusing(name):
             EXPORT_FORMATS[name].write(model, folder / EXPORT_FORMATS[name].file, calibration)

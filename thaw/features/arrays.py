@@ -21,7 +21,7 @@ def read_provenance(folder: Path, stage: str = EXTRACT) -> dict:
     """Return what `stage` wrote of the features' making. Raises UserError when there is none."""
     path = folder / PROVENANCE_FILE
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UserError(f"{path} is missing or damaged; run `dvc repro {stage}`") from None
 

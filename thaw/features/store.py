@@ -21,6 +21,8 @@ AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
 LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
 CHECK = 8  # bytes of SHA-256 over key and value that tell a damaged or misplaced value
 PRUNE_TO = 0.9  # of the limit
+FIRST_LOCK = 5  # seconds; some network disks never give one
+WAIT = 60  # seconds for a lock, where the first was given
 # Our files that decide the values, and packages of others, of which another version may differ in
 # the last bit.
 CODE = ("images", "models", "features")
@@ -64,13 +66,16 @@ class FeatureStore:
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(self.path, timeout=60)
+        self.connection = sqlite3.connect(self.path, timeout=FIRST_LOCK)
         self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.execute(
             "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLOB, used REAL)"
         )
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.connection.rollback()
+        self.connection.execute(f"PRAGMA busy_timeout = {1000 * WAIT}")
 
     def _guarded(self, act, *arguments):
         """Call `act`; where the file is of no use, go on without it."""
@@ -80,7 +85,11 @@ class FeatureStore:
             damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
                 error, sqlite3.OperationalError
             )
-            print(f"feature store {self.path}: {error}; going on without it", file=sys.stderr)
+            where = "on a network disk, let runtime.store name a folder of this machine"
+            print(
+                f"feature store {self.path}: {error}; going on without it ({where})",
+                file=sys.stderr,
+            )
             self.close()
             if damaged:
                 for ending in ("", "-wal", "-shm"):

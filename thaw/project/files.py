@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from thaw.project.errors import UserError
+
 PARTIAL = "partial-"  # how folders begin that hold what is not complete
 
 
@@ -52,7 +54,8 @@ def _locked_folder(path: Path) -> tuple[Path, int]:
     while True:
         own = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{path.name}-", dir=path.parent))
         lock = os.open(own, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if own.exists():
             return own, lock
         os.close(lock)  # another process took it for abandoned before it was locked
@@ -66,8 +69,8 @@ def _remove_abandoned(path: Path) -> None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 remove(left)
-            except BlockingIOError:
-                pass  # that process lives
+            except OSError:
+                pass  # that process lives, or the disk has no locks
             finally:
                 os.close(lock)
 
@@ -118,6 +121,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def refuse_link(folder: Path) -> None:
+    """Raise UserError where a folder of outputs is a link: DVC keeps none that lie elsewhere."""
+    if folder.is_symlink():
+        raise UserError(
+            f"{folder} is a link, and DVC keeps no outputs beyond one",
+            hint="let only its cache lie on the other disk: `dvc cache dir --local /PATH` and "
+            "`dvc config --local cache.type symlink`, with a folder in place of the link",
+        )
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 digest of a file (hexadecimal)."""
     with open(path, "rb") as file:
@@ -127,7 +140,9 @@ def sha256(path: Path) -> str:
 def write_json(path: Path, values: dict) -> None:
     """Write `values` as sorted, indented JSON, so that Git diffs are short. No NaN."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
+        partial.write_text(
+            json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

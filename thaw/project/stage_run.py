@@ -64,7 +64,7 @@ def _end_with(parent: int) -> None:
 
 def _holder(folder: int) -> str:
     """Return which process holds the lock, where the system tells."""
-    lines = LOCKS.read_text().splitlines() if LOCKS.exists() else []
+    lines = LOCKS.read_text(encoding="utf-8").splitlines() if LOCKS.exists() else []
     pattern = rf".* FLOCK .* (\d+) \S+:{os.fstat(folder).st_ino} 0 EOF"
     holders = [found[1] for line in lines if (found := re.fullmatch(pattern, line))]
     return f" (process {holders[0]})" if holders else ""

@@ -28,7 +28,9 @@ def record() -> None:
     seconds = round(time.time() - psutil.Process().create_time(), 2)
     with suppress(OSError):  # a full or read-only disk is no reason to fail
         file().parent.mkdir(parents=True, exist_ok=True)
-        with file().open("a") as log:  # one write, so that lines of several processes stay whole
+        with file().open(
+            "a", encoding="utf-8"
+        ) as log:  # one write, so that lines of several processes stay whole
             row = {"stage": stage, "seconds": seconds, "folder": os.getcwd()}
             log.write(json.dumps(row) + "\n")
 
@@ -41,7 +43,7 @@ def last(runs: int = 5, folder: Path | None = None) -> dict[str, float]:
     """
     seconds: dict[str, list[float]] = {}
     with suppress(OSError):
-        for line in file().read_text().splitlines():
+        for line in file().read_text(encoding="utf-8").splitlines():
             with suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
                 if folder and Path(row["folder"]) != folder:

@@ -32,7 +32,7 @@ def cifar10(unpacked: Path) -> Path:
     by row (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
     """
     batches = unpacked / "cifar-10-batches-bin"
-    names = (batches / "batches.meta.txt").read_text().split()
+    names = (batches / "batches.meta.txt").read_text(encoding="utf-8").split()
     files = sorted(batches.glob("*_batch*.bin"))
     for file in tqdm(files, desc="unpack batches", disable=None):
         records = np.frombuffer(file.read_bytes(), "uint8")

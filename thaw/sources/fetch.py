@@ -169,7 +169,7 @@ def _check_length(url: str, length: int | None, size: int | None, start: int, fo
 def _version(seen: Path, url: str) -> dict[str, str]:
     """Return ETag and date of what is there, {} when there is nothing or of another address."""
     try:
-        version = json.loads(seen.read_text())
+        version = json.loads(seen.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     same = version.get("url") == url and (version.get("etag") or version.get("date"))

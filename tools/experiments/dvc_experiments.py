@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from scmrepo.exceptions import SCMError
 
 from thaw.project.errors import UserError
+from tools.revisions import dvc_repo
 
 SHORT = {"train_head": "head_", "fine_tune": ""}  # what the names of a stage's metrics begin with
 
@@ -85,18 +86,26 @@ def dvc_command(*arguments: str, environment: dict[str, str] | None = None) -> N
 def check_local_files(values: dict) -> None:
     """Raise UserError when images or weights lie where a queued experiment's checkout has none.
 
-    `values`: all params. What the last commit has, in Git or in DVC, is in every checkout.
+    `values`: all params. What the last commit has, in Git or in DVC, is in every checkout. Nor can
+    DVC 3.67 make that checkout where its cache's path has letters that are no ASCII.
     """
-    committed = dvc.api.DVCFileSystem(rev="HEAD")
-    for section, key in (("data", "source"), ("backbone", "weights")):
-        place = values[section][key] or ""
-        path = Path(place)
-        if place and path.exists() and not path.is_absolute() and not committed.exists(place):
-            raise UserError(
-                f"queued experiments run in a checkout of their own, which has no {place}",
-                f"{section}.{key}",
-                f"`dvc add {place}` and commit {place}.dvc, or give an absolute path",
-            )
+    with dvc_repo.opened() as repo:
+        cache = repo.cache.local.path
+    if not cache.isascii():
+        raise UserError(
+            f"DVC queues no experiments with its cache at {cache}, as not all letters are ASCII",
+            hint="move the project, or only the cache: `dvc cache dir --local PATH`",
+        )
+    with dvc_repo.at("HEAD") as committed:
+        for section, key in (("data", "source"), ("backbone", "weights")):
+            place = values[section][key] or ""
+            path = Path(place)
+            if place and path.exists() and not path.is_absolute() and not committed.exists(place):
+                raise UserError(
+                    f"queued experiments run in a checkout of their own, which has no {place}",
+                    f"{section}.{key}",
+                    f"`dvc add {place}` and commit {place}.dvc, or give an absolute path",
+                )
 
 
 def states() -> dict[str, str]:
@@ -137,6 +146,7 @@ def chance(accuracy: float, images: int) -> float:
 def read(file: str, name: str) -> dict:
     """Return a metrics file of an experiment. Raises UserError when that has not ended well."""
     try:
-        return json.loads(dvc.api.read(file, rev=name))
+        with dvc_repo.at(name) as there:
+            return json.loads(there.read_text(file, encoding="utf-8"))
     except (DvcException, SCMError, FileNotFoundError):
         raise UserError(f"experiment {name} has no result; see `dvc queue logs {name}`") from None

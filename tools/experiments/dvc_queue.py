@@ -8,13 +8,13 @@ from pathlib import Path
 
 import psutil
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from dvc.repo.experiments.executor.base import ExecutorInfo
 from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 from tqdm import tqdm
 
 from thaw.project.errors import UserError
 from tools.experiments.dvc_experiments import dvc_command
+from tools.revisions import dvc_repo
 
 PAUSE = 1.0  # seconds between two looks at the queue
 GONE_AFTER = 15  # looks without any worker at work, until what it did counts as lost
@@ -25,7 +25,7 @@ SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 @contextmanager
 def opened() -> Iterator[LocalCeleryQueue]:
-    with Repo() as repo:
+    with dvc_repo.opened() as repo:
         yield repo.experiments.celery_queue
 
 

@@ -46,7 +46,7 @@ def stages(until: str | None = None, path: Path = Path("dvc.yaml")) -> list[Stag
 
     Raises UserError when there is no such stage.
     """
-    given = yaml.safe_load(path.read_text())["stages"]
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
     if until is not None and until not in given:
         raise UserError(f"--until {until}: no such stage; there are {', '.join(given)}")
     makers = {str(out): name for name, stage in given.items() for out in map(_path, _outs(stage))}

@@ -58,7 +58,7 @@ def tried(study: optuna.Study) -> int:
 def logged(file: Path) -> list[tuple[int, float]]:
     """Return epochs and values of a DVCLive table that is being written; [] where there is none."""
     with suppress(FileNotFoundError):
-        whole_lines = file.read_text().rpartition("\n")[0].splitlines()[1:]
+        whole_lines = file.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()[1:]
         rows = (line.split("\t") for line in whole_lines)
         return [(int(epoch), float(value)) for epoch, value in rows]
     return []

@@ -11,14 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from dvc.repo import Repo
-
 from thaw.project import params, timings
 from thaw.project.errors import UserError
 from tools.experiments import dvc_experiments, dvc_queue, plan
 from tools.experiments.plan import Configuration, PlannedRun
 from tools.params import check
-from tools.revisions import dvc_lock
+from tools.revisions import dvc_lock, dvc_repo
 
 DVC_YAML = Path("dvc.yaml")
 START = 8.0  # seconds that DVC takes for an experiment besides running its stages
@@ -32,7 +30,7 @@ def name_of(prefix: str, commit: str, changes: dict[str, object], until: str) ->
 
 
 def last_commit() -> str:
-    with Repo() as repo:
+    with dvc_repo.opened() as repo:
         return repo.scm.get_rev()
 
 
@@ -42,9 +40,12 @@ def fresh_stages() -> set[str]:
     Experiments start from what is in the tree, but their names and what is known of them from the
     last commit.
     """
-    with Repo() as repo:
+    with dvc_repo.opened() as repo:
         staged, unstaged, _ = repo.scm.status(untracked_files="no")
-        changed = sorted({*unstaged, *itertools.chain.from_iterable(staged.values())})
+        names = {*unstaged, *itertools.chain.from_iterable(staged.values())}
+        files = sorted(Path(repo.scm.root_dir, name) for name in names)
+        ours = [file for file in files if file.is_relative_to(repo.root_dir)]  # of a larger one
+        changed = [file.relative_to(repo.root_dir) for file in ours]
         if changed:
             raise UserError(
                 f"{changed[0]} has uncommitted changes; commit them, or `git stash`, so that all "
@@ -120,7 +121,7 @@ def check_plots(until: str) -> None:
     made = {stage.name for stage in plan.stages(until)}
     plots = [each for each in params.read(DVC_YAML)["plots"] if isinstance(each, str)]
     locked = dvc_lock.read()
-    with Repo() as repo:
+    with dvc_repo.opened() as repo:
         for out in (out for name in locked.keys() - made for out in locked[name].get("outs", ())):
             shown = any(plot.startswith(f"{out['path']}/") for plot in plots)
             if shown and not repo.cache.local.exists(out["md5"]):

@@ -3,12 +3,9 @@
 from contextlib import suppress
 from pathlib import Path
 
-from dvc.api import DVCFileSystem
-from dvc.repo import Repo
-
 from thaw.project import params, paths
 from thaw.project.errors import UserError
-from tools.revisions import dvc_lock, run_revision
+from tools.revisions import dvc_lock, dvc_repo, run_revision
 
 
 def bring(name: str, folder: Path) -> Path:
@@ -18,27 +15,30 @@ def bring(name: str, folder: Path) -> Path:
     that a remote is asked for it once. Raises UserError when there is no such revision, or it has
     no such file, or that is out of reach or of another run.
     """
-    commit = run_revision.resolve(name)
+    commit = None
+    with suppress(UserError):
+        commit = run_revision.resolve(name)
     if not commit:
         raise UserError(
             f"--model {name}: neither head, fine_tuned, a path that is there, nor a branch, tag, "
             "commit or experiment of this repository"
         )
-    with suppress(Exception), Repo() as repo:  # no remote, a locked one: the cache may have it
+    # No remote, or a locked one: the cache may have it.
+    with suppress(Exception), dvc_repo.opened() as repo:
         repo.fetch([paths.EXPORT.as_posix()], revs=[commit], workspace=False)
-    there = DVCFileSystem(rev=commit)
-    for path in (paths.PARAMS, paths.EXPORT, dvc_lock.FILE):
-        try:
-            run_revision.copy(there, path, folder)
-        except FileNotFoundError:
-            raise UserError(
-                f"--model {name}: it has no {path}; name a revision that exported one"
-            ) from None
-        except run_revision.OutOfReach:
-            raise UserError(
-                f"--model {name}: its {path} is neither in DVC's cache nor on a remote; `dvc push` "
-                "where it was made, or `dvc exp push origin NAME` for an experiment"
-            ) from None
+    with dvc_repo.at(commit) as there:
+        for path in (paths.PARAMS, paths.EXPORT, dvc_lock.FILE):
+            try:
+                run_revision.copy(there, path, folder)
+            except FileNotFoundError:
+                raise UserError(
+                    f"--model {name}: it has no {path}; name a revision that exported one"
+                ) from None
+            except run_revision.OutOfReach:
+                raise UserError(
+                    f"--model {name}: its {path} is neither in DVC's cache nor on a remote; `dvc "
+                    "push` where it was made, or `dvc exp push origin NAME` for an experiment"
+                ) from None
     dvc_lock.check(
         f"--model {name}",
         dvc_lock.read(folder / dvc_lock.FILE),

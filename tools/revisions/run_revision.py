@@ -9,15 +9,13 @@ from typing import NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem
-from dvc.exceptions import NotDvcRepoError
-from dvc.repo import Repo
 from dvc.scm import SCMError, resolve_rev
 
 from thaw.evaluation.run_result import RunResult
 from thaw.project import files, params, paths
 from thaw.project.errors import UserError
 from thaw.training import history
-from tools.revisions import dvc_lock
+from tools.revisions import dvc_lock, dvc_repo
 
 # What is small and kept in Git; predictions are DVC's, and may be out of reach.
 IN_GIT = (
@@ -109,19 +107,19 @@ def at(name: str, folder: Path) -> Revision:
         raise UserError(
             f"--against {name}: no such branch, tag, commit or experiment; `git fetch` may bring it"
         )
-    there = DVCFileSystem(rev=commit)
-    for path in IN_GIT:
-        try:
-            copy(there, path, folder)
-        except (FileNotFoundError, OutOfReach):
-            raise UserError(
-                f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
-                "changes"
-            ) from None
-    found = Revision(name, commit, folder, dvc_lock.read(folder / dvc_lock.FILE))
-    _check(found, "run `dvc repro` there and commit what it changes")
-    with suppress(FileNotFoundError, OutOfReach):
-        copy(there, paths.PREDICTIONS, folder)
+    with dvc_repo.at(commit) as there:
+        for path in IN_GIT:
+            try:
+                copy(there, path, folder)
+            except (FileNotFoundError, OutOfReach):
+                raise UserError(
+                    f"--against {name}: it has no {path}; run `dvc repro` there and commit what it "
+                    "changes"
+                ) from None
+        found = Revision(name, commit, folder, dvc_lock.read(folder / dvc_lock.FILE))
+        _check(found, "run `dvc repro` there and commit what it changes")
+        with suppress(FileNotFoundError, OutOfReach):
+            copy(there, paths.PREDICTIONS, folder)
     return found
 
 
@@ -130,12 +128,15 @@ class OutOfReach(Exception):
 
 
 def resolve(name: str) -> str | None:
-    """Return the SHA of a branch, tag, commit or experiment of this repository; None for none."""
-    try:
-        with Repo() as repo:
+    """Return the SHA of a branch, tag, commit or experiment of this repository; None for none.
+
+    Raises UserError where there is no repository.
+    """
+    with dvc_repo.opened() as repo:
+        try:
             return resolve_rev(repo.scm, name)
-    except (SCMError, NotDvcRepoError):
-        return None
+        except SCMError:
+            return None
 
 
 def copy(there: DVCFileSystem, path: Path, folder: Path) -> None:
@@ -187,5 +188,5 @@ def flat(values: dict, above: str = "") -> dict[str, object]:
 def changed_code(commit: str) -> list[str]:
     """Return the files of the pipeline that differ between a commit and the workspace."""
     code = ("stages", "thaw", "dvc.yaml", "requirements.txt")
-    command = ["git", "diff", "--name-only", commit, "--", *code]
-    return subprocess.check_output(command, text=True).splitlines()
+    command = ["git", "diff", "--name-only", "--relative", commit, "--", *code]
+    return subprocess.check_output(command, encoding="utf-8").splitlines()

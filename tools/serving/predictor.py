@@ -112,7 +112,7 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
         if not each.is_file():
             raise UserError(f"{each} is missing", hint=hint)
     try:
-        labels = json.loads(beside.read_text())
+        labels = json.loads(beside.read_text(encoding="utf-8"))
     except ValueError:
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
@@ -125,7 +125,7 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
 def _decoding(decoding: Decoding, file: Path) -> Decoding:
     """Return how the images of an export are decoded: as its input.json says, if it has one."""
     try:
-        says = json.loads(file.with_name("input.json").read_text())["pixels"]
+        says = json.loads(file.with_name("input.json").read_text(encoding="utf-8"))["pixels"]
         said = {
             "apply_exif_orientation": bool(says["apply_exif_orientation"]),
             "background": says["background"],

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tools.experiments import dvc_queue
+from tools.revisions import dvc_repo
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_ctrl_c_ends_what_is_run_of_ours_and_then_the_workers(monkeypatch, capsy
     )
     monkeypatch.setattr(dvc_queue, "stop", lambda _, name: stopped.append(name))
     monkeypatch.setattr(dvc_queue, "dvc_command", lambda *arguments: told.append(arguments))
-    monkeypatch.setattr(dvc_queue, "Repo", RepoOfNothing)
+    monkeypatch.setattr(dvc_repo, "Repo", RepoOfNothing)
     with pytest.raises(KeyboardInterrupt):
         dvc_queue.run(["a", "b"], 2)
     assert stopped == ["a"]

@@ -46,7 +46,7 @@ def test_the_images_nearest_to_the_limit_are_taken():
     assert split.tolist() == ["test", "validation", *["train"] * 5]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     before=st.lists(IMAGES, min_size=1, max_size=30, unique_by=lambda image: image[0]),
     added=st.lists(IMAGES, max_size=30, unique_by=lambda image: image[0]),
@@ -79,7 +79,7 @@ def test_growth_moves_no_image_but_the_guaranteed_few(before, added, distance, s
         assert len({sides[0][digest], sides[1][digest]} - {"excluded"}) <= 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     sizes=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     more=st.tuples(st.integers(0, 9), st.integers(0, 9)),

@@ -32,6 +32,7 @@ def test_draws_repeat_and_operations_are_told_to(monkeypatch):
     assert told == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the GNU C library is Linux's")
 def test_freed_memory_is_kept():
     """Blocks taken again and again cost page faults only once."""

@@ -83,10 +83,13 @@ def exported(finished_run, tmp_path_factory) -> Path:
     return folder
 
 
+SLOW = ("keras", "saved_model")  # the README's snippet is tried with the first
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name == "saved_model" else name
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
         for name in EXPORT_FORMATS
     ],
 )

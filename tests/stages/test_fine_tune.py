@@ -156,9 +156,8 @@ def test_a_frozen_layers_that_does_not_fit_does_not_pass_the_parity_gate(after_r
     assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "epochs", [pytest.param(2, marks=pytest.mark.slow), 6]
-)  # six are worth it to cache activations
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [2, 6])  # six are worth it to cache activations
 def test_features_of_bfloat16_pass_the_parity_gate(after_run, epochs):
     changes = {"extract": {"precision": "bfloat16"}, "fine_tune": {"epochs": epochs}}
     set_params(after_run / "params.yaml", changes)

@@ -48,7 +48,7 @@ VARIANTS = {
     "multipliers": {"multipliers": True},
 }  # fmt: skip
 
-FAST = ("normalization and dropout", "cached copies")
+FAST = ("cached copies",)
 
 
 def interrupted(epoch: int, inside: bool) -> type[checkpoints.Saver]:
@@ -134,7 +134,7 @@ def test_one_that_had_ended_trains_no_more(tmp_path, monkeypatch):
     assert logged_again == logged
 
 
-@pytest.mark.parametrize("damage", [b"", b"no zip", None])
+@pytest.mark.parametrize("damage", [b"", b"no zip", pytest.param(None, marks=pytest.mark.slow)])
 def test_a_damaged_checkpoint_is_none(tmp_path, damage):
     file = tmp_path / "x.npz"
     if damage is None:

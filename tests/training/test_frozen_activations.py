@@ -167,6 +167,7 @@ def test_too_large_for_float16_is_said(tmp_path):
         extract.run_network(network, source, tmp_path / "float16", nowhere, None, "float16")
 
 
+@pytest.mark.slow
 def test_the_store_tells_cuts_dtypes_and_copies_apart(tmp_path, monkeypatch):
     """block6b_add and block6c_add are of one shape."""
     source = drawn(tmp_path, 3, store=str(tmp_path))

@@ -13,6 +13,7 @@ from thaw.features.extract import ImageSource
 from thaw.images.loader import ImageLoader
 from thaw.models import classifier
 from thaw.models.classifier import JoinedNetwork
+from thaw.training import processor_form
 from thaw.training.augmentation import augmented_copies, augments, in_front
 from thaw.training.settings import Augmentation, FineTune
 
@@ -157,8 +158,11 @@ def to_train(
     chosen = plan(network.backbone, first, settings, augmented, images.split)
     if chosen:
         inputs, rows = activations(chosen, provenance, images, settings, folder)
-        return Trained(classifier.join(chosen.cut.top, network.head, network.pooling), inputs, rows)
+        top = processor_form.arrange(chosen.cut.top)
+        return Trained(classifier.join(top, network.head, network.pooling), inputs, rows)
     size, source = network.joined.input_shape[1], images.source
     loader = ImageLoader(size, source.decoding, source.runtime.threads)
-    model = in_front(network.joined, images.augmentation, settings.seed)
+    backbone = processor_form.arrange(network.backbone)
+    joined = classifier.join(backbone, network.head, network.pooling)
+    model = in_front(joined, images.augmentation, settings.seed)
     return Trained(model, loader.to_file(source.images, folder), None)

@@ -14,8 +14,8 @@ import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow takes oneDNN's operations by itself only where the processor has AVX-512. They are faster
-# with AVX2, too (benchmarks/fine_tuning_step.py), and so all processors run the same ones.
+# TensorFlow takes oneDNN on its own only where the processor has AVX-512. It is faster with AVX2,
+# too (benchmarks/fine_tuning_step.py), and so all processors run the same operations.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)

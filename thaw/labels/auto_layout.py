@@ -13,8 +13,19 @@ from thaw.project.errors import UserError
 from thaw.sources import listing
 
 # folders that are named for what they hold, and not for a class
-PICTURES = {"images", "image", "imgs", "img", "photos", "pictures", "pics", "jpg", "jpeg", "png"}
-NO_CLASS = PICTURES | {
+IMAGE_FOLDERS = {
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "photos",
+    "pictures",
+    "pics",
+    "jpg",
+    "jpeg",
+    "png",
+}
+NO_CLASS = IMAGE_FOLDERS | {
     "masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth",
     "ground_truth", "segmentation", "segmentations", "depth", "boxes", "xmls", "trimaps",
 }  # fmt: skip
@@ -101,7 +112,7 @@ def _split_folders(node: Node, prefix: str, splits: dict[str, str]) -> str:
 def _refuse_kinds(node: Node, prefix: str, tables: list[PurePosixPath]) -> NoReturn:
     """Refuse folders such as images and masks; the one with images may have a layout of its own."""
     ways = [(f"{prefix}{{label}}/*", "if they are classes"), *layout_doubts.by_name(node, prefix)]
-    for name in sorted(PICTURES & set(node.folders)):
+    for name in sorted(IMAGE_FOLDERS & set(node.folders)):
         try:
             template, _ = _of_folder(node.folders[name], f"{prefix}{name}/", tables)
         except UserError:
@@ -171,14 +182,14 @@ def _below_classes(node: Node, above: str) -> str:
         return "*"
     one = all(len(child.folders) == 1 for child in node.folders.values())
     own = all(set(child.folders) == {name} for name, child in node.folders.items())
-    if len(inner) == 1 or own or (one and {name.lower() for name in inner} <= PICTURES):
+    if len(inner) == 1 or own or (one and {name.lower() for name in inner} <= IMAGE_FOLDERS):
         return "*"
-    pictures = [name for name in inner if name.lower() in PICTURES and inner[name] > 1]
-    if pictures:
+    named = [name for name in inner if name.lower() in IMAGE_FOLDERS and inner[name] > 1]
+    if named:
         refuse(
             f"each class folder holds folders ({names_of(inner)}), and not all may be images to "
             "learn from",
-            [(f"{label}/{literal(pictures[0])}/*", f"to use {pictures[0]} alone"),
+            [(f"{label}/{literal(named[0])}/*", f"to use {named[0]} alone"),
              (f"{label}/*", "to use all")],
         )  # fmt: skip
     layout_doubts.refuse_two_levels(node, above, inner)
@@ -191,12 +202,12 @@ def _splits_in_classes(node: Node, above: str) -> str:
             if inner.deep and len(inner.folders) > 1:
                 first = literal(next(iter(node.folders)))
                 tops = names_of(node.folders)
-                if pictures := sorted(PICTURES & set(inner.folders)):
-                    template = f"{above}{{label}}/{{split}}/{pictures[0]}/*"
+                if named := sorted(IMAGE_FOLDERS & set(inner.folders)):
+                    template = f"{above}{{label}}/{{split}}/{named[0]}/*"
                     refuse(
                         f"{tops} hold {split} with folders ({names_of(inner.folders)}), and not "
                         "all may be images to learn from",
-                        [(template, f"to use {pictures[0]} alone")],
+                        [(template, f"to use {named[0]} alone")],
                     )
                 refuse(
                     f"which level names the classes? {tops} hold {split} with "

@@ -124,6 +124,27 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(variant, tmp_path, mo
     assert logged_again == logged
 
 
+def test_what_comes_after_the_epoch_is_not_in_its_checkpoint(tmp_path, monkeypatch):
+    """A signal may come when the next epoch is logged already, and not yet compared."""
+    weights, logged = train({}, tmp_path / "whole")
+    plain, file = loop.BestEpoch._log, tmp_path / "x.npz"
+
+    def log(best, row):
+        plain(best, row)
+        if best.epoch == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "FRACTION", 0.0)  # only `write` writes
+    monkeypatch.setattr(loop.BestEpoch, "_log", log)
+    with pytest.raises(KeyboardInterrupt):
+        train({}, tmp_path / "log", file)
+    monkeypatch.undo()
+    assert len(checkpoints.read(file).rest["best"]["rows"]) == 4
+    again, logged_again = train({}, tmp_path / "log", file)
+    assert all(map(np.array_equal, again, weights))
+    assert logged_again == logged
+
+
 def test_one_that_had_ended_trains_no_more(tmp_path, monkeypatch):
     variant = {"patience": 1, "learning_rate": 3.0}
     weights, logged = train(variant, tmp_path / "log", tmp_path / "x.npz")

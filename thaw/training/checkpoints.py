@@ -133,7 +133,7 @@ class Saver(keras.callbacks.Callback):
         variables = self._variables()
         arrays = {name: [each.numpy() for each in all_] for name, all_ in variables.items()}
         rest = {
-            "best": {"rows": self.best.rows, "scores": self.best.scores},
+            "best": {"rows": [*self.best.rows], "scores": {**self.best.scores}},  # as of now
             "generators": [each.bit_generator.state for each in self.generators],
             "plateau": [
                 {name: float(getattr(each, name)) for name in PLATEAU} for each in self.plateau

@@ -110,6 +110,14 @@ def many_classes(measured: dict) -> str:
     )
 
 
+def fine_tuning_step(measured: dict) -> str:
+    """Milliseconds of a step of both forms."""
+    table = pd.DataFrame(measured["results"])
+    for form in ("plain", "arranged"):
+        table[form] = table[form].map(lambda value: f"{number(value)} ms")
+    return markdown.table(table.rename(columns={"plain": "Keras"}))
+
+
 def rerun(measured: dict) -> str:
     rows = [
         {
@@ -165,6 +173,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "backbones": backbones,
     "decode": rates,
     "extract": rates,
+    "fine_tuning_step": fine_tuning_step,
     "forward": rates,
     "growth": growth,
     "many_classes": many_classes,

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,11 @@ def test_draws_repeat_and_operations_are_told_to(monkeypatch):
         draws.append((np.random.rand(), float(keras.random.normal(()))))
     assert draws[0] == draws[1] != draws[2]
     assert told == [1, 1, 1]
+
+
+def test_all_processors_run_the_same_operations():
+    """TensorFlow itself switches oneDNN on only where there is AVX-512; a user may choose."""
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "1")
 
 
 @pytest.mark.slow

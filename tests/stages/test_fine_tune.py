@@ -11,7 +11,7 @@ from thaw.features import store
 from thaw.models import backbones, classifier
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
-from thaw.training import frozen_activations, history
+from thaw.training import frozen_activations, history, processor_form
 
 NO_AUGMENTATION = {"flip": "none", "rotation": 0.0}
 BACKBONE = Backbone(name=tiny.NAME, weights=None, image_size=32)
@@ -76,9 +76,13 @@ def curve() -> pd.DataFrame:
     [("float32", 1e-3), pytest.param("float16", 0.05, marks=pytest.mark.slow)],
 )
 def test_without_augmentation_the_cached_activations_give_the_same_curve(
-    after_run, capsys, dtype, tolerance
+    after_run, capsys, monkeypatch, dtype, tolerance
 ):
-    """The dropout of the head draws the same numbers in both."""
+    """The dropout of the head draws the same numbers in both. Both train the arranged form."""
+    arranged, arrange = [], processor_form.arrange
+    monkeypatch.setattr(
+        processor_form, "arrange", lambda model: arranged.append(arrange(model)) or arranged[-1]
+    )
     changes = {"epochs": 5, "patience": 9, "learning_rate": 0.0001, "activations_dtype": dtype}
     set_params(after_run / "params.yaml", {"fine_tune": changes, "augmentation": NO_AUGMENTATION})
     curves = []
@@ -87,6 +91,11 @@ def test_without_augmentation_the_cached_activations_give_the_same_curve(
         run_stage("fine_tune")
         assert said in capsys.readouterr().out
         curves.append(curve())
+    assert len(arranged) == 2
+    assert all(
+        any(isinstance(layer, processor_form.ArrangedConvolution) for layer in model.layers)
+        for model in arranged
+    )
     cached, every_epoch = curves
     assert len(cached) == 6
     assert cached["train/loss"].iloc[-1] < cached["train/loss"].iloc[1]

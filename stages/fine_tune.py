@@ -6,8 +6,6 @@ Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
@@ -15,7 +13,6 @@ from thaw.data import manifest, value_range
 from thaw.features import arrays
 from thaw.features.extract import ImageSource
 from thaw.features.provenance import of_backbone
-from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
@@ -57,7 +54,7 @@ def main() -> None:
     split, classes = split.iloc[used], manifest.class_indices(rows)[used]
     some = np.flatnonzero(split == "validation")[:PARITY_ROWS]
     features = arrays.load(paths.FEATURES, network.pooling, len(rows))[used[some]]
-    check_joined(network, [images[row] for row in some], decoding, features, provenance)
+    check_joined(network, source, some, features, provenance)
     print(f"trains from layer {network.backbone.layers[first].name} on")
     with files.scratch(paths.INPUTS) as scratch:
         model, inputs, augmented = frozen_activations.to_train(
@@ -100,11 +97,12 @@ def load_network(classes: int, decoding: Decoding) -> tuple[JoinedNetwork, dict]
 
 
 def check_joined(
-    network: JoinedNetwork, images: list[Path], decoding: Decoding, features: np.ndarray,
+    network: JoinedNetwork, source: ImageSource, rows: np.ndarray, features: np.ndarray,
     provenance: dict,
 ) -> None:  # fmt: skip
-    """Hold the joined network on images against the head on their cached features."""
-    pixels = ImageLoader(network.joined.input_shape[1], decoding).stack(images)
+    """Hold the joined network on some images against the head on their cached features."""
+    loader = source.loader(network.joined.input_shape[1])
+    pixels = loader.stack([source.images[row] for row in rows])
     difference = check_parity(
         network.joined, network.head, pixels, features, OF_ANOTHER, provenance["precision"]
     )

@@ -36,6 +36,11 @@ class ImageSource(NamedTuple):
     decoding: Decoding
     runtime: Runtime
 
+    def loader(self, size: int) -> ImageLoader:
+        """Return what loads the images at `size` pixels a side, each held to its digest."""
+        known = dict(zip(self.images, self.digests, strict=True))
+        return ImageLoader(size, self.decoding, self.runtime.threads, known)
+
 
 class AugmentedCopies(NamedTuple):
     """Augmented copies of images.
@@ -93,7 +98,7 @@ def run_network(
     count = copies.seeds.shape[1] if copies else None
     provenance = network.provenance | (copies.provenance if copies else {}) | {"dtype": dtype}
     keys = store.keys({**provenance, "outputs": list(network.shapes)}, source.digests, count)
-    loader = ImageLoader(network.size, source.decoding, source.runtime.threads)
+    loader = source.loader(network.size)
 
     def batches(rows: np.ndarray) -> Iterator:
         chosen = [source.images[row] for row in rows]

@@ -17,7 +17,7 @@ from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
 from thaw.models.settings import Backbone, Head
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, snapshots
 from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
@@ -89,7 +89,8 @@ def load_network(classes: int, decoding: Decoding) -> tuple[JoinedNetwork, dict]
     spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
     expected = of_backbone(spec, decoding) | {"weights_sha256": files.sha256(paths.BACKBONE)}
     provenance = arrays.read_provenance(paths.FEATURES)
-    network = classifier.load_parts(spec, head_spec, classes, paths.BACKBONE, paths.HEAD)
+    with snapshots.copied(paths.BACKBONE, expected["weights_sha256"]) as backbone:
+        network = classifier.load_parts(spec, head_spec, classes, backbone, paths.HEAD)
     check_provenance(provenance, expected, paths.FEATURES, "extract")
     check_provenance(weights.read_provenance(paths.HEAD), expected, paths.HEAD, "train_head")
     unfreezing.freeze_normalization(network.head)

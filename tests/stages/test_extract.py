@@ -12,6 +12,7 @@ import pytest
 from tests import tiny
 from tests.conftest import refusal, run_stage, set_params
 from tests.imports import ROOT
+from thaw.features import frozen_backbone
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import backbones
@@ -162,6 +163,19 @@ def test_an_image_that_was_swapped_meanwhile_is_refused_and_not_stored(
     run_stage("extract")
     assert " 0 images passed" not in capsys.readouterr().out
     assert features_as_bytes() == before
+
+
+def test_weights_that_were_swapped_meanwhile_are_refused(after_run, with_store, monkeypatch):
+    of_backbone = frozen_backbone.of_backbone
+
+    def swapped_first(spec, settings, weights, *given):
+        weights.write_bytes(Path("models/fine_tuned.weights.h5").read_bytes())
+        return of_backbone(spec, settings, weights, *given)
+
+    monkeypatch.setattr(frozen_backbone, "of_backbone", swapped_first)
+    assert refusal("extract") == (
+        "error: models/backbone.weights.h5 changed after its digest was taken; run this again"
+    )
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.features import frozen_backbone, store
+from thaw.features import frozen_backbone, inference, store
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.inference import with_places
 from thaw.features.provenance import of_features
@@ -96,7 +96,9 @@ def run_network(
     the others being in the store.
     """
     count = copies.seeds.shape[1] if copies else None
-    provenance = network.provenance | (copies.provenance if copies else {}) | {"dtype": dtype}
+    provenance = network.provenance | {"dtype": dtype}
+    if copies:  # which TensorFlow makes, whatever computes their features
+        provenance |= copies.provenance | {"copied_on": inference.tensorflow_device()}
     keys = store.keys({**provenance, "outputs": list(network.shapes)}, source.digests, count)
     loader = source.loader(network.size)
 

@@ -35,6 +35,8 @@ class FrozenNetwork(NamedTuple):
 
 def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
     """Return a model with named outputs, to be run by the engine that `provenance` names."""
+    if provenance["engine"] == "tensorflow":
+        provenance = provenance | {"device": inference.tensorflow_device()}
     shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
     how = provenance["engine"], provenance["precision"]
     ready = functools.cache(lambda: inference.forward(model, *how))

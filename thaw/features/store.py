@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import features as pillow
 
 from thaw.features import store_file
 from thaw.features.store_file import StoreFile
@@ -24,9 +25,12 @@ LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
 CHECK = 8  # bytes of SHA-256 over key and value that tell a damaged or misplaced value
 PRUNE_TO = 0.9  # of the limit
 # Our files that decide the values, and packages of others, of which another version may differ in
-# the last bit.
-CODE = ("images", "models", "features")
+# the last bit. Pillow brings its decoders along, but where others build it.
+CODE = (
+    "images", "models", "features", "training/augmentation.py", "training/frozen_activations.py",
+)  # fmt: skip
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+DECODERS = ("avif", "jpg", "jpg_2000", "libjpeg_turbo", "libtiff", "webp")
 
 
 def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) -> np.ndarray:
@@ -35,8 +39,8 @@ def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) ->
     `provenance`: all that the features depend on besides the images and the software, as JSON can
     hold it; `digests`: of the images' files.
     """
-    code = CODE if copies is None else (*CODE, "training/augmentation.py")
-    prefix = json.dumps({**provenance, **software.identity(code, PACKAGES)}, sort_keys=True)
+    ours, decoders = software.identity(CODE, PACKAGES), [*map(pillow.version, DECODERS)]
+    prefix = json.dumps({**provenance, **ours, "decoders": decoders}, sort_keys=True)
 
     def key(*parts: object) -> bytes:
         return hashlib.sha256(" ".join(map(str, (prefix, *parts))).encode()).digest()

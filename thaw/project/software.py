@@ -1,7 +1,9 @@
 """The software and the processor that decide the last digits of a result."""
 
+import functools
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -10,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 LIBRARY = Path(__file__).parents[1]
+CPUS = Path("/proc/cpuinfo")  # of Linux
+VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sse", "sve")  # how flags begin
 
 
 def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
@@ -25,5 +29,18 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     instructions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    instructions = [*instructions, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
+    instructions = [*instructions, *flags(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
     return {"code": code.hexdigest(), "instructions": instructions, **versions}
+
+
+@functools.cache
+def flags() -> list[str]:
+    """Return the vector instructions that Linux names, [] elsewhere.
+
+    NumPy does not know all: AMX and bfloat16 decide what OpenVINO computes, too.
+    """
+    with suppress(OSError):
+        lines = CPUS.read_text(encoding="utf-8")
+        if found := re.search(r"^(?:flags|Features)\s*:(.*)$", lines, re.MULTILINE):
+            return sorted(each for each in found[1].split() if each.startswith(VECTORS))
+    return []

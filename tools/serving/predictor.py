@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 OUTPUT = "probabilities"
+CODE = files.sha256(Path(__file__))  # as what is converted here is kept
 HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
@@ -217,7 +218,7 @@ def _ready(
     engine = {"engine": params.load(Extract, "extract").engine, "precision": "float32"}
     with open_store(params.load(Runtime, "runtime")) as store:
         network = frozen_backbone.converted_once(
-            make, {"classifier": model_provenance}, engine, store
+            make, {"classifier": model_provenance, "read_by": CODE}, engine, store
         )
     if network.shapes != {OUTPUT: (len(labels),)}:
         raise UserError(

@@ -101,6 +101,30 @@ def test_a_damaged_file_stays_while_another_process_has_it_open(file):
     assert contents(file.parent) == {}
 
 
+WRITER = """
+import itertools, sys; from pathlib import Path; from thaw.features.store import FeatureStore
+with FeatureStore(Path(sys.argv[1]), 1.0) as kept:
+    for start in itertools.count(0, 9):
+        numbers = range(start, start + 9)
+        kept.put((number.to_bytes(32), number.to_bytes(32) * 300) for number in numbers)
+        print(start, flush=True)
+"""
+
+
+def test_killed_processes_do_it_no_harm(file, capsys):
+    for number in range(3):
+        command = [sys.executable, "-c", WRITER, file]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as writer:
+            for _ in range(5 + 7 * number):
+                written = int(writer.stdout.readline())
+            writer.kill()
+        with FeatureStore(file, 1.0) as opened:
+            assert opened.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            keys = [each.to_bytes(32) for each in range(written + 9)]
+            assert opened.get(keys) == {key: key * 300 for key in keys}
+    assert capsys.readouterr().err == ""
+
+
 def a_database(statements: str, file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript(statements)

@@ -57,6 +57,13 @@ def _from_the_start(file: BinaryIO) -> Iterator[None]:
     file.seek(place)
 
 
+def copy(path: Path, target: Path, sha256: str) -> None:
+    """Copy a file that has this digest. Raises UserError when it has another by now."""
+    shutil.copyfile(path, target)
+    if files.sha256(target) != sha256:
+        raise UserError(f"{path} changed after its digest was taken", hint=AGAIN)
+
+
 @contextmanager
 def copied(path: Path, sha256: str) -> Iterator[Path]:
     """Give a copy of a file, under its own name, for those who read by a path.
@@ -64,12 +71,10 @@ def copied(path: Path, sha256: str) -> Iterator[Path]:
     Raises UserError when its digest is another. The block's UserErrors name `path` for the copy.
     """
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, path.name)
-        shutil.copyfile(path, copy)
-        if files.sha256(copy) != sha256:
-            raise UserError(f"{path} changed after its digest was taken", hint=AGAIN)
+        same = Path(folder, path.name)
+        copy(path, same, sha256)
         try:
-            yield copy
+            yield same
         except UserError as error:
-            problem = error.problem.replace(str(copy), str(path))
+            problem = error.problem.replace(str(same), str(path))
             raise UserError(problem, error.key, error.hint, error.file) from None

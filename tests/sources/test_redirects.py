@@ -10,7 +10,8 @@ from tools.serving import inputs
 
 INSIDE = [
     "127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "0.0.0.0", "10.1.2.3", "192.168.0.1",
-    "172.16.5.4", "169.254.169.254", "fe80::1", "fd00:ec2::254", "100.64.0.1", "2130706433", "0x7f.1",
+    "172.16.5.4", "169.254.169.254", "fe80::1", "fd00:ec2::254", "100.64.0.1", "2130706433",
+    "0x7f.1",
 ]  # fmt: skip
 PUBLIC = "images.example"  # as seen by the check; it is the server on loopback
 

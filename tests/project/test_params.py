@@ -155,7 +155,7 @@ def test_a_value_is_named_in_short(tmp_path):
 def test_a_file_of_megabytes_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(params, "MOST_BYTES", 10)
     with pytest.raises(
-        UserError, match="params.yaml has over 10 bytes; restore it with `git check"
+        UserError, match=r"params\.yaml has over 10 bytes; restore it with `git check"
     ):
         load(tmp_path, f"colours:\n  {GOOD}\n")
 

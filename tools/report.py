@@ -44,7 +44,7 @@ def what_changed(before: Revision, after: Revision) -> str:
     keys, parts = differing(before, after), []
     if keys:
         rows = [
-            (f"`{key}`", *(markdown.code_cell(each.get(key)) for each in (old, new)))
+            (markdown.code_cell(key), *(markdown.code_cell(each.get(key)) for each in (old, new)))
             for key in keys
         ]
         parts.append(markdown.table(pd.DataFrame(rows, columns=["param", before.name, after.name])))
@@ -54,7 +54,7 @@ def what_changed(before: Revision, after: Revision) -> str:
         parts.append(markdown.table(both.rename_axis("images").fillna(0).astype(int).reset_index()))
     code = run_revision.changed_code(before.commit)
     if code:
-        named = ", ".join(f"`{path}`" for path in code[:NAMED])
+        named = ", ".join(map(markdown.code, code[:NAMED]))
         parts.append(f"{len(code)} files of code: {named}" + ", …" * (len(code) > NAMED))
     return "\n\n".join(parts) or "No param, no image and no code of the pipeline."
 
@@ -162,6 +162,7 @@ def cost(before: Revision, after: Revision) -> str:
 
 def compose(before: Revision, after: Revision, model: str, verdict: str, folder: Path) -> str:
     """Draw the report's images into `folder`; return its Markdown, the verdict first."""
+    before, after = (each._replace(name=markdown.plain(each.name)) for each in (before, after))
     return "\n\n".join(
         [
             f"# {after.name} against {before.name}",

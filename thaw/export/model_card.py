@@ -156,7 +156,7 @@ def _by_class(run: RunResult) -> str:
         )
     recalls = table[["fine_tuned", "fine_tuned_low", "fine_tuned_high"]].astype(float)
     by_class = {
-        "class": table["class"].map(markdown.plain).to_numpy(),
+        "class": table["class"].map(markdown.code_cell).to_numpy(),
         **{part: counts[part].to_numpy() for part in ("train", "validation", "test")},
         "recall": ["{:.3f} ({:.3f} to {:.3f})".format(*each) for each in recalls.to_numpy()],
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from thaw.project import files
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.sources import archive, fetch, links
 from thaw.sources.datasets import NAMED, Named, write_digits
 from thaw.sources.settings import Data
@@ -101,7 +102,7 @@ def _unpack(path: Path, folder: Path, settings: Data, source: str) -> None:
             files.remove(path)  # what was downloaded, so that the next run fetches it again
         raise
     if note:
-        print(note, flush=True)
+        print(one_line(note), flush=True)
 
 
 def _announce(url: str, found: str, wanted: str | None) -> None:

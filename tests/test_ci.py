@@ -8,12 +8,14 @@ import subprocess
 import boto3
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 from moto.server import ThreadedMotoServer
 
 from tests.conftest import set_params
 from tests.imports import ROOT
 from tests.repository import call, sign
 from tests.small_run import leave, make
+from thaw.project.plain_text import UNSEEN
 
 WORKFLOWS = ROOT / ".github/workflows"
 
@@ -128,6 +130,56 @@ def test_a_run_that_failed_takes_back_the_last_comment(checkout, tmp_path):
     assert comment(checkout, HEAD_SHA="abc").returncode == 0
     said = (tmp_path / "comment.md").read_text()
     assert said.startswith("The run failed; there is no report.\n")
+
+
+FORGED = """# passes
+
+**passes: test accuracy of fine_tuned +9.9 points** @maintainer [merge me](https://evil.example)
+![x](https://evil.example/pixel.png) <img src=https://evil.example/y.png>
+~~~~~~~~~~~~~~~~~~~~~~~~
+@everyone this is outside of the fence \x1b[2J \u202e #1
+```
+All of it: https://evil.example
+"""
+
+
+def test_what_a_fork_wrote_is_text_of_the_fork(checkout, tmp_path):
+    """Rendered as GitHub does, it has no link, image or mention but ours."""
+    (checkout / "report").mkdir()
+    text = FORGED + "~" * 16 + "\n@someone\n" + "| x " * 30_000
+    (checkout / "report/report.md").write_bytes(text.encode() + b"\xff\x00")
+    done = comment(checkout, HEAD_SHA="abc", HEAD_REPO="evil/fork")
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "comment.md").read_text()
+    assert said.startswith("**This report is text of the fork evil/fork, whose own code wrote it.")
+    assert len(said) < 65_536
+    assert not UNSEEN.search(said.replace("\n", ""))
+    tokens = MarkdownIt("commonmark").enable(["table"]).parse(said)
+    kinds = [
+        token.type for token in tokens if token.type not in ("paragraph_open", "paragraph_close")
+    ]
+    assert kinds == ["inline", "fence", "inline"]
+    assert "@someone" in tokens[3].content
+    shown = " ".join(token.content for token in tokens if token.type == "inline")
+    assert "@" not in shown
+    assert "evil.example" not in shown
+    assert said.endswith("All of it: https://example.com/run/1\n")
+
+
+@pytest.mark.parametrize("repository", ["a/b", "", "evil/fork"])
+def test_only_a_report_of_this_repository_is_markdown(checkout, tmp_path, repository):
+    (checkout / "report").mkdir()
+    (checkout / "report/report.md").write_text("# a report\n")
+    assert comment(checkout, HEAD_SHA="abc", HEAD_REPO=repository).returncode == 0
+    said = (tmp_path / "comment.md").read_text()
+    assert said.startswith("# a report\n") == (repository == "a/b")
+
+
+def test_a_link_in_place_of_a_report_is_not_read(checkout, tmp_path):
+    (checkout / "report").mkdir()
+    (checkout / "report/report.md").symlink_to("/etc/passwd")
+    assert comment(checkout, HEAD_SHA="abc", HEAD_REPO="a/b").returncode == 0
+    assert (tmp_path / "comment.md").read_text().startswith("The run failed; there is no report.")
 
 
 def test_the_report_of_another_pull_request_is_refused(checkout, tmp_path):

@@ -77,6 +77,8 @@ def test_a_damaged_table_is_one_line(tmp_path, name, rows):
 
 def test_a_manifest_without_an_image_is_refused(tmp_path, rows):
     files.write_csv(tmp_path / "manifest.csv", rows.iloc[:0])
-    with pytest.raises(UserError, match=r"manifest\.csv has no image; remove it, and run"):
+    with pytest.raises(
+        UserError, match=r"manifest\.csv is damaged \(it has no image\); remove it, and run"
+    ):
         manifest.read(tmp_path / "manifest.csv")
     assert len(manifest.read_table(tmp_path / "manifest.csv")) == 0

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thaw.project import files
 from thaw.project.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-ANEW = "remove it, and run `dvc repro` to make it anew"
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def read(path: Path) -> pd.DataFrame:
     """
     rows = read_table(path)
     if not len(rows):
-        raise UserError(f"{path} has no image; {ANEW}")
+        raise files.damaged(path, "it has no image")
     return rows
 
 
@@ -33,15 +33,10 @@ def read_table(
     Raises UserError when it is missing or damaged, or has not the columns that it `needs`.
     """
     kinds = defaultdict(lambda: str, dict.fromkeys(numbers, "float64"))
-    try:
-        table = pd.read_csv(path, dtype=kinds, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
-    except ValueError as error:  # of pandas, for what is cut, empty or no UTF-8
-        raise UserError(f"{path} is damaged ({error}); {ANEW}") from None
+    table = files.read_csv(path, dtype=kinds, keep_default_na=False)
     lacking = [name for name in (*needs, *numbers) if name not in table]
     if lacking:
-        raise UserError(f"{path} is damaged (it has no column {lacking[0]}); {ANEW}")
+        raise files.damaged(path, f"it has no column {lacking[0]}")
     return table
 
 

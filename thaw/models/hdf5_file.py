@@ -55,3 +55,25 @@ def _check_values(name: str, values: h5py.Dataset) -> None:
     declared, held = (values.size or 0) * values.dtype.itemsize, values.id.get_storage_size()
     if declared != held or held > values.file.id.get_filesize():
         raise ValueError(f"{name} declares {declared} bytes, which the file has not")
+
+
+def classic_values(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    """Return the values of all layers of a classic file as (layer's name, values), not yet read.
+
+    They are in the order of the layers; [] for a file of another kind.
+    """
+    group = file.get("model_weights", file)
+    return [
+        (layer, group[layer][weight])
+        for layer in _names(group, "layer_names")
+        for weight in _names(group[layer], "weight_names")
+    ]
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """Return a list of names, which Keras cuts into NAME0, NAME1, ... where it is long."""
+    parts = [group.attrs[attribute]] if attribute in group.attrs else []
+    while f"{attribute}{len(parts)}" in group.attrs:
+        parts.append(group.attrs[f"{attribute}{len(parts)}"])
+    names = [name for part in parts for name in part]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]

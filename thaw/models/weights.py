@@ -70,11 +70,10 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
                 _assign(model, values)
         elif h5py.is_hdf5(path):
             with hdf5_file.opened(path) as file:
-                classic = file.get("model_weights", file)
-                own_kind = not _names(classic, "layer_names")
-                if not own_kind:
-                    _assign(model, list(_of_classic(classic)))
-            if own_kind:
+                values = hdf5_file.classic_values(file)
+                if values:
+                    _assign(model, values)
+            if not values:
                 _load_own_kind(model, path)
         else:
             raise ValueError("neither HDF5 nor .keras")
@@ -122,22 +121,6 @@ def _compare(model: keras.Model, path: Path) -> None:
             raise ValueError(
                 f"layer {layer.name} has weights of shapes {ours}, the file's {theirs[layer.name]}"
             )
-
-
-def _of_classic(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Yield the layers' values of a classic `.h5` file, in order, not yet read."""
-    for layer in _names(group, "layer_names"):
-        for weight in _names(group[layer], "weight_names"):
-            yield layer, group[layer][weight]
-
-
-def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """Return a list of names, which Keras cuts into NAME0, NAME1, ... where it is long."""
-    parts = [group.attrs[attribute]] if attribute in group.attrs else []
-    while f"{attribute}{len(parts)}" in group.attrs:
-        parts.append(group.attrs[f"{attribute}{len(parts)}"])
-    names = [name for part in parts for name in part]
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from thaw.project.errors import UserError
+from thaw.project import files
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -21,8 +22,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def _read_column(file: Path) -> pd.Series:
-    try:
-        table = pd.read_csv(file, sep="\t", index_col="step", dtype="float64")
-        return table.set_axis(table.index.astype(int)).iloc[:, 0]
-    except (ValueError, IndexError) as error:  # of pandas
-        raise UserError(f"{file} is damaged ({error}); run `dvc repro`") from None
+    table = files.read_csv(file, sep="\t", dtype="float64")
+    if len(table.columns) != 2 or "step" not in table or not np.isfinite(table["step"]).all():
+        raise files.damaged(file, "it has no epochs with a number each")
+    return table.astype({"step": int}).set_index("step").iloc[:, 0]

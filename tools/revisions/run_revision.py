@@ -171,10 +171,7 @@ def _md5(file: Path) -> str:
 
 def read_table(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Return a CSV table, or some of its columns, as text; a class may be called NA."""
-    try:
-        return pd.read_csv(file, dtype=str, keep_default_na=False, usecols=columns)
-    except ValueError as error:  # of pandas, for what is cut, empty or no UTF-8
-        raise UserError(f"{file} is damaged ({error}); run `dvc repro`") from None
+    return files.read_csv(file, dtype=str, keep_default_na=False, usecols=columns)
 
 
 def flat(values: dict, above: str = "") -> dict[str, object]:

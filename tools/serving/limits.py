@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 from typing import BinaryIO
 
-from anyio import CapacityLimiter
 from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
@@ -39,13 +38,8 @@ class Turns:
     """Gives one image at a time its turn, in the order in which they came whole."""
 
     def __init__(self) -> None:
-        self._turn = CapacityLimiter(1)
-
-    @property
-    def waiting(self) -> int:
-        """The number of images that have no answer yet."""
-        now = self._turn.statistics()
-        return now.borrowed_tokens + now.tasks_waiting
+        self.waiting = 0  # images that have no answer yet
+        self._turn = asyncio.Lock()
 
     def check(self) -> None:
         """Raise HTTPException, 503, when as many as may wait do."""
@@ -59,10 +53,14 @@ class Turns:
         Raises HTTPException as `check` does, and when the client has left by then.
         """
         self.check()
-        async with self._turn:
-            if await request.is_disconnected():
-                raise HTTPException(499, "the client has left")
-            return await run_in_threadpool(lambda: answer(file.read()))
+        self.waiting += 1
+        try:
+            async with self._turn:
+                if await request.is_disconnected():
+                    raise HTTPException(499, "the client has left")
+                return await run_in_threadpool(lambda: answer(file.read()))
+        finally:
+            self.waiting -= 1
 
 
 class Limits:

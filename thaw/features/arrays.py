@@ -21,8 +21,8 @@ def read_provenance(folder: Path, stage: str = EXTRACT) -> dict:
     """Return what `stage` wrote of the features' making. Raises UserError when there is none."""
     path = folder / PROVENANCE_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         raise UserError(f"{path} is missing or damaged; run `dvc repro {stage}`") from None
 
 
@@ -35,7 +35,7 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
     path = folder / f"{'map' if pooling == 'flatten' else pooling}.npy"
     anew = f"run `dvc repro --force --single-item {stage}`"  # its cache may have the same damage
     try:
-        features = np.lib.format.open_memmap(path, mode="r")
+        features = np.lib.format.open_memmap(path, mode="r")  # nothing but .npy, and no objects
     except FileNotFoundError:
         if pooling == "flatten":
             raise UserError(
@@ -44,7 +44,9 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
                 "set extract.feature_maps to true as well",
             ) from None
         raise UserError(f"{path} is missing; run `dvc repro {stage}`") from None
-    except (ValueError, OverflowError) as error:
+    except Exception as error:  # numpy and its parser of the header raise all kinds
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault
         cause = " ".join(str(error).split())
         raise UserError(f"{path} is cut, or no .npy file ({cause})", hint=anew) from None
     if features.offset + features.nbytes != path.stat().st_size:

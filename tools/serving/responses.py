@@ -11,7 +11,7 @@ from PIL import Image
 
 from thaw.images import image_checks, image_files
 from thaw.images.settings import Decoding
-from thaw.project import files, paths
+from thaw.project import paths
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 from tools.serving import batch_predict
@@ -114,10 +114,8 @@ class Responder:
     def _shown(self, near: Neighbour) -> dict | None:
         """Return what is shown of it; None when its image is gone or another one by now."""
         try:
-            if files.sha256(near.path) != near.sha256:
-                return None
-            image = _small(near.path, self.predictor.loader.decoding)
-        except OSError:
+            image = _small(near.path, self.predictor.loader.decoding, near.sha256)
+        except (OSError, UserError):
             return None
         return {
             "label": near.label,
@@ -127,9 +125,12 @@ class Responder:
         }
 
 
-def _small(file: Path, decoding: Decoding) -> Image.Image:
-    """Return an image as RGB in its own shape, at most SIDE pixels a side."""
-    with image_files.open_file(file) as image:
+def _small(file: Path, decoding: Decoding, sha256: str | None = None) -> Image.Image:
+    """Return an image as RGB in its own shape, at most SIDE pixels a side.
+
+    Raises UserError when it has another digest than `sha256`.
+    """
+    with image_files.open_file(file, sha256) as image:
         image.draft(None, (2 * SIDE, 2 * SIDE))  # does nothing but for JPEG
         small = image_files.to_rgb(image, decoding).copy()
     small.thumbnail((SIDE, SIDE))

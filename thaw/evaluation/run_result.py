@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.data import manifest
-from thaw.evaluation import metrics
+from thaw.evaluation import metrics, slices
 from thaw.project import paths
 from thaw.project.errors import UserError
 
@@ -71,7 +71,7 @@ class RunResult:
 
     @cached_property
     def recall(self) -> pd.DataFrame:
-        """What `metrics.recall_by_class` gave, as text."""
+        """What `class_scores.by_class` gave, as text."""
         return manifest.read(self.folder / paths.EVALUATION / "recall.csv")
 
     @cached_property
@@ -79,6 +79,11 @@ class RunResult:
         """What `metrics.reliability` gave."""
         table = manifest.read(self.folder / paths.EVALUATION / "reliability.csv")
         return table.astype({"confidence": float, "accuracy": float, "images": int})
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """What `slices.table` gave."""
+        return manifest.read(self.folder / paths.EVALUATION / "slices.csv", slices.NUMBERS)
 
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""

@@ -56,6 +56,7 @@ def test_scores_and_tables(folder):
     assert run.recall.to_dict("records") == [{"class": "NA", "fine_tuned": "0.5"}]
     assert run.reliability.to_dict("records") == [{"confidence": 0.7, "accuracy": 1.0, "images": 3}]
     assert run.slices.to_dict("records") == [SLICE]
+    assert run.slices["images"].dtype.kind == "i"
 
 
 def test_files_are_read_when_they_are_asked_for_and_once(folder):

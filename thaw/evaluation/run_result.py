@@ -83,7 +83,8 @@ class RunResult:
     @cached_property
     def slices(self) -> pd.DataFrame:
         """What `slices.table` gave."""
-        return manifest.read(self.folder / paths.EVALUATION / "slices.csv", slices.NUMBERS)
+        table = manifest.read(self.folder / paths.EVALUATION / "slices.csv", slices.NUMBERS)
+        return table.astype({"images": int})
 
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""

@@ -17,7 +17,7 @@ def draw(table: pd.DataFrame, accuracy: float) -> Figure:
     """Draw accuracy with its interval by part, those of one kind together, worst first.
 
     `table`: as `slices.table` gives it; of more than SHOWN parts the first ones are drawn. Those
-    that are worse than the rest, and not by chance, are orange. `accuracy`: of all test images.
+    that are worse than the rest, hardly by chance, are orange. `accuracy`: of all test images.
     """
     shown = table.head(SHOWN)
     kinds = shown.groupby("by", sort=False).ngroup()
@@ -30,7 +30,7 @@ def draw(table: pd.DataFrame, accuracy: float) -> Figure:
     worse = (shown["p_value"] < SIGNIFICANT).to_numpy()
     for rows, colour, label in (
         (~worse, BLUE, "part, with its interval"),
-        (worse, ORANGE, "worse than the rest, and not by chance"),
+        (worse, ORANGE, "worse than the rest, hardly by chance"),
     ):
         some = shown[rows]
         if len(some):

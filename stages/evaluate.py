@@ -1,6 +1,6 @@
 """Score the head and the fine-tuned network on the test images.
 
-Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
+Reads  data/manifest.csv, data/columns.csv, data/split.csv, data/raw/, data/features/, both models
 Writes metrics/scores.json: the few numbers that DVC compares between runs
        metrics/test.json: all scores of each model, and the gain of fine-tuning
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
@@ -12,7 +12,7 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.data import value_range
+from thaw.data import manifest, value_range
 from thaw.evaluation import class_choice, class_scores, metrics, slices
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
@@ -62,7 +62,7 @@ def main() -> None:
         "roc": metrics.roc(truth, of_network),
         "reliability": metrics.reliability(truth, of_network),
         "slices": slices.table(
-            slices.parts(rows, brightness.values),
+            slices.parts(rows, brightness.values, manifest.read(paths.COLUMNS)),
             predicted["fine_tuned"] == truth,
             settings.confidence,
         ),

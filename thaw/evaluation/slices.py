@@ -14,6 +14,8 @@ LEAST = 10  # images in a part, and outside it
 QUARTERS = (0.25, 0.5, 0.75)
 SIGNIFICANT = 0.05  # corrected p values under it are hardly chance
 SQUARE = 1.1  # longer by shorter side, up to which an image counts as square
+FEW = 8  # values of a column that are parts of their own, also where they are numbers
+NO_COLUMNS = pd.DataFrame(columns=["path"])
 NUMBERS = ("images", "accuracy", "low", "high", "rest", "p_value")  # columns of the table
 COLUMNS = ("format", "mode", "group")  # of the manifest, taken as they are
 
@@ -34,11 +36,14 @@ class Brightness:
             yield rows, pixels
 
 
-def parts(rows: pd.DataFrame, brightness: list[float]) -> pd.DataFrame:
+def parts(
+    rows: pd.DataFrame, brightness: list[float], columns: pd.DataFrame = NO_COLUMNS
+) -> pd.DataFrame:
     """Return the part that each image belongs to, as text; a column for each way to cut.
 
-    `rows`: of the manifest; `brightness`: of each, 0 to 255. "" is of no part. Numbers are cut at
-    their quartiles, sizes by the shorter side. A folder is what the path has besides the class.
+    `rows`: of the manifest; `brightness`: of each, 0 to 255; `columns`: path, and what else to cut
+    by, as text. "" is of no part. Numbers are cut at their quartiles, sizes by the shorter side. A
+    folder is what the path has besides the class.
     """
     sides = rows[["width", "height"]].astype(int)
     ratio = sides["width"] / sides["height"]
@@ -50,14 +55,24 @@ def parts(rows: pd.DataFrame, brightness: list[float]) -> pd.DataFrame:
         "folder": [_folder(path, label) for path, label in zip(rows["path"], rows["label"])],
         **{name: rows[name].to_numpy() for name in COLUMNS},
     }
-    return pd.DataFrame(found)
+    further = rows[["path"]].merge(columns, "left", "path").drop(columns="path").fillna("")
+    return pd.DataFrame(found | {f"column {name}": _cut(further[name]) for name in further})
+
+
+def _cut(cells: pd.Series) -> np.ndarray:
+    """Return text as it is, and numbers of more than FEW values by their quarters."""
+    known, numbers = cells != "", pd.to_numeric(cells, errors="coerce")
+    found = cells.to_numpy(object)
+    if numbers[known].notna().all() and numbers.nunique() > FEW:
+        found[known] = _quarters(numbers[known].to_numpy("float64"), "")
+    return found
 
 
 def _quarters(values: np.ndarray, unit: str) -> np.ndarray:
-    """Name the quarter of each whole number, such as "up to 240 px", "241 to 320 px"."""
+    """Name the quarter of each number, such as "up to 240 px", "over 240, up to 320 px"."""
     edges = np.unique(np.quantile(values, QUARTERS, method="lower"))
-    first, last = f"up to {edges[0]}{unit}", f"over {edges[-1]}{unit}"
-    between = [f"{low + 1} to {high}{unit}" for low, high in pairwise(edges)]
+    first, last = f"up to {edges[0]:g}{unit}", f"over {edges[-1]:g}{unit}"
+    between = [f"over {low:g}, up to {high:g}{unit}" for low, high in pairwise(edges)]
     return np.array([first, *between, last])[np.searchsorted(edges, values)]
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 LIBRARY = Path(__file__).parents[1]
+PACKAGES = ("keras", "numpy", "openvino", "pillow", "scikit-learn", "scipy", "tensorflow")
 CPUS = Path("/proc/cpuinfo")  # of Linux
 VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sse", "sve")  # how flags begin
-PACKAGES = ("keras", "numpy", "openvino", "pillow", "scikit-learn", "scipy", "tensorflow")
 
 
 def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
@@ -26,8 +26,7 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
     paths = [LIBRARY / place for place in places]
     files = [file for path in paths for file in (sorted(path.rglob("*.py")) or [path])]
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files))
-    found = {"code": code.hexdigest(), "instructions": [*instructions(), *flags()]}
-    return {**found, **versions(packages)}
+    return {"code": code.hexdigest(), "instructions": instructions(), **versions(packages)}
 
 
 def environment() -> dict:
@@ -43,7 +42,7 @@ def environment() -> dict:
 def instructions() -> list[str]:
     """Return the sets of instructions that the processor has, and the limit of oneDNN's or ""."""
     found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    return [*found, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
+    return [*found, *flags(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,6 @@ COMPUTE = (
 )  # fmt: skip
 DECIDES_NOTHING = {
     "project": "params and files; what they hold is in the keys by value or by digest",
-    "sources/settings.py": "what is checked; weights are in the keys by digest",
     "training/processor_form.py": "of the layers that train, which come after what is stored",
     "training/settings.py": "what is checked; its values are in the keys",
 }

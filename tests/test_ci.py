@@ -1,6 +1,8 @@
 """The scripts of ci/ as the workflows call them, and DVC's remotes, from clone to comment."""
 
+import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -225,7 +227,52 @@ def test_workflows_call_scripts_that_are_there_and_forks_get_no_secret():
                 if word.startswith(("ci/", ".ci/")):
                     assert os.access(ROOT / word, os.X_OK), word
             assert "${{" not in step.get("run", ""), "give it by env, as it may hold anything"
-    assert len(list(WORKFLOWS.glob("*.yml"))) == 3
+    assert len(list(WORKFLOWS.glob("*.yml"))) == 4
+
+
+def test_actions_are_pinned_by_digest_each_in_one_version():
+    used = [
+        step["uses"]
+        for file in WORKFLOWS.glob("*.yml")
+        for job in yaml.safe_load(file.read_text())["jobs"].values()
+        for step in job["steps"]
+        if "uses" in step
+    ]
+    assert len(used) > 9
+    assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each)] == []
+    assert len(set(used)) == len({each.split("@")[0] for each in used}) == 4
+
+
+def audited(folder, said: str, code: int) -> subprocess.CompletedProcess:
+    """Audit with a pip-audit that says this."""
+    (folder / "said").write_text(said)
+    program = folder / "pip-audit"
+    program.write_text(
+        f"#!/bin/sh\necho trace >&2; echo 'no route' >&2; cat {folder}/said; exit {code}\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    path = f"{folder}:{os.environ['PATH']}"
+    return script("audit", "requirements.txt", cwd=folder, PATH=path)
+
+
+HOLE = {"id": "CVE-2026-7", "fix_versions": ["8.1"]}
+
+
+def test_the_audit_says_what_it_found_and_what_it_could_not_ask(tmp_path):
+    good, bad = ({"name": "a", "version": "7", "vulns": each} for each in ([], [HOLE]))
+    done = audited(tmp_path, json.dumps({"dependencies": [good]}), 0)
+    assert (done.returncode, done.stdout) == (0, "0 of 1 packages have known holes\n")
+    done = audited(tmp_path, json.dumps({"dependencies": [good, bad]}), 1)
+    assert done.returncode == 1
+    assert done.stdout == "a 7: CVE-2026-7, mended in 8.1\n1 of 2 packages have known holes\n"
+    skipped = {"name": "b", "skip_reason": "b (7) is not there"}
+    done = audited(tmp_path, json.dumps({"dependencies": [good, skipped]}), 0)
+    assert done.returncode == 2
+    assert done.stderr == "error: 1 of 2 packages could not be asked about (b (7) is not there)\n"
+    done = audited(tmp_path, "", 1)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the database could not be asked; is there a network? (")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from tools.experiments.plan import stages
 from tools.reports import captions, html, significance
-from tools.revisions import run_revision
+from tools.revisions import machines, run_revision
 from tools.revisions.run_revision import Revision
 
 FILE, BUDGET = "report", Path("report.yaml")
@@ -39,7 +39,7 @@ def differing(before: Revision, after: Revision) -> list[str]:
 
 
 def what_changed(before: Revision, after: Revision) -> str:
-    """Return tables of the params, the images of each class, and the code that differ."""
+    """Return what differs: params, images of each class, code, and what fine_tune ran on."""
     old, new = before.params, after.params
     keys, parts = differing(before, after), []
     if keys:
@@ -56,6 +56,9 @@ def what_changed(before: Revision, after: Revision) -> str:
     if code:
         named = ", ".join(map(markdown.code, code[:NAMED]))
         parts.append(f"{len(code)} files of code: {named}" + ", …" * (len(code) > NAMED))
+    machine = machines.difference(before.environment, after.environment)
+    if machine:
+        parts.append(f"fine_tune ran elsewhere: {markdown.code(machine)}. {machines.SAID}")
     return "\n\n".join(parts) or "No param, no image and no code of the pipeline."
 
 

@@ -81,6 +81,11 @@ class RunResult:
         file = self.folder / paths.EVALUATION / "reliability.csv"
         return manifest.read_table(file, columns, needs=()).astype({"images": int})
 
+    @cached_property
+    def digests(self) -> dict[Path, str]:
+        """The SHA-256 digest of each image's file."""
+        return manifest.digests(self.rows, self.folder / paths.RAW)
+
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""
         return manifest.image_paths(self.rows.iloc[rows], self.folder / paths.RAW)

@@ -16,7 +16,7 @@ from tests.tools.serving.test_responses import plain
 from thaw.project import paths
 from tools.reports import captions
 from tools.serve import LOOPBACK, listen
-from tools.serving import app
+from tools.serving import app, connection
 from tools.serving.responses import Responder
 
 
@@ -25,8 +25,7 @@ def served(responder: Responder, missing: list[str] | None = None, with_run=True
     """Serve for the length of the block; give the address."""
     listening = listen("127.0.0.1", 0)
     application = app.build(responder, missing or [], LOOPBACK, with_run)
-    config = uvicorn.Config(application, log_level="critical")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(connection.config(application, "critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:

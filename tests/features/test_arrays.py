@@ -122,6 +122,8 @@ HOSTILE = [
 def test_a_hostile_array_is_one_line_and_runs_nothing(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "avg.npy").write_bytes(content)
-    with pytest.raises(UserError, match=r"^avg\.npy.*run `dvc repro --force --single-item extract`$"):
+    with pytest.raises(
+        UserError, match=r"^avg\.npy.*run `dvc repro --force --single-item extract`$"
+    ):
         arrays.load(Path(), "avg", 17)
     assert [path.name for path in tmp_path.iterdir()] == ["avg.npy"]

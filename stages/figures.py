@@ -1,7 +1,7 @@
 """Draw the run: its images, learning curves and errors, and what the network looks at.
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, data/predictions.csv,
-       models/fine_tuned.weights.h5, both logs
+       metrics/evaluate/, models/fine_tuned.weights.h5, both logs
 Writes metrics/figures/*.png, with classes.csv where they number classes
 """
 

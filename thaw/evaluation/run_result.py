@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.data import manifest
-from thaw.evaluation import metrics
+from thaw.evaluation import metrics, slices
 from thaw.project import paths
 from thaw.project.errors import UserError
 
@@ -71,7 +71,7 @@ class RunResult:
 
     @cached_property
     def recall(self) -> pd.DataFrame:
-        """What `metrics.recall_by_class` gave, as text."""
+        """What `class_scores.by_class` gave, as text."""
         return manifest.read_table(self.folder / paths.EVALUATION / "recall.csv", needs=("class",))
 
     @cached_property
@@ -85,6 +85,12 @@ class RunResult:
     def digests(self) -> dict[Path, str]:
         """The SHA-256 digest of each image's file."""
         return manifest.digests(self.rows, self.folder / paths.RAW)
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """What `slices.table` gave."""
+        file = self.folder / paths.EVALUATION / "slices.csv"
+        return manifest.read_table(file, slices.NUMBERS, needs=("by",)).astype({"images": int})
 
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""

@@ -44,7 +44,7 @@ def main() -> None:
     check_provenance(found, of_backbone(spec, decoding), paths.FEATURES, "extract")
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
         check_provenance(weights.read_provenance(file), found, file, stage)
-    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
     batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
     brightness = slices.Brightness()
     of_head = metrics.to_probabilities(head.predict(cached[result.test], verbose=0))
@@ -62,7 +62,9 @@ def main() -> None:
         "roc": metrics.roc(truth, of_network),
         "reliability": metrics.reliability(truth, of_network),
         "slices": slices.table(
-            slices.parts(rows, brightness.values, manifest.read(paths.COLUMNS)),
+            slices.parts(
+                rows, brightness.values, manifest.read_table(paths.COLUMNS, needs=("path",))
+            ),
             predicted["fine_tuned"] == truth,
             settings.confidence,
         ),

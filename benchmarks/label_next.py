@@ -3,10 +3,10 @@
 Replays labelling on labelled images, by their frozen features at 160 px. Of each draw, 70 % of the
 images are the pool and the others score. Four random images of each class are labelled at first. A
 head is trained on what is labelled, and chooses a fifth more, by `label_choice.choose` or at
-random, until the whole pool is labelled. The head is a logistic regression on 256
-principal components of the features, which is as good as thaw's own and faster to train again and
-again. Writes benchmarks/label_next.json: the labels at which the accuracy, the mean over draws,
-first reaches that of a head on the whole pool less one point, and 95 % of it.
+random, until the whole pool is labelled. The head is a logistic regression on 256 principal
+components of the features, which is as good as thaw's own and faster to train again and again.
+Writes benchmarks/label_next.json: the labels at which the accuracy, the mean over draws, first
+reaches that of a head on the whole pool less one point, and 95 % of it.
 """
 
 import argparse

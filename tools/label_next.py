@@ -25,6 +25,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
+from tools.predict import as_cell
 from tools.serving import batch_predict, inputs, neighbours
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import load_predictor
@@ -63,7 +64,7 @@ def table(chosen: Sequence[Prediction], labels: list[str]) -> pd.DataFrame:
     probabilities = np.array([each.probabilities for each in chosen])
     best = probabilities.argmax(axis=1)
     columns = {
-        "path": [each.place for each in chosen],
+        "path": [as_cell(each.place) for each in chosen],
         "label": "",
         "predicted": [labels[label] for label in best],
         "probability": probabilities.max(axis=1).round(DIGITS),
@@ -113,7 +114,9 @@ def main() -> None:
     probabilities = np.array([each.probabilities for each in valid])
     rows = label_choice.choose(probabilities, features, options.count)
     chosen = [valid[row] for row in rows]
-    files.write_csv(LIST, table(chosen, labels))
+    with files.replacing(LIST) as partial:  # names of files may be of any bytes
+        listed = table(chosen, labels)
+        listed.to_csv(partial, index=False, lineterminator="\n", errors="surrogateescape")
     with files.replacing(SHEET) as partial:
         style.save(sheet(chosen, labels, loader), partial)
     known = f"{len(places) - len(asked):,} that the run has already or that are there twice"

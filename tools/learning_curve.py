@@ -20,6 +20,7 @@ from thaw.figures import style, training_size_plot
 from thaw.project import files
 from thaw.project.cli import run
 from thaw.project.errors import UserError
+from thaw.project.plain_text import visible
 from tools import crossval
 from tools.crossval import Rows
 
@@ -81,7 +82,7 @@ def class_table(classes: pd.DataFrame, names: list[str]) -> str:
     """Return the classes that gain most, of what `training_size.by_class` gave."""
     some = classes.head(LISTED)
     columns = {
-        "class": [names[label] for label in some["class"]],
+        "class": [visible(names[label]) for label in some["class"]],
         "images": some["images"],
         "F1": some["f1"].map("{:.3f}".format),
         "by twice the images": [
@@ -99,7 +100,9 @@ def sentence(
     twice = f"twice the training images ({2 * measured.images[-1]:,})"
     gain, low, high = (POINTS * each for each in (forecast.gain, forecast.low, forecast.high))
     brings = f"{twice} would bring about {gain:+.1f} points of accuracy ({low:.1f} to {high:.1f})"
-    need = [f"{names[label]!r}" for label in classes.loc[classes["low"] > 0, "class"][:NAMED]]
+    need = [
+        f"'{visible(names[label])}'" for label in classes.loc[classes["low"] > 0, "class"][:NAMED]
+    ]
     if not need:
         return f"{brings}; no class stands out"
     most = need[0] if len(need) == 1 else f"{', '.join(need[:-1])} and {need[-1]}"

@@ -74,10 +74,14 @@ def as_csv(
     yield _row(["path", *(f"{name}{rank}" for rank in ranks for name in COLUMNS), "error"])
     for prediction in predictions:
         cells = [cell for pair in likeliest(prediction, labels, top) for cell in pair]
-        place = prediction.place
-        if place.startswith(FORMULA):
-            place = f"./{place}"  # the same file, and no formula to a spreadsheet
-        yield _row([place, *(cells or [""] * (2 * top)), prediction.reason or ""])
+        yield _row(
+            [as_cell(prediction.place), *(cells or [""] * (2 * top)), prediction.reason or ""]
+        )
+
+
+def as_cell(place: str) -> str:
+    """Return a path as a cell of CSV: the same file, and no formula to a spreadsheet."""
+    return f"./{place}" if place.startswith(FORMULA) else place
 
 
 def _row(cells: list) -> str:

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -28,20 +29,23 @@ def called(monkeypatch, capsys):
 
 def test_it_lists_and_shows_what_the_run_does_not_have(answering, called):
     draw_images(Path("unlabelled"), {"green": 8, "red": 9}, seed=7)
+    odd = os.fsdecode(b"unlabelled/red/odd \xff.jpg")
+    Path("unlabelled/red/0.jpg").rename(odd)
     shutil.copy("unlabelled/green/0.jpg", "unlabelled/again.jpg")
     shutil.copytree(paths.RAW / "red", "unlabelled/known")
     Path("unlabelled/text.jpg").write_text("no image")
-    said = called("unlabelled", "--count", "7")
+    said = called("unlabelled", "--count", "17")
     known = len(list(Path("unlabelled/known").iterdir()))
     assert said.splitlines() == [
         f"{19 + known} files: {known + 1} that the run has already or that are there twice, "
         "1 invalid",
-        "7 to label next are in label_next.csv, and on the sheet label_next.png",
+        "17 to label next are in label_next.csv, and on the sheet label_next.png",
     ]
-    table = pd.read_csv("label_next.csv", keep_default_na=False)
+    table = pd.read_csv("label_next.csv", keep_default_na=False, encoding_errors="surrogateescape")
     assert list(table) == ["path", "label", "predicted", "probability", "margin"]
     assert set(table["label"]) == {""}
-    assert table["path"].nunique() == 7
+    assert table["path"].nunique() == 17
+    assert odd in set(table["path"])
     digests = {files.sha256(path) for path in paths.RAW.rglob("*.jpg")}
     assert not digests & {files.sha256(Path(path)) for path in table["path"]}
     predictor = load_predictor()

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-SPARE = 5  # times as many uncertain images are clustered; benchmarks/label_next.py tried others
+SPARE = 5  # times as many uncertain images are clustered; docs/performance.md has other numbers
 ROUNDS = 20  # of k-means
 
 

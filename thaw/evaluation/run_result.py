@@ -90,7 +90,8 @@ class RunResult:
     def slices(self) -> pd.DataFrame:
         """What `slices.table` gave."""
         file = self.folder / paths.EVALUATION / "slices.csv"
-        return manifest.read_table(file, slices.NUMBERS, needs=("by",)).astype({"images": int})
+        table = manifest.read_table(file, slices.NUMBERS, needs=("by", "part"))
+        return table.astype({"images": int})
 
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""

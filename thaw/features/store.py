@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thaw.project import software
+from thaw.project import faults, software
 from thaw.project.settings import Runtime
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
@@ -132,6 +132,8 @@ class FeatureStore:
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
                 [(*each, time.time()) for each in values],
             )
+            faults.point("storing")
+        faults.point("stored")
         if self.size() > self.limit:
             self.prune(self.limit * PRUNE_TO)
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
-from thaw.project import files
+from thaw.project import faults, files
 from thaw.project.errors import UserError
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the answer
@@ -132,7 +132,10 @@ def _receive(
                 raise _BrokenOff(f"the answer breaks off after {file.tell()} of {length} bytes")
             if size and file.tell() != size:
                 raise _BrokenOff(f"the answer has {file.tell()} bytes and not {size}")
+    files.sync(partial)
+    faults.point("received all")
     partial.replace(path)
+    faults.point("downloaded")
 
 
 def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> None:
@@ -142,6 +145,7 @@ def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> None:
         while piece := answer.raw.read1(PIECE, decode_content=False):
             bar.update(file.write(piece))
             received += len(piece)
+            faults.point("received a piece")
             if time.monotonic() > began + WINDOW:
                 if received < SLOWEST * WINDOW:
                     raise _BrokenOff(f"under {SLOWEST} bytes a second come")

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from thaw.project import params, timings
+from thaw.project import faults, params, timings
 from thaw.project.errors import UserError
 from tools.experiments import dvc_experiments, dvc_queue, plan
 from tools.experiments.plan import Configuration, PlannedRun
@@ -140,6 +140,7 @@ def _run_wave(runs: Sequence[PlannedRun], until: str, jobs: int, look: Callable 
     for each in missing:
         if each.name not in known:
             dvc_experiments.queue(each.name, each.changes, until)
+            faults.point("queued")
     if missing:
         dvc_queue.run([each.name for each in missing], min(jobs, len(missing)), look)
 

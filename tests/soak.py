@@ -75,14 +75,11 @@ def repro(folder: Path) -> None:
 
 
 def recover(folder: Path, said: str) -> None:
-    """Do what a refusal of DVC or of a stage asks for. Raises AssertionError for any other.
-
-    That a stage alone was killed, DVC says in passing; it is run again.
-    """
+    """Do what a refusal of DVC or of a stage asks for. Raises AssertionError for any other."""
     if DAMAGED.search(said):
         call("sh", "-c", REMEDY, cwd=folder)
     else:
-        assert "a stage runs in this folder already" in said, said
+        assert "is at work in this folder" in said, said
         time.sleep(1)
 
 
@@ -99,7 +96,8 @@ def kill(dvc: subprocess.Popen, whom: str) -> str | None:
     elif whom == "dvc":
         dvc.kill()
     else:
-        next(iter(stages.values())).kill()
+        with suppress(psutil.NoSuchProcess):
+            next(iter(stages.values())).kill()
     dvc.wait()
     return next(iter(stages), None)
 

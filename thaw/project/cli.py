@@ -19,13 +19,16 @@ def run(main: Callable[[], None]) -> None:
     has read enough. A stage runs once at a time, and what it took is noted.
     """
     before = signal.signal(signal.SIGTERM, _terminate)
+    stage_run.end_with_dvc()
     try:
         with stage_run.alone() if stage_run.name() else nullcontext():
             main()
         sys.stdout.flush()
         timings.record()
-    except UserError as error:
+    except stage_run.AtWork as error:
         sys.exit(f"error: {_one_line(error)}")
+    except UserError as error:
+        sys.exit(f"error: {_one_line(error)}{stage_run.beside()}")
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(1)

@@ -41,6 +41,8 @@ def checkout(tmp_path):
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages/slow.py").write_text(STAGE)
     (tmp_path / "tools").mkdir()
+    for package in ("stages", "tools"):
+        (tmp_path / package / "__init__.py").touch()
     (tmp_path / "tools/missing.py").write_text(TOOL)
     return tmp_path
 

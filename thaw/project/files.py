@@ -98,6 +98,17 @@ def sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def reserve(path: Path, size: int) -> None:
+    """Give a file, a new one or one that is there, the disk's room for `size` bytes.
+
+    Raises OSError where there is none. Without this, a write through a memory map kills the process
+    when the disk is full (SIGBUS), and HDF5 leaves it in a state in which it crashes at its end.
+    """
+    with open(path, "ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 def _sync_folder(path: Path) -> None:
     """Have the system write the names in a folder."""
     folder = os.open(path, os.O_RDONLY)

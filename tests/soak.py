@@ -34,11 +34,13 @@ SMALL = {
     "runtime": {"batch_size": 32, "store": "default"},
 }
 WHOM = ("all", "dvc", "stage")
-LIVES = 1 / 14  # of the time of an undisturbed run, on average, until a kill
+LIVES = 1 / 10  # of the time of an undisturbed run, on average, until a kill
 BUSY = 120  # seconds that a stage may take to end after DVC
 TIMES = {"models/export", "metrics/export.json"}  # they differ at every run, as they hold times
-DAMAGED = re.compile(r"dvc\.lock' (is invalid|validation failed)")
-REMEDY = "git restore dvc.lock 2>/dev/null || rm dvc.lock"
+REMEDIES = {  # of docs/internals.md, by what DVC says
+    r"dvc\.lock' (is invalid|validation failed)": "git restore dvc.lock || rm dvc.lock",
+    r"RWLock-file '\.dvc/tmp/rwlock'": "rm .dvc/tmp/rwlock",
+}
 
 
 def make(folder: Path) -> Path:
@@ -74,13 +76,18 @@ def repro(folder: Path) -> None:
         recover(folder, log.read_text())
 
 
-def recover(folder: Path, said: str) -> None:
-    """Do what a refusal of DVC or of a stage asks for. Raises AssertionError for any other."""
-    if DAMAGED.search(said):
-        call("sh", "-c", REMEDY, cwd=folder)
-    else:
-        assert "is at work in this folder" in said, said
-        time.sleep(1)
+def recover(folder: Path, said: str) -> str:
+    """Do what a refusal of DVC or of a stage asks for, and return it.
+
+    Raises AssertionError for any other refusal.
+    """
+    for pattern, remedy in REMEDIES.items():
+        if re.search(pattern, said):
+            call("sh", "-c", remedy, cwd=folder)
+            return remedy
+    assert "is at work in this folder" in said, said
+    time.sleep(1)
+    return "a stage of a killed DVC was waited for"
 
 
 def kill(dvc: subprocess.Popen, whom: str) -> str | None:
@@ -133,7 +140,7 @@ def begin_anew(folder: Path) -> None:
 
 
 def soak(place: Path, kills: int, seed: int) -> Counter:
-    """Kill so often; return how often each stage was hit, damages of dvc.lock and whole runs."""
+    """Kill so often; return how often each stage was hit, what had to be done, and whole runs."""
     undisturbed, folder = make(place / "undisturbed"), make(place / "killed")
     began = time.monotonic()
     repro(undisturbed)
@@ -149,9 +156,7 @@ def soak(place: Path, kills: int, seed: int) -> Counter:
             hit = kill(dvc, WHOM[counts["kills"] % len(WHOM)])
             counts.update(["kills", hit or "between stages"])
         elif dvc.returncode:
-            said = log.read_text()
-            counts["damages of dvc.lock"] += bool(DAMAGED.search(said))
-            recover(folder, said)
+            counts[recover(folder, log.read_text())] += 1
         else:
             counts["whole runs"] += 1
             check(folder, whole)

@@ -69,7 +69,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
     count = check(values)
     check_git(Path.cwd())
-    dvc_lock.read()
+    dvc_lock.check_files()
     print(f"{params.PARAMS}: all {count} keys fit")
 
 

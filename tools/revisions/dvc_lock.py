@@ -1,7 +1,8 @@
 """What dvc.lock says of the last run, and whether it is all of one run."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from thaw.project import params, paths
 from thaw.project.errors import UserError
 
 FILE = Path("dvc.lock")
+READERS = Path(".dvc/tmp/rwlock")  # which DVC processes read and write which files
 WRITING = 2.0  # seconds that DVC may take to write it; it empties it before
 # What is in Git's index, or else nothing: DVC's run cache has what was run since.
 REMEDY = f"`git restore {FILE} || rm {FILE}`, then `dvc repro`, which runs nothing again"
@@ -22,16 +24,33 @@ def read(file: Path = FILE) -> Lock:
     Raises UserError where it is damaged, as after a kill of DVC while it wrote it; a file that is
     being written is waited for.
     """
+    return _awaited(_whole, file, REMEDY if file == FILE else "commit a whole one there")
+
+
+def check_files() -> None:
+    """Raise UserError where DVC cannot read a file that it writes, as after a kill."""
+    read()
+    _awaited(_readers, READERS, f"`rm {READERS}`")
+
+
+def _awaited(read: Callable[[Path], dict | None], file: Path, hint: str) -> dict:
+    """Return what `read` returns of a file, {} where there is none; wait while it returns None."""
     end = time.monotonic() + WRITING
     while file.is_file():
-        stages = _whole(file)
-        if stages is not None:
-            return stages
+        found = read(file)
+        if found is not None:
+            return found
         if time.monotonic() > end:
-            hint = REMEDY if file == FILE else "commit a whole one there"
             raise UserError(f"{file} is damaged, as DVC was stopped while it wrote it", hint=hint)
         time.sleep(WRITING / 10)
     return {}
+
+
+def _readers(file: Path) -> dict | None:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return None
 
 
 def _whole(file: Path) -> Lock | None:

@@ -126,3 +126,14 @@ def test_what_a_run_replaces_while_it_is_read_is_seen(tmp_path, monkeypatch, cha
 
     with pytest.raises(UserError if changed else OSError, match=r"a run has|as where"):
         read()
+
+
+def test_a_damaged_file_of_dvcs_own_locks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(dvc_lock, "WRITING", 0.1)
+    monkeypatch.chdir(make(tmp_path / "run"))
+    params.main()
+    Path(".dvc/tmp/rwlock").write_text("")
+    with pytest.raises(DvcException):
+        reproduce(Path())
+    with pytest.raises(UserError, match=r"\.dvc/tmp/rwlock is damaged.*; `rm .dvc/tmp/rwlock`"):
+        params.main()

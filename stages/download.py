@@ -8,13 +8,12 @@ Writes data/raw/             the valid images, in the folders they came in
 """
 
 import functools
-import shutil
 
 from thaw.data import inspection, validation, value_range
 from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, snapshots
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
 from thaw.sources import source_folder
@@ -44,9 +43,9 @@ def main() -> None:
         files.write_csv(paths.QUARANTINE, invalid)
         validation.refuse(listing.found, valid, invalid, settings)
         with files.replacing(paths.RAW) as folder:
-            for path in valid["path"]:
+            for path, digest in zip(valid["path"], valid["sha256"]):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root / path, folder / path)
+                snapshots.copy(root / path, folder / path, digest)
         with files.replacing(paths.DOWNLOAD_REPORT) as folder:
             style.save(dataset_plots.sizes(valid), folder / "sizes.png")
             sheet = dataset_plots.quarantined(invalid, root, decoding, max_pixels)

@@ -43,7 +43,7 @@ def main() -> None:
     check_provenance(found, of_backbone(spec, decoding), paths.FEATURES, "extract")
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
         check_provenance(weights.read_provenance(file), found, file, stage)
-    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
     batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
     of_head = metrics.to_probabilities(head.predict(cached[result.test], verbose=0))
     of_network = metrics.to_probabilities(

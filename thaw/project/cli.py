@@ -4,10 +4,12 @@ import os
 import select
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from typing import TextIO
 
 from thaw.project import stage_run, stops, timings
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line, visible
 
 # NumPy's and TensorFlow's own, which is imported only by those who need it
 LACKS_MEMORY = ("MemoryError", "_ArrayMemoryError", "ResourceExhaustedError")
@@ -23,18 +25,22 @@ def run(main: Callable[[], None]) -> None:
     """
     stage_run.end_with_dvc()
     try:
-        with stops.raised(), stage_run.alone() if stage_run.name() else nullcontext():
+        with (
+            stops.raised(),
+            stage_run.alone() if stage_run.name() else nullcontext(),
+            _shown(),
+        ):
             main()
             sys.stdout.flush()
             timings.record()
     except stage_run.AtWork as error:
-        sys.exit(f"error: {_one_line(error)}")
+        sys.exit(f"error: {one_line(error)}")
     except UserError as error:
-        sys.exit(f"error: {_one_line(error)}{stage_run.beside()}")
+        sys.exit(f"error: {one_line(error)}{stage_run.beside()}")
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(1)
-        sys.exit(f"error: {_one_line(error)}; check the path, its permissions and the free space")
+        sys.exit(f"error: {one_line(error)}; check the path, its permissions and the free space")
     except KeyboardInterrupt as stop:
         print(stops.SAID, file=sys.stderr)
         sys.exit(stop.args[0] if isinstance(stop, stops.Stopped) else 130)
@@ -42,9 +48,32 @@ def run(main: Callable[[], None]) -> None:
         if type(error).__name__ not in LACKS_MEMORY:
             raise
         sys.exit(
-            f"error: not enough memory ({_one_line(error)[:200]}); end other programs, or lower "
+            f"error: not enough memory ({one_line(error)[:200]}); end other programs, or lower "
             "batch_size, runtime.batch_size or backbone.image_size"
         )
+
+
+def _shown() -> AbstractContextManager:
+    """Have names that steer a terminal printed as escapes, where one shows what is printed.
+
+    What a stage prints is for people always, and DVC may pass it on.
+    """
+    if stage_run.name() or sys.stdout.isatty():
+        return redirect_stdout(_Shown(sys.stdout))
+    return nullcontext()
+
+
+class _Shown:
+    """A stream that writes text as `visible` gives it, with its lines and columns."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(visible(text, kept="\n\t"))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 def _nobody_reads() -> bool:
@@ -58,7 +87,3 @@ def _nobody_reads() -> bool:
     if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return gone
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -41,8 +41,8 @@ def load(file: Path, loader: ImageLoader, data: Data) -> np.ndarray:
     """
     try:
         image_checks.check_kind(file)
-        with image_checks.opened(file, data.min_side, data.max_megapixels * 1e6):
-            return loader.load(file)
+        with image_checks.opened(file, data.min_side, data.max_megapixels * 1e6) as image:
+            return loader.pixels(image)
     except (OSError, ValueError) as error:  # the latter for names that no file can have
         raise image_checks.InvalidImage(getattr(error, "strerror", None) or str(error)) from None
 

@@ -80,7 +80,7 @@ def test_each_invalid_file_has_its_reason_and_no_other_suffers(predictor, projec
 def test_a_large_image_is_not_even_decoded(predictor, project, monkeypatch):
     Image.new("L", (9001, 9001)).save(project / "large.png")
     data = params.load(Data, "data")
-    monkeypatch.setattr(ImageLoader, "load", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageLoader, "pixels", lambda *_: pytest.fail("decoded"))
     with pytest.raises(image_checks.InvalidImage, match="9001 x 9001 pixels are more"):
         batch_predict.load(project / "large.png", predictor.loader, data)
 
@@ -88,13 +88,13 @@ def test_a_large_image_is_not_even_decoded(predictor, project, monkeypatch):
 def test_only_images_at_hand_are_in_memory(predictor, project, monkeypatch):
     """Of 1,000 places few are decoded while the first prediction is read."""
     set_params(project / "params.yaml", {"runtime": {"workers": 3, "batch_size": 4}})
-    decoded, load = [], ImageLoader.load
+    decoded, pixels = [], ImageLoader.pixels
 
-    def counted(loader, path):
-        decoded.append(path)
-        return load(loader, path)
+    def counted(loader, image):
+        decoded.append(image)
+        return pixels(loader, image)
 
-    monkeypatch.setattr(ImageLoader, "load", counted)
+    monkeypatch.setattr(ImageLoader, "pixels", counted)
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     threads = threading.active_count()
     found = batch_predict.predictions(predictor, ["images/red/0.jpg"] * 1000, data, runtime)

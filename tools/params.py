@@ -1,7 +1,7 @@
-"""Check every section of params.yaml, and that there is a Git repository, before any stage runs.
+"""Check all of params.yaml, the Git repository and dvc.lock, before any stage runs.
 
-Reads params.yaml; prints how many keys fit, or the first one that does not. Of a file of an earlier
-version it names the new name of each old key.
+Prints how many keys fit, or the first one that does not. Of a file of an earlier version it names
+the new name of each old key.
 """
 
 import sys
@@ -21,6 +21,7 @@ from thaw.project.plain_text import one_line
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
 from thaw.training.settings import Augmentation, FineTune, Loss, Training
+from tools.revisions import dvc_lock
 
 SCHEMAS = {
     "data": Data,
@@ -69,6 +70,7 @@ def main() -> None:
         print(f"error: {one_line(error)}", file=sys.stderr)
     count = check(values)
     check_git(Path.cwd())
+    dvc_lock.check_files()
     print(f"{params.PARAMS}: all {count} keys fit")
 
 

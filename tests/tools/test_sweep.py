@@ -204,7 +204,7 @@ def test_a_clone_that_was_never_run_is_one_line(called, repository):
     lock = {"schema": "2.0", "stages": {"figures": {"cmd": "python -m stages.figures", "outs": [
         {"path": "metrics/figures", "hash": "md5", "md5": f"{'0' * 32}.dir"}
     ]}}}  # fmt: skip
-    (repository / "dvc.lock").write_text(json.dumps(lock))
+    (repository / "dvc.lock").write_text(f"{json.dumps(lock)}\n")
     call("git", "add", "dvc.lock", cwd=repository)
     call("git", "commit", "--quiet", "--message", "run elsewhere", cwd=repository)
     with pytest.raises(UserError, match=r"^metrics/figures is not in DVC's cache, and DVC saves"):

@@ -17,7 +17,7 @@ from PIL import features as pillow
 
 from thaw.features import store_file
 from thaw.features.store_file import StoreFile
-from thaw.project import software
+from thaw.project import faults, software
 from thaw.project.settings import Runtime
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
@@ -120,6 +120,8 @@ class FeatureStore:
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
                 [(*each, time.time()) for each in values],
             )
+            faults.point("storing")
+        faults.point("stored")
         if self.size() > self.limit:
             self.prune(self.limit * PRUNE_TO)
 

@@ -31,12 +31,9 @@ def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Pa
     """Return the checkpoint's file for a training of this stage on these files and settings.
 
     Another input, setting, code, version, processor or number of cores is another file, so that a
-    training never goes on from a different one. Removes files of over 14 days.
+    training never goes on from a different one. Removes others of over 14 days.
     """
     folder = user_cache_path("thaw") / "checkpoints"
-    for each in folder.glob("*.npz"):
-        if time.time() - each.stat().st_mtime > OLDEST:
-            each.unlink(missing_ok=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     made_of = {
         "stage": stage,
@@ -46,7 +43,11 @@ def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Pa
         **software.identity(["."], PACKAGES),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    return folder / f"{stage}-{key[:32]}.npz"
+    file = folder / f"{stage}-{key[:32]}.npz"
+    for each in folder.glob("*.npz"):
+        if each != file and time.time() - each.stat().st_mtime > OLDEST:  # the clock may be wrong
+            each.unlink(missing_ok=True)
+    return file
 
 
 def _digest(path: Path) -> str:

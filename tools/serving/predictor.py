@@ -82,11 +82,9 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
     export is of another run than dvc.lock has, as after `dvc exp apply` of one that did not export;
     or when the head is of another backbone than params.yaml names.
     """
-    if model == "head":
-        return _head()
-    if model == "fine_tuned":
-        dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
-        return _exported("fine_tuned", paths.EXPORT, HINT)
+    if model in ("head", "fine_tuned"):
+        with dvc_lock.of_one_run():
+            return _head() if model == "head" else _last_export()
     if Path(model).exists():
         return _exported(model, Path(model), "name a folder that has both, as models/export does")
     from tools.revisions import exported_model
@@ -96,6 +94,11 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
         hint = "run `dvc repro` there and commit what it changes"
         brought = _exported(model, folder / paths.EXPORT, hint, folder / paths.PARAMS)
     return brought._replace(network=functools.partial(_gone, model))
+
+
+def _last_export() -> Predictor:
+    dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
+    return _exported("fine_tuned", paths.EXPORT, HINT)
 
 
 def _gone(model: str) -> None:

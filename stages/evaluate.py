@@ -1,18 +1,19 @@
 """Score the head and the fine-tuned network on the test images.
 
-Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
+Reads  data/manifest.csv, data/columns.csv, data/split.csv, data/raw/, data/features/, both models
 Writes metrics/scores.json: the few numbers that DVC compares between runs
        metrics/test.json: all scores of each model, and the gain of fine-tuning
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
-       reliability.csv; recall.csv by class of both, with intervals; plots/ has what DVC plots
+       reliability.csv; recall.csv by class of both, with intervals, precision and F1;
+       slices.csv, the accuracy of parts of the test images; plots/ has what DVC plots
        data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
 """
 
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.data import value_range
-from thaw.evaluation import class_choice, metrics
+from thaw.data import manifest, value_range
+from thaw.evaluation import class_choice, class_scores, metrics, slices
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
 from thaw.features import arrays
@@ -46,20 +47,30 @@ def main() -> None:
     check_provenance(found, of_backbone(spec, decoding), paths.FEATURES, "extract")
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
         check_provenance(weights.read_provenance(file), found, file, stage)
-    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
     batches = loader.batches(result.images(result.test), AT_ONCE, "evaluate")
+    brightness = slices.Brightness()
     of_head = metrics.to_probabilities(head.predict(cached[result.test], verbose=0))
     of_network = metrics.to_probabilities(
-        np.concatenate([network.predict_on_batch(pixels) for _, pixels in batches])
+        np.concatenate(
+            [network.predict_on_batch(pixels) for _, pixels in brightness.noted(batches)]
+        )
     )
 
     scores = metrics.compare(truth, of_head, of_network, settings.confidence)
     predicted = {"head": of_head.argmax(axis=1), "fine_tuned": of_network.argmax(axis=1)}
     tables = {
         "confusion": metrics.confusion(truth, predicted["fine_tuned"], names),
-        "recall": metrics.recall_by_class(truth, predicted, names, settings.confidence),
+        "recall": class_scores.by_class(truth, predicted, names, settings.confidence),
         "roc": metrics.roc(truth, of_network),
         "reliability": metrics.reliability(truth, of_network),
+        "slices": slices.table(
+            slices.parts(
+                rows, brightness.values, manifest.read_table(paths.COLUMNS, needs=("path",))
+            ),
+            predicted["fine_tuned"] == truth,
+            settings.confidence,
+        ),
     }
     files.write_json(paths.SCORES, metrics.headline(scores, result.split))
     files.write_json(paths.TEST, scores)

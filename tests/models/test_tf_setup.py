@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from thaw.models.tf_setup import make_deterministic
 from tests.imports import ROOT
-from thaw.models import tf_setup
 
 
 def test_the_import_prints_nothing_and_is_not_looked_through_by_the_garbage_collector():
@@ -40,7 +39,7 @@ def test_all_processors_run_the_same_operations():
 
 
 def test_the_number_of_threads_is_fixed():
-    assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(tf_setup.THREADS)
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(software.THREADS)
 
 
 @pytest.mark.slow

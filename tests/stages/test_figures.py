@@ -15,6 +15,7 @@ ALL = {
     "confusion_matrix",
     "roc",
     "reliability",
+    "slices",
     "images",
     "misclassified",
     "least_certain",

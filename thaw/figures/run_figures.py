@@ -16,6 +16,7 @@ from thaw.figures import (
     image_grid,
     metric_plots,
     network_plots,
+    slices_plot,
     tsne_plot,
 )
 from thaw.figures.style import class_names
@@ -41,7 +42,7 @@ def of_training_images(run: RunResult, loader: ImageLoader, augmentation: Augmen
 
 
 def of_metrics(run: RunResult, logs: tuple[pd.DataFrame, pd.DataFrame]) -> Drawn:
-    """Yield "learning_curves", "confusion_matrix", "roc" and "reliability".
+    """Yield "learning_curves", "confusion_matrix", "roc", "reliability" and "slices".
 
     `logs`: of the head and of fine-tuning, as `history.read` gives them.
     """
@@ -50,6 +51,7 @@ def of_metrics(run: RunResult, logs: tuple[pd.DataFrame, pd.DataFrame]) -> Drawn
     yield "confusion_matrix", confusion_plot.draw(truth, predicted, names)
     yield "roc", metric_plots.roc(truth, run.probabilities, names)
     yield "reliability", metric_plots.reliability(metrics.reliability(truth, run.probabilities))
+    yield "slices", slices_plot.draw(run.slices, float((truth == predicted).mean()))
 
 
 def of_test_images(run: RunResult, loader: ImageLoader, count: int) -> Drawn:

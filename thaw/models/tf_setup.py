@@ -13,13 +13,12 @@ import gc
 import os
 import sys
 
+from thaw.project.software import THREADS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow takes oneDNN on its own only where the processor has AVX-512. It is faster with AVX2,
 # too (benchmarks/fine_tuning_step.py), and so all processors run the same operations.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Sums are split among threads, so another number of them gives other last digits. So it is the same
-# for any number of cores; docs/internals.md says what that costs.
-THREADS = 8
 os.environ["TF_NUM_INTRAOP_THREADS"] = str(THREADS)
 _stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)

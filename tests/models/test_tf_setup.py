@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from thaw.models.tf_setup import make_deterministic
 from tests.imports import ROOT
+from thaw.project import software
 
 
 def test_the_import_prints_nothing_and_is_not_looked_through_by_the_garbage_collector():

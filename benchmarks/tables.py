@@ -118,6 +118,18 @@ def fine_tuning_step(measured: dict) -> str:
     return markdown.table(table.rename(columns={"plain": "Keras"}))
 
 
+def checkpoints(measured: dict) -> str:
+    """Seconds of fine_tune with and without; below them their part, and what is repeated."""
+    found = measured["results"]
+    rows = [{"fine_tune": name, "seconds": number(found[name])} for name in ("with", "without")]
+    return (
+        f"{markdown.table(pd.DataFrame(rows))}\n\nThe ratio is {found['ratio']:.3f}. Taking and "
+        f"writing checkpoints of {found['megabytes']} MB took {100 * found['fraction']:.2f} % of "
+        f"the time. Killed after its epoch {found['killed_after']}, the stage went on after its "
+        f"epoch {found['resumed_after']}."
+    )
+
+
 def rerun(measured: dict) -> str:
     rows = [
         {
@@ -182,6 +194,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "audit": rates,
     "augmented_copies": augmented_copies,
     "backbones": backbones,
+    "checkpoints": checkpoints,
     "decode": rates,
     "extract": rates,
     "fine_tuning_step": fine_tuning_step,

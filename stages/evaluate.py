@@ -27,6 +27,9 @@ from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
 
+# Images in one call, for with another number the last digits may differ: not runtime.batch_size.
+AT_ONCE = 16
+
 
 def main() -> None:
     spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
@@ -45,7 +48,7 @@ def main() -> None:
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
         check_provenance(weights.read_provenance(file), found, file, stage)
     loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
-    batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
+    batches = loader.batches(result.images(result.test), AT_ONCE, "evaluate")
     brightness = slices.Brightness()
     of_head = metrics.to_probabilities(head.predict(cached[result.test], verbose=0))
     of_network = metrics.to_probabilities(

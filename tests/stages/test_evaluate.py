@@ -3,6 +3,8 @@ import json
 import pandas as pd
 import pytest
 
+from tests.conftest import run_stage, set_params
+
 CLASSES = ["blue sky", "green", "red"]
 
 
@@ -48,3 +50,13 @@ def test_scores_are_those_of_the_predictions(finished_run):
     assert bright["images"].between(10, len(table) - 10).all()
     for model in ("head", "fine_tuned"):
         assert recall[model].between(recall[f"{model}_low"], recall[f"{model}_high"]).all()
+
+
+def test_the_batch_size_changes_no_byte(after_run):
+    """Without AVX-512 TensorFlow computes other last digits for another number of images."""
+    found = set()
+    for batch_size in (2, 7, 32):
+        set_params(after_run / "params.yaml", {"runtime": {"batch_size": batch_size}})
+        run_stage("evaluate")
+        found.add((after_run / "data/predictions.csv").read_bytes())
+    assert len(found) == 1

@@ -199,6 +199,17 @@ def calibration(measured: dict) -> str:
     return f"{markdown.table(first)}\n\n{markdown.table(second)}"
 
 
+def label_next(measured: dict) -> str:
+    """Labels needed in the active order and at random, for each set and target."""
+    rows = []
+    for name, found in measured["results"].items():
+        for key, said in (("less_one_point", "less one point"), ("of_95_percent", "95 % of it")):
+            of = f"{name}: {found['full']:.3f} on {found['pool']:,} labels, {said}"
+            labels = {order: f"{found[key][order]:,}" for order in ("active", "random")}
+            rows.append({"": of, **labels, "ratio": f"{found[key]['ratio']:.2f}"})
+    return markdown.table(pd.DataFrame(rows))
+
+
 TABLES: dict[str, Callable[[dict], str]] = {
     "audit": rates,
     "augmented_copies": augmented_copies,
@@ -209,6 +220,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "fine_tuning_step": fine_tuning_step,
     "forward": rates,
     "growth": growth,
+    "label_next": label_next,
     "many_classes": many_classes,
     "predict": rates,
     "recipes": recipes,
@@ -226,6 +238,8 @@ def origin(measured: dict) -> str:
     ]
     if measured["cores"]:
         facts.append(f"{measured['cores']} cores")
+    if "draws" in measured:
+        facts.append(f"{measured['draws']} draws")
     if "rounds" in measured:
         facts.append(f"medians of {measured['rounds']} rounds")
     return f"`{measured['command']}` ({'; '.join(facts)}):"

@@ -31,7 +31,7 @@ def main() -> None:
 
     make_deterministic()
     models = answers.load(spec, head_spec, decoding, len(result.rows), len(result.classes))
-    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
     batches = loader.batches(result.images(rows), runtime.batch_size, "calibrate")
     found = answers.ask(models, rows, batches)
     before = found.probabilities()

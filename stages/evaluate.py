@@ -1,21 +1,24 @@
 """Score the head and the fine-tuned network on the test images.
 
-Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models,
+Reads  data/manifest.csv, data/columns.csv, data/split.csv, data/raw/, data/features/, both models,
        models/calibration/
 Writes metrics/scores.json: the few numbers that DVC compares between runs
        metrics/test.json: all scores of each model, some also before calibration, the gain of
        fine-tuning, and the fraction of images that is refused as unknown or unsure
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
-       reliability.csv; recall.csv by class of both, with intervals; plots/ has what DVC plots
+       reliability.csv; recall.csv by class of both, with intervals, precision and F1;
+       slices.csv, the accuracy of parts of the test images; plots/ has what DVC plots
        data/predictions.csv: path, label, both predictions, the fine-tuned network's
        calibrated probabilities by class
 """
 
+import numpy as np
+
 from thaw.models.tf_setup import make_deterministic
 from thaw.calibration import answers, unknown
 from thaw.calibration.saved import Calibration
-from thaw.data import value_range
-from thaw.evaluation import class_choice, metrics
+from thaw.data import manifest, value_range
+from thaw.evaluation import class_choice, class_scores, metrics, slices
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
 from thaw.features import arrays
@@ -38,22 +41,24 @@ def main() -> None:
     make_deterministic()
     calibration = Calibration.read(paths.CALIBRATION)
     models = answers.load(spec, head_spec, decoding, len(result.rows), len(names))
-    loader = ImageLoader(spec.size, decoding, runtime.threads)
+    loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
     batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
-    before = answers.ask(models, result.test, batches).probabilities()
+    brightness = slices.Brightness()
+    before = answers.ask(models, result.test, brightness.noted(batches)).probabilities()
     after = {name: calibration.apply(each, name) for name, each in before.items()}
 
-    scores = metrics.compare(truth, after["head"], after["fine_tuned"], settings.confidence)
-    for name, each in before.items():
-        scores[name]["uncalibrated"] = metrics.proper_scores(truth, each)
+    scores = compare(truth, before, after, settings.confidence)
     features = arrays.load(paths.FEATURES, unknown.POOLING, len(result.rows))[result.test]
     scores["refused"] = calibration.refused(features, before["fine_tuned"])
     predicted = {name: each.argmax(axis=1) for name, each in after.items()}
+    columns = manifest.read_table(paths.COLUMNS, needs=("path",))
+    parts = slices.parts(rows, brightness.values, columns)
     tables = {
         "confusion": metrics.confusion(truth, predicted["fine_tuned"], names),
-        "recall": metrics.recall_by_class(truth, predicted, names, settings.confidence),
+        "recall": class_scores.by_class(truth, predicted, names, settings.confidence),
         "roc": metrics.roc(truth, after["fine_tuned"]),
         "reliability": metrics.reliability(truth, after["fine_tuned"]),
+        "slices": slices.table(parts, predicted["fine_tuned"] == truth, settings.confidence),
     }
     files.write_json(paths.SCORES, metrics.headline(scores, result.split))
     files.write_json(paths.TEST, scores)
@@ -66,6 +71,19 @@ def main() -> None:
     files.write_csv(paths.PREDICTIONS, table)
     print(metrics.summary(scores))
     print(metrics.calibration_summary(scores["fine_tuned"]))
+
+
+def compare(
+    truth: np.ndarray,
+    before: dict[str, np.ndarray],
+    after: dict[str, np.ndarray],
+    confidence: float,
+) -> dict[str, dict]:
+    """Return what `metrics.compare` says of probabilities after calibration, and some before."""
+    scores = metrics.compare(truth, after["head"], after["fine_tuned"], confidence)
+    for name, each in before.items():
+        scores[name]["uncalibrated"] = metrics.proper_scores(truth, each)
+    return scores
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main() -> None:
     check_installed(settings)
     result = RunResult()
     decoding = value_range.of_set(decoding, result.rows)
-    loader = ImageLoader(spec.size, decoding)
+    loader = ImageLoader(spec.size, decoding, digests=result.digests)
     verification.check_gate(result.test_scores, settings)
     found = weights.read_provenance(paths.FINE_TUNED)
     check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")

@@ -1,7 +1,7 @@
 """Draw the run: its images, learning curves and errors, and what the network looks at.
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, data/predictions.csv,
-       models/fine_tuned.weights.h5, models/calibration/, both logs
+       metrics/evaluate/, models/fine_tuned.weights.h5, models/calibration/, both logs
 Writes metrics/figures/*.png, with classes.csv where they number classes
 """
 
@@ -37,7 +37,7 @@ def main() -> None:
     check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")
     make_deterministic()
 
-    loader = ImageLoader(spec.size, decoding)
+    loader = ImageLoader(spec.size, decoding, digests=result.digests)
     pooling = "avg" if head_spec.pooling == "flatten" else head_spec.pooling
     features = arrays.load(paths.FEATURES, pooling, len(result.rows))
     calibration = Calibration.read(paths.CALIBRATION)

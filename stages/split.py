@@ -15,7 +15,7 @@ from thaw.project.cli import run
 
 def main() -> None:
     settings = params.load(Split, "split")
-    rows, quarantine = manifest.read(paths.MANIFEST), manifest.read(paths.QUARANTINE)
+    rows, quarantine = manifest.read(paths.MANIFEST), manifest.read_table(paths.QUARANTINE)
     groups = duplicates.group(rows, settings.near_duplicates)
     split = splitting.assign(rows, groups, settings)
     files.write_csv(paths.SPLIT, rows[["path", "label"]].assign(split=split))

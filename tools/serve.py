@@ -124,7 +124,7 @@ def main() -> None:
     try:
         import uvicorn
 
-        from tools.serving import app
+        from tools.serving import app, connection
     except ModuleNotFoundError as error:
         raise UserError(
             f"the page needs {error.name}: install requirements-serve.txt, or say `make serve`"
@@ -142,9 +142,8 @@ def main() -> None:
         print("whoever reaches this machine can use the page")
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"http://{host}:{listening.getsockname()[1]} is ready; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=2)
     with suppress(KeyboardInterrupt):  # uvicorn has ended well by then, and tells of it
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(connection.config(application)).run(sockets=[listening])
 
 
 if __name__ == "__main__":

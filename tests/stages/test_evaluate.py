@@ -53,5 +53,9 @@ def test_scores_are_those_of_the_predictions(finished_run):
     recall = pd.read_csv(finished_run / "metrics/evaluate/recall.csv")
     assert recall["class"].tolist() == CLASSES
     assert recall["images"].sum() == len(table)
+    slices = pd.read_csv(finished_run / "metrics/evaluate/slices.csv")
+    bright = slices[slices["by"] == "brightness"]  # a quarter of 21 images is too small
+    assert set(slices["by"]) <= {"size", "shape", "brightness", "format", "mode", "folder", "group"}
+    assert bright["images"].between(10, len(table) - 10).all()
     for model in ("head", "fine_tuned"):
         assert recall[model].between(recall[f"{model}_low"], recall[f"{model}_high"]).all()

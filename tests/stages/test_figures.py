@@ -16,6 +16,7 @@ ALL = {
     "roc",
     "reliability",
     "risk_coverage",
+    "slices",
     "images",
     "misclassified",
     "least_certain",

@@ -23,7 +23,7 @@ def worst_and_largest(
 def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return "recall" and "confusion" as DVC plots them: of more than 2 x EACH classes, some.
 
-    `recall`, `confusion`: what `metrics.recall_by_class` and `metrics.confusion` gave. The matrix
+    `recall`, `confusion`: what `class_scores.by_class` and `metrics.confusion` gave. The matrix
     has the worst classes, what they are taken for most often, and OTHERS, all others together.
     """
     recall = recall[["class", "images", "fine_tuned"]]
@@ -36,4 +36,12 @@ def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.Dat
         predicted = confusion["predicted"]
         most = predicted.value_counts().index[:EACH]
         confusion = confusion.assign(predicted=predicted.where(predicted.isin(most), OTHERS))
-    return {"recall": recall, "confusion": confusion}
+    return {
+        "recall": recall.assign(**{"class": _in_a_script(recall["class"])}),
+        "confusion": confusion.apply(_in_a_script),
+    }
+
+
+def _in_a_script(names: pd.Series) -> pd.Series:
+    """Return names that end no script, as DVC 3.67 writes them into one of its page as they are."""
+    return names.str.replace("<", "‹")

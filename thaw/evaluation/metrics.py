@@ -34,7 +34,7 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
     """
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == truth).sum())
-    low, high = _wilson(correct, len(truth), confidence)
+    low, high = wilson(correct, len(truth), confidence)
     two = probabilities.shape[1] == 2
     values = {
         "accuracy": correct / len(truth),
@@ -64,7 +64,7 @@ def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
     return {name: round(float(value), DIGITS) for name, value in values.items()}
 
 
-def _wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
+def wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
     """Return the interval of correct / images by Wilson's score method; (0, 1) for no image."""
     if not images:
         return 0.0, 1.0
@@ -144,24 +144,6 @@ def calibration_summary(scores: dict) -> str:
     return f"calibration, fine-tuned: {', '.join(changes)}"
 
 
-def recall_by_class(
-    truth: np.ndarray, predicted: dict[str, np.ndarray], classes: list[str], confidence: float
-) -> pd.DataFrame:
-    """Return class, images, and by model its recall on that class, in the classes' order.
-
-    MODEL_low and MODEL_high are the recall's interval by Wilson's score method.
-    """
-    images = np.bincount(truth, minlength=len(classes))
-    table = {"class": classes, "images": images}
-    for name, each in predicted.items():
-        correct = np.bincount(truth[each == truth], minlength=len(classes))
-        table[name] = (correct / np.maximum(images, 1)).round(DIGITS)
-        bounds = [_wilson(*map(int, pair), confidence) for pair in zip(correct, images)]
-        for column, values in zip(("low", "high"), zip(*bounds)):
-            table[f"{name}_{column}"] = np.round(values, DIGITS)
-    return pd.DataFrame(table)
-
-
 def roc(truth: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """Return the ROC curve: the mean over classes, each against the rest (Fawcett 2006).
 
@@ -228,7 +210,7 @@ def read_predictions(path: Path, rows: pd.DataFrame, classes: list[str]) -> np.n
     Raises UserError when the file is missing or of other images or classes.
     """
     columns = [f"p({name})" for name in classes]
-    table = manifest.read(path, columns)
+    table = manifest.read_table(path, columns)
     same_images = table["path"].tolist() == rows["path"].tolist()
     if not same_images or [*table.columns[-len(columns) :]] != columns:
         raise UserError(f"{path} is not of this split", hint="run `dvc repro evaluate`")

@@ -21,8 +21,8 @@ def read_provenance(folder: Path, stage: str = EXTRACT) -> dict:
     """Return what `stage` wrote of the features' making. Raises UserError when there is none."""
     path = folder / PROVENANCE_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         raise UserError(f"{path} is missing or damaged; run `dvc repro {stage}`") from None
 
 
@@ -30,11 +30,12 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
     """Return the features that a head with this pooling takes, memory-mapped: float32 (rows, ...).
 
     Those of augmented copies are float32 (rows, copies, ...), with a row for each training image.
-    Raises UserError when there are none, or when they are not of this manifest.
+    Raises UserError when there are none, when they are damaged, or not of this manifest.
     """
     path = folder / f"{'map' if pooling == 'flatten' else pooling}.npy"
+    anew = f"run `dvc repro --force --single-item {stage}`"  # its cache may have the same damage
     try:
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
+        features = np.lib.format.open_memmap(path, mode="r")  # nothing but .npy, and no objects
     except FileNotFoundError:
         if pooling == "flatten":
             raise UserError(
@@ -43,12 +44,18 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
                 "set extract.feature_maps to true as well",
             ) from None
         raise UserError(f"{path} is missing; run `dvc repro {stage}`") from None
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a .npy file ({error}); run `dvc repro {stage}`") from None
-    if features.dtype != "float32" or len(features) != rows:
+    except Exception as error:  # numpy and its parser of the header raise all kinds
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault
+        cause = " ".join(str(error).split())
+        raise UserError(f"{path} is cut, or no .npy file ({cause})", hint=anew) from None
+    if features.offset + features.nbytes != path.stat().st_size:
+        raise UserError(f"{path} has more bytes than its shape {features.shape} takes", hint=anew)
+    if features.dtype != "float32" or features.shape[:1] != (rows,):
         raise UserError(
-            f"{path} holds {len(features)} rows of {features.dtype} instead of {rows} of float32; "
-            f"run `dvc repro {stage}`"
+            f"{path} holds an array of shape {features.shape} of {features.dtype} instead of "
+            f"{rows} rows of float32",
+            hint=anew,
         )
     return features
 

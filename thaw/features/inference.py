@@ -4,6 +4,7 @@ OpenVINO runs a network that was converted once without TensorFlow, whose import
 this module imports neither before it is needed.
 """
 
+import os
 import sys
 import tempfile
 from collections import deque
@@ -89,6 +90,16 @@ def _tensorflow(model: "keras.Model", precision: str) -> Forward:
             }
 
     return run
+
+
+def tensorflow_device() -> str:
+    """Return what TensorFlow computes on, as results differ by it: its GPU's name, or CPU."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return f"CPU, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', '')}"
 
 
 def _filled(pixels: np.ndarray, count: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from thaw.figures import (
     image_grid,
     metric_plots,
     network_plots,
+    slices_plot,
     tsne_plot,
 )
 from thaw.figures.style import class_names
@@ -44,7 +45,8 @@ def of_training_images(run: RunResult, loader: ImageLoader, augmentation: Augmen
 def of_metrics(
     run: RunResult, logs: tuple[pd.DataFrame, pd.DataFrame], unsure: float | None
 ) -> Drawn:
-    """Yield "learning_curves", "confusion_matrix", "roc", "reliability" and "risk_coverage".
+    """Yield "learning_curves", "confusion_matrix", "roc", "reliability", "risk_coverage" and
+    "slices".
 
     `logs`: of the head and of fine-tuning, as `history.read` gives them. `unsure`: the confidence
     below which an image is called unsure, None for none.
@@ -56,6 +58,7 @@ def of_metrics(
     yield "reliability", metric_plots.reliability(metrics.reliability(truth, run.probabilities))
     curve = selection.risk_coverage(truth, run.probabilities)
     yield "risk_coverage", metric_plots.risk_coverage(curve, unsure)
+    yield "slices", slices_plot.draw(run.slices, float((truth == predicted).mean()))
 
 
 def of_test_images(run: RunResult, loader: ImageLoader, count: int) -> Drawn:

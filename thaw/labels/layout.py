@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import pandas as pd
+
 from thaw.labels import auto_layout, layout_doubts
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.sources import listing
 
 KEY = "data.layout"  # of params.yaml, where a wrong layout is named
@@ -17,6 +20,7 @@ NAMED = 3  # folders in a note
 ELSEWHERE = "name the folder that holds them, as files of their own"
 TOKENS = re.compile(r"(\{\w*\}|\*)")
 PLACEHOLDERS = ("{label}", "{split}", "{group}")
+NO_COLUMNS = pd.DataFrame(columns=["path"])
 
 
 class Found(NamedTuple):
@@ -35,13 +39,15 @@ class Listing(NamedTuple):
     """The images of a source, sorted by path, and how they were found.
 
     skipped counts all other files. layout is the template that was used, "" for none. notes are
-    sentences about what a user may have meant otherwise.
+    sentences about what a user may have meant otherwise. columns: of a table of labels path (below
+    the source) and the columns that tell nothing of these; all text.
     """
 
     found: list[Found]
     skipped: int
     layout: str
     notes: list[str]
+    columns: pd.DataFrame = NO_COLUMNS
 
 
 def find(folder: Path, layout: str = AUTO) -> Listing:
@@ -51,8 +57,8 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     to folders are entered.
 
     Raises UserError when no single template fits (auto), when there are fewer than two classes, two
-    have names that a file system may take for one, or a name is not UTF-8 or has a
-    carriage return in it.
+    have names that a file system may take for one, one has control characters in its name, or
+    a name is not UTF-8 or has a carriage return in it.
     """
     if layout != AUTO and "{label}" not in layout:
         raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")
@@ -72,7 +78,7 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
             left.append(place)
     notes += _of_left_out(found, left, template)
     notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
-    notes += matcher.other_readings(sorted(files))
+    notes += matcher.other_readings(sorted(files)) + _of_formulas(found, files)
     check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
     return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
 
@@ -96,8 +102,8 @@ def images_in(folder: Path) -> dict[PurePosixPath, Path]:
 
 def summary(listing: Listing) -> str:
     """Say how the images were found, and each note in a line of its own."""
-    said = "\n".join([*([f"layout: {listing.layout}"] if listing.layout else []), *listing.notes])
-    return said.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
+    lines = [*([f"layout: {listing.layout}"] if listing.layout else []), *listing.notes]
+    return "\n".join(map(one_line, lines))
 
 
 class Template:
@@ -230,6 +236,13 @@ def _of_empty(folder: Path, files: dict[PurePosixPath, Path], matcher: Template)
     names = ", ".join(map(str, empty[:NAMED]))
     verb = "holds" if len(empty) == 1 else "hold"
     return [f"{names}{' ...' if len(empty) > NAMED else ''} {verb} no image, so no class"]
+
+
+def _of_formulas(found: list[Found], places: Iterable[PurePosixPath]) -> list[str]:
+    """Say which classes, and which folders that paths begin with, look like formulas."""
+    return layout_doubts.of_formulas(
+        {each.label for each in found} | {place.parts[0] for place in places}
+    )
 
 
 def _of_splits(matcher: Template, files: Iterable[PurePosixPath]) -> list[str]:

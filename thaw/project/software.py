@@ -1,7 +1,10 @@
 """The software and the processor that decide the last digits of a result."""
 
+import functools
 import hashlib
 import os
+import platform
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -10,6 +13,9 @@ from pathlib import Path
 import numpy as np
 
 LIBRARY = Path(__file__).parents[1]
+PACKAGES = ("keras", "numpy", "openvino", "pillow", "scikit-learn", "scipy", "tensorflow")
+CPUS = Path("/proc/cpuinfo")  # of Linux
+VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sse", "sve")  # how flags begin
 
 
 def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
@@ -20,10 +26,42 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
     paths = [LIBRARY / place for place in places]
     files = [file for path in paths for file in (sorted(path.rglob("*.py")) or [path])]
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files))
-    versions = {}
+    return {"code": code.hexdigest(), "instructions": instructions(), **versions(packages)}
+
+
+def environment() -> dict:
+    """Return what a run was computed by here: instructions, versions, and cores for its threads."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "instructions": instructions(),
+        "threads": cores,
+        "versions": {"python": platform.python_version(), **versions(PACKAGES)},
+    }
+
+
+def instructions() -> list[str]:
+    """Return the sets of instructions that the processor has, and the limit of oneDNN's or ""."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    return [*found, *flags(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    found = {}
     for name in packages:
         with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    instructions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    instructions = [*instructions, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
-    return {"code": code.hexdigest(), "instructions": instructions, **versions}
+            found[name] = metadata.version(name)
+    return found
+
+
+@functools.cache
+def flags() -> list[str]:
+    """Return the vector instructions that Linux names, [] elsewhere.
+
+    NumPy does not know all: AMX and bfloat16 decide what OpenVINO computes, too.
+    """
+    with suppress(OSError):
+        lines = CPUS.read_text(encoding="utf-8")
+        if found := re.search(r"^(?:flags|Features)\s*:(.*)$", lines, re.MULTILINE):
+            return sorted(each for each in found[1].split() if each.startswith(VECTORS))
+    return []

@@ -98,7 +98,8 @@ def check_local_files(values: dict) -> None:
         )
     with dvc_repo.at("HEAD") as committed:
         for section, key in (("data", "source"), ("backbone", "weights")):
-            place = values[section][key] or ""
+            given = values[section][key] or ""
+            place = given["file"] if isinstance(given, dict) else given
             path = Path(place)
             if place and path.exists() and not path.is_absolute() and not committed.exists(place):
                 raise UserError(

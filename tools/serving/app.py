@@ -4,29 +4,30 @@ GET  /          the page
 POST /predict   multipart field `file` -> {"label": ..., "probabilities": {class: ...}}
 POST /look      the same with what the page shows besides
 GET  /run       the run: its model, limits, model card and figures
-Errors are {"error": ...} with 413 for a body that is too large, 422 for an invalid image, and
-400 for a request without one.
+GET  /healthz   {"status": "ok", "waiting": images without an answer}
+Errors are {"error": ...} with 400 for a request without an image, 408 for one that is too slow, 413
+for a body that is too large, 422 for an invalid image, and 503 when too many wait.
 """
 
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Request, UploadFile
+from fastapi import APIRouter, FastAPI, HTTPException, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from markdown_it import MarkdownIt
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from thaw.project import paths
 from tools.reports import captions
+from tools.serving import limits
 from tools.serving.responses import Refused, Responder, TooLarge
 
 PAGE = Path(__file__).with_name("page")
 CARD = paths.EXPORT / "MODEL_CARD.md"
 FIGURES = {path.name: path for path in captions.CAPTIONS if path.parent != paths.DOWNLOAD_REPORT}
-AROUND = 4096  # bytes of a multipart body beside the file
 HEADERS = {
     # nothing from elsewhere, so that the page works without a network and tells nobody
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
@@ -49,18 +50,21 @@ def build(
     """
     # no documentation pages: theirs load scripts from elsewhere
     app = FastAPI(title="thaw", docs_url=None, redoc_url=None)
-    app.state.responder, app.state.missing = responder, missing
+    app.state.responder, app.state.missing, app.state.turns = responder, missing, limits.Turns()
     app.state.card = card() if with_run else ""
     app.state.figures = {
         name: path.read_bytes() for name, path in FIGURES.items() if with_run and path.is_file()
     }
-    # for bodies that do not say how large they are; `_guard` is for the others
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=responder.largest + AROUND)
+    # for bodies that do not say how large they are; Limits is for the others
+    most = responder.largest + limits.AROUND
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=most)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    app.middleware("http")(_guard)
+    app.add_middleware(
+        limits.Limits, largest=responder.largest, turns=app.state.turns, headers=HEADERS
+    )
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _no_file)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(AnyHTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=PAGE))
@@ -68,23 +72,30 @@ def build(
 
 
 @router.get("/", include_in_schema=False)
-def page() -> FileResponse:
+async def page() -> FileResponse:
     return FileResponse(PAGE / "index.html")
 
 
+@router.get("/healthz", include_in_schema=False)
+async def healthz(request: Request) -> dict:
+    return {"status": "ok", "waiting": request.app.state.turns.waiting}
+
+
 @router.post("/predict")
-def predict(request: Request, file: UploadFile) -> dict:
+async def predict(request: Request, file: UploadFile) -> dict:
     """The likeliest class of an image, and the probability of each."""
-    return request.app.state.responder.predict(file.file.read())
+    state = request.app.state
+    return await state.turns.take(request, state.responder.predict, file.file)
 
 
 @router.post("/look", include_in_schema=False)
-def look(request: Request, file: UploadFile) -> dict:
-    return request.app.state.responder.look(file.file.read())
+async def look(request: Request, file: UploadFile) -> dict:
+    state = request.app.state
+    return await state.turns.take(request, state.responder.look, file.file)
 
 
 @router.get("/run", include_in_schema=False)
-def run(request: Request) -> dict:
+async def run(request: Request) -> dict:
     responder = request.app.state.responder
     return {
         "model": responder.predictor.name,
@@ -106,7 +117,7 @@ def run(request: Request) -> dict:
 
 
 @router.get("/figures/{name}", include_in_schema=False)
-def figure(request: Request, name: str) -> Response:
+async def figure(request: Request, name: str) -> Response:
     if name not in request.app.state.figures:
         raise HTTPException(404, "no such figure")
     return Response(request.app.state.figures[name], media_type="image/png")
@@ -125,24 +136,6 @@ def card() -> str:
     return markdown.renderer.render(tokens, markdown.options, {})
 
 
-async def _guard(request: Request, call):
-    """Refuse a body that says itself that it is too large, in our words; add HEADERS to all."""
-    size = int(request.headers.get("content-length", 0))
-    too_large = size > request.app.state.responder.largest + AROUND
-    response = _too_large(request) if too_large else await call(request)
-    response.headers.update(HEADERS)
-    return response
-
-
-def _too_large(request: Request) -> JSONResponse:
-    limit = request.app.state.responder.largest / 1e6
-    return _error(413, f"the file is larger than {limit:g} MB")
-
-
-def _error(status: int, text: str) -> JSONResponse:
-    return JSONResponse({"error": text}, status)
-
-
 def _refused(request: Request, error: Refused) -> JSONResponse:
     return _error(413 if isinstance(error, TooLarge) else 422, str(error))
 
@@ -151,11 +144,15 @@ def _no_file(request: Request, error: RequestValidationError) -> JSONResponse:
     return _error(400, "send one image as the multipart field `file`")
 
 
-def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+def _http_error(request: Request, error: AnyHTTPException) -> JSONResponse:
     if error.status_code == 413:
-        return _too_large(request)
-    return _error(error.status_code, error.detail)
+        error = limits.too_large(request.app.state.responder.largest)
+    return limits.error(error)
 
 
 def _failed(request: Request, error: Exception) -> JSONResponse:
     return _error(500, "the server failed at this; its terminal says why")
+
+
+def _error(status: int, text: str) -> JSONResponse:
+    return limits.error(HTTPException(status, text))

@@ -17,7 +17,7 @@ from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone, Head
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, snapshots
 from thaw.project.errors import UserError
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 OUTPUT = "probabilities"
+CODE = files.sha256(Path(__file__))  # as what is converted here is kept
 HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
@@ -118,8 +119,9 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UserError(f"{beside} is not a JSON list of class names; export the model again")
     decoding = _decoding(params.load(Decoding, "images", settings), file)
-    model_provenance = {"exported_sha256": files.sha256(file)}
-    return _ready(name, labels, decoding, functools.partial(_read, file), model_provenance)
+    digest = files.sha256(file)
+    make = functools.partial(_read, file, digest)
+    return _ready(name, labels, decoding, make, {"exported_sha256": digest})
 
 
 def _decoding(decoding: Decoding, file: Path) -> Decoding:
@@ -142,10 +144,17 @@ def _decoding(decoding: Decoding, file: Path) -> Decoding:
         ) from None
 
 
-def _read(file: Path) -> "keras.Model":
+def _read(file: Path, sha256: str) -> "keras.Model":
+    """Return the model of an export that has this digest. Raises UserError when it has another."""
     import thaw.models.tf_setup  # noqa: F401  first, before Keras
 
     # isort: split
+
+    with snapshots.copied(file, sha256) as copy:
+        return _checked(copy)
+
+
+def _checked(file: Path) -> "keras.Model":
     import keras
 
     try:
@@ -171,12 +180,12 @@ def _head() -> Predictor:
     labels = manifest.classes(rows)
     of_backbone = provenance.of_backbone(spec, decoding)
     of_backbone |= {"weights_sha256": files.sha256(paths.BACKBONE)}
-    make = functools.partial(_joined, spec, len(labels), of_backbone)
     of_head = {"head": params.read()["head"], "sha256": files.sha256(paths.HEAD)}
+    make = functools.partial(_joined, spec, len(labels), of_backbone, of_head["sha256"])
     return _ready("head", labels, decoding, make, of_backbone | of_head)
 
 
-def _joined(spec: Backbone, classes: int, of_backbone: dict) -> "keras.Model":
+def _joined(spec: Backbone, classes: int, of_backbone: dict, head_sha256: str) -> "keras.Model":
     import thaw.models.tf_setup  # noqa: F401  first, before Keras
 
     # isort: split
@@ -186,7 +195,11 @@ def _joined(spec: Backbone, classes: int, of_backbone: dict) -> "keras.Model":
 
     head_spec = params.load(Head, "head")
     check_provenance(weights.read_provenance(paths.HEAD), of_backbone, paths.HEAD, "train_head")
-    network = classifier.load_parts(spec, head_spec, classes, paths.BACKBONE, paths.HEAD)
+    with (
+        snapshots.copied(paths.BACKBONE, of_backbone["weights_sha256"]) as backbone,
+        snapshots.copied(paths.HEAD, head_sha256) as head,
+    ):
+        network = classifier.load_parts(spec, head_spec, classes, backbone, head)
     whole = classifier.with_probabilities(network.joined)
     return keras.Model(whole.input, {OUTPUT: whole.output})
 
@@ -205,7 +218,7 @@ def _ready(
     engine = {"engine": params.load(Extract, "extract").engine, "precision": "float32"}
     with open_store(params.load(Runtime, "runtime")) as store:
         network = frozen_backbone.converted_once(
-            make, {"classifier": model_provenance}, engine, store
+            make, {"classifier": model_provenance, "read_by": CODE}, engine, store
         )
     if network.shapes != {OUTPUT: (len(labels),)}:
         raise UserError(

@@ -3,7 +3,6 @@
 import base64
 import io
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from thaw.images import image_checks, image_files
 from thaw.images.settings import Decoding
-from thaw.project import files, paths
+from thaw.project import paths
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 from tools.serving import batch_predict
@@ -33,7 +32,7 @@ class TooLarge(Refused):
 
 
 class Responder:
-    """Answers images, one at a time, however many ask at once.
+    """Answers images, one at a time; whoever calls it sees to that.
 
     data: says which images are valid. largest: bytes of an image's file. overlay: from pixels uint8
     (1, size, size, 3) and a class to the same with the class's heatmap over them; None without
@@ -50,14 +49,13 @@ class Responder:
     ):
         self.predictor, self.data, self.largest = predictor, data, largest
         self.overlay, self.nearest = overlay, nearest
-        self.turn = threading.Lock()
 
     def predict(self, content: bytes) -> dict:
         """Return the likeliest class and the probability of each, the likeliest first.
 
         `content`: of an image's file. Raises Refused when that is no image within the limits.
         """
-        with self.turn, tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             pixels, _ = self._decode(content, Path(folder, "image"))
             return self._classes(pixels)
 
@@ -67,7 +65,7 @@ class Responder:
         image, overlay (None without Grad-CAM), and nearest: of each its label, similarity, path
         below data/raw and image.
         """
-        with self.turn, tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "image")
             pixels, seen = self._decode(content, file)
             answer = self._classes(pixels)
@@ -116,10 +114,8 @@ class Responder:
     def _shown(self, near: Neighbour) -> dict | None:
         """Return what is shown of it; None when its image is gone or another one by now."""
         try:
-            if files.sha256(near.path) != near.sha256:
-                return None
-            image = _small(near.path, self.predictor.loader.decoding)
-        except OSError:
+            image = _small(near.path, self.predictor.loader.decoding, near.sha256)
+        except (OSError, UserError):
             return None
         return {
             "label": near.label,
@@ -129,9 +125,12 @@ class Responder:
         }
 
 
-def _small(file: Path, decoding: Decoding) -> Image.Image:
-    """Return an image as RGB in its own shape, at most SIDE pixels a side."""
-    with image_files.open_file(file) as image:
+def _small(file: Path, decoding: Decoding, sha256: str | None = None) -> Image.Image:
+    """Return an image as RGB in its own shape, at most SIDE pixels a side.
+
+    Raises UserError when it has another digest than `sha256`.
+    """
+    with image_files.open_file(file, sha256) as image:
         image.draft(None, (2 * SIDE, 2 * SIDE))  # does nothing but for JPEG
         small = image_files.to_rgb(image, decoding).copy()
     small.thumbnail((SIDE, SIDE))

@@ -170,12 +170,12 @@ def augmented_copies(measured: dict) -> str:
 def calibration(measured: dict) -> str:
     """Means over the seeds: a table of calibration errors, and one of unknown images."""
     rows = pd.DataFrame(measured["results"])
-    seeds = f"{rows['seed'].max()} seeds" if rows["seed"].max() > 1 else "one seed"
     means = rows.drop(columns=["seed", "unknown"]).groupby("model", sort=False).mean()
     errors, known = (means.dropna(subset=[name]) for name in ("ece", "auroc"))
     first = pd.DataFrame(
         {
-            f"of test, mean of {seeds}": errors.index,
+            "": errors.index,
+            "seeds": errors.index.map(rows["model"].value_counts()),
             "accuracy, before and after": errors["accuracy_after"].map("{:.4f}".format),
             "calibration error before": errors["ece"].map("{:.4f}".format),
             "after": errors["ece_after"].map("{:.4f}".format),

@@ -179,6 +179,38 @@ def augmented_copies(measured: dict) -> str:
     return markdown.table(pd.DataFrame(rows, columns=head))
 
 
+def calibration(measured: dict) -> str:
+    """Means over the seeds: a table of calibration errors, and one of unknown images."""
+    rows = pd.DataFrame(measured["results"])
+    means = rows.drop(columns=["seed", "unknown"]).groupby("model", sort=False).mean()
+    errors, known = (means.dropna(subset=[name]) for name in ("ece", "auroc"))
+    first = pd.DataFrame(
+        {
+            "": errors.index,
+            "seeds": errors.index.map(rows["model"].value_counts()),
+            "accuracy, before and after": errors["accuracy_after"].map("{:.4f}".format),
+            "calibration error before": errors["ece"].map("{:.4f}".format),
+            "after": errors["ece_after"].map("{:.4f}".format),
+            "of exact answers": errors["ece_of_exact_answers"]
+            .map("{:.4f}".format)
+            .replace("nan", ""),
+        }
+    )
+    asked = rows.groupby("model", sort=False)["unknown"].first()
+    left_out = known.index.str.contains(" without ")
+    known = pd.concat([known, known[left_out].mean().to_frame("mean without one class").T])
+    second = pd.DataFrame(
+        {
+            "": known.index,
+            "asked for": known.index.map(asked).fillna(""),
+            "AUROC": known["auroc"].map("{:.3f}".format),
+            "known images refused": known["refused_known"].map("{:.3f}".format),
+            "unknown images refused": known["refused_unknown"].map("{:.3f}".format),
+        }
+    )
+    return f"{markdown.table(first)}\n\n{markdown.table(second)}"
+
+
 def label_next(measured: dict) -> str:
     """Labels needed in the active order and at random, for each set and target."""
     rows = []
@@ -194,6 +226,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "audit": rates,
     "augmented_copies": augmented_copies,
     "backbones": backbones,
+    "calibration": calibration,
     "checkpoints": checkpoints,
     "decode": rates,
     "extract": rates,

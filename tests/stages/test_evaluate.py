@@ -67,6 +67,8 @@ def test_the_batch_size_changes_no_byte(after_run):
     found = set()
     for batch_size in (2, 7, 32):
         set_params(after_run / "params.yaml", {"runtime": {"batch_size": batch_size}})
-        run_stage("evaluate")
-        found.add((after_run / "data/predictions.csv").read_bytes())
+        for stage in ("calibrate", "evaluate"):
+            run_stage(stage)
+        logits = after_run / "models/calibration/validation_logits.npy"
+        found.add((logits.read_bytes(), (after_run / "data/predictions.csv").read_bytes()))
     assert len(found) == 1

@@ -139,9 +139,10 @@ def main() -> None:
     options = parser.parse_args()
     if not paths.TEST.is_file():
         raise UserError(f"{paths.TEST} is missing; run `make run` or `dvc repro` first")
-    text = compose(run_revision.workspace())
+    with dvc_lock.of_one_run():
+        page = html.page(compose(run_revision.workspace()), Path())
     with files.replacing(PAGE) as partial:
-        partial.write_text(html.page(text, Path()), encoding="utf-8")
+        partial.write_text(page, encoding="utf-8")
     print(PAGE)
     if not options.no_open and browser_there():
         webbrowser.open(PAGE.resolve().as_uri())

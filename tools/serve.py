@@ -13,7 +13,7 @@ import errno
 import functools
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
+from tools.revisions import dvc_lock
 from tools.serving import neighbours
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.responses import Responder
@@ -131,11 +132,12 @@ def main() -> None:
         ) from None
     listening = listen(options.host, options.port)
     print("loading the classifier ...", flush=True)
-    responder, missing = load(options)
     local = options.host in LOOPBACK
-    application = app.build(
-        responder, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
-    )
+    with dvc_lock.of_one_run() if of_this_run(options.model) else nullcontext():
+        responder, missing = load(options)
+        application = app.build(
+            responder, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
+        )
     for sentence in missing:
         print(sentence)
     if not local:

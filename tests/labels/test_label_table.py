@@ -334,3 +334,9 @@ def test_a_cell_without_end_is_no_traceback(tmp_path):
     (tmp_path / "labels.csv").write_text('path,label\ncat1.jpg,"5 inch' + "x" * 140_000)
     with pytest.raises(UserError):
         read(tmp_path)
+
+
+def test_labels_that_a_spreadsheet_would_compute_are_named(tmp_path):
+    six(tmp_path)
+    (tmp_path / "labels.csv").write_text(table_of("{}.jpg,={}", "image,label"))
+    assert "'=cat' and '=dog' begin as formulas do" in "\n".join(read(tmp_path).notes)

@@ -15,6 +15,7 @@ ALL = {
     "confusion_matrix",
     "roc",
     "reliability",
+    "risk_coverage",
     "slices",
     "images",
     "misclassified",

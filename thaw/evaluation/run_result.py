@@ -49,13 +49,18 @@ class RunResult:
         return np.flatnonzero(self.split == "train")
 
     @cached_property
+    def validation(self) -> np.ndarray:
+        """The rows of the validation images, ascending."""
+        return np.flatnonzero(self.split == "validation")
+
+    @cached_property
     def test(self) -> np.ndarray:
         """The rows of the test images, ascending."""
         return np.flatnonzero(self.split == "test")
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """The fine-tuned network's probabilities of the test images, float64 (len(test), k)."""
+        """The fine-tuned network's calibrated probabilities of the test images, float64 (m, k)."""
         tested = self.rows.iloc[self.test]
         return metrics.read_predictions(self.folder / paths.PREDICTIONS, tested, self.classes)
 

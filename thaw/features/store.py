@@ -17,7 +17,7 @@ from PIL import features as pillow
 
 from thaw.features import store_file
 from thaw.features.store_file import StoreFile
-from thaw.project import software
+from thaw.project import faults, software
 from thaw.project.settings import Runtime
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
@@ -79,9 +79,9 @@ class FeatureStore:
         try:
             return act(*arguments)
         except store_file.UNUSABLE as error:
-            said = f"{error}; going on without it ({store_file.advice(error)})"
-            print(f"feature store {self.path}: {said}", file=sys.stderr)
             self.close(store_file.is_damage(error))
+            said = f"{error}; going on without it ({store_file.advice(error, self.path)})"
+            print(f"feature store {self.path}: {said}", file=sys.stderr)
             return None
 
     def get(self, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -120,6 +120,8 @@ class FeatureStore:
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
                 [(*each, time.time()) for each in values],
             )
+            faults.point("storing")
+        faults.point("stored")
         if self.size() > self.limit:
             self.prune(self.limit * PRUNE_TO)
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from thaw.images.image_files import open_file, to_rgb
 from thaw.images.settings import Decoding
+from thaw.project import files
 
 TO_FILE = 32  # images at a time, on the way to a file
 Item = TypeVar("Item")
@@ -73,8 +74,9 @@ class ImageLoader(NamedTuple):
 
         uint8 (len(paths), size, size, 3), row i is image i.
         """
-        shape = (len(paths), self.size, self.size, 3)
-        pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", "uint8", shape)
+        shape, file = (len(paths), self.size, self.size, 3), folder / "pixels.npy"
+        pixels = np.lib.format.open_memmap(file, "w+", "uint8", shape)
+        files.reserve(file, file.stat().st_size)
         for rows, batch in self.batches(paths, TO_FILE, "decode"):
             pixels[rows] = batch
         return pixels

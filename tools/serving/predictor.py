@@ -82,11 +82,9 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
     export is of another run than dvc.lock has, as after `dvc exp apply` of one that did not export;
     or when the head is of another backbone than params.yaml names.
     """
-    if model == "head":
-        return _head()
-    if model == "fine_tuned":
-        dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
-        return _exported("fine_tuned", paths.EXPORT, HINT)
+    if model in ("head", "fine_tuned"):
+        with dvc_lock.of_one_run():
+            return _head() if model == "head" else _last_export()
     if Path(model).exists():
         return _exported(model, Path(model), "name a folder that has both, as models/export does")
     from tools.revisions import exported_model
@@ -96,6 +94,11 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
         hint = "run `dvc repro` there and commit what it changes"
         brought = _exported(model, folder / paths.EXPORT, hint, folder / paths.PARAMS)
     return brought._replace(network=functools.partial(_gone, model))
+
+
+def _last_export() -> Predictor:
+    dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
+    return _exported("fine_tuned", paths.EXPORT, HINT)
 
 
 def _gone(model: str) -> None:
@@ -114,7 +117,7 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
             raise UserError(f"{each} is missing", hint=hint)
     try:
         labels = json.loads(beside.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UserError(f"{beside} is not a JSON list of class names; export the model again")
@@ -137,7 +140,7 @@ def _decoding(decoding: Decoding, file: Path) -> Decoding:
         return decoding.model_copy(update=said)
     except FileNotFoundError:
         return decoding
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise UserError(
             f"{file.with_name('input.json')} does not say how images are decoded; export the "
             "model again"

@@ -63,10 +63,10 @@ def test_an_export_of_another_run_is_not_the_last_ones(exported):
     trained = {"outs": [{"path": "models/fine_tuned.weights.h5", "md5": "1"}]}
     export = {"deps": [{"path": "models/fine_tuned.weights.h5", "md5": "1"}]}
     lock = {"stages": {"fine_tune": trained, "export": export}}
-    (exported / "dvc.lock").write_text(json.dumps(lock))
+    (exported / "dvc.lock").write_text(f"{json.dumps(lock)}\n")
     assert load_predictor().labels == LABELS
     trained["outs"][0]["md5"] = "2"
-    (exported / "dvc.lock").write_text(json.dumps(lock))
+    (exported / "dvc.lock").write_text(f"{json.dumps(lock)}\n")
     with pytest.raises(UserError, match=r"^models/export: export was run with another .* there;"):
         load_predictor()
     assert load_predictor("models/export").labels == LABELS
@@ -248,3 +248,14 @@ def test_of_another_revision_there_are_answers_and_no_network(exported, monkeypa
     assert predictor.probabilities(PIXELS).shape == (17, 3)
     with pytest.raises(UserError, match=r"^--model other: only .*; check this one out$"):
         predictor.network()
+
+
+@pytest.mark.parametrize("model", ["fine_tuned", "head"])
+def test_a_classifier_of_two_runs_is_refused(exported, monkeypatch, model):
+    def loaded(*_):
+        (exported / "dvc.lock").write_text("stages: {export: {outs: []}}\n")
+
+    monkeypatch.setattr("tools.serving.predictor._exported", loaded)
+    monkeypatch.setattr("tools.serving.predictor._head", loaded)
+    with pytest.raises(UserError, match="a run has replaced outputs while they were read; try"):
+        load_predictor(model)

@@ -4,6 +4,7 @@ Reads  data.source: a name, a path or an address; images/, where one's own lie
 Writes data/raw/             the valid images, in the folders they came in
        data/manifest.csv     path, label, given_split, group, and what each is (inspection.Facts)
        data/quarantine.csv   path, label, reason: the invalid images
+       data/columns.csv      path, and the further columns of a table of labels, for scores by them
        metrics/download/     counts.json, sizes.png, quarantine.png
 """
 
@@ -53,6 +54,8 @@ def main() -> None:
             counts = validation.counts(valid, invalid, listing.skipped)
             files.write_json(folder / "counts.json", counts)
     files.write_csv(paths.MANIFEST, valid)
+    columns = listing.columns[listing.columns["path"].isin(valid["path"])]
+    files.write_csv(paths.COLUMNS, columns)
     files.remove(paths.DOWNLOADS)
     print(layout.summary(listing))
     print(validation.summary(counts, invalid, value_range.summary(valid, decoding)))

@@ -7,6 +7,7 @@ the new name of each old key.
 import sys
 from pathlib import Path
 
+from thaw.calibration.settings import Calibrate
 from thaw.data.settings import Split
 from thaw.evaluation.settings import Evaluate
 from thaw.export.settings import Export, check_installed
@@ -34,6 +35,7 @@ SCHEMAS = {
     "loss": Loss,
     "train_head": Training,
     "fine_tune": FineTune,
+    "calibrate": Calibrate,
     "evaluate": Evaluate,
     "figures": Figures,
     "export": Export,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.evaluation import metrics
+from thaw.evaluation import class_scores
 from thaw.export import markdown
 from thaw.figures import style
 from thaw.project import files, paths
@@ -98,7 +98,7 @@ def recall(found: Revision) -> list[str]:
     names = pd.Index(found.counts.index)
     truth, guess = (names.get_indexer(found.confusion[each]) for each in ("actual", "predicted"))
     confidence = found.params["evaluate.confidence"]
-    table = metrics.recall_by_class(truth, {"of": guess}, list(names), confidence)
+    table = class_scores.by_class(truth, {"of": guess}, list(names), confidence)
     columns = table[["of", "of_low", "of_high"]].to_numpy()
     return ["{:.3f} ({:.3f} to {:.3f})".format(*row) for row in columns]
 

@@ -37,7 +37,8 @@ def main() -> None:
             count, size = kept.count(), kept.size()
         except UNUSABLE as error:
             kept.close(is_damage(error))
-            raise UserError(f"{runtime.store_file}: {error}", hint=advice(error)) from None
+            todo = advice(error, runtime.store_file)
+            raise UserError(f"{runtime.store_file}: {error}", hint=todo) from None
     print(
         f"{runtime.store_file}: {count} features of images and augmented copies, and networks; "
         f"{size / 1e6:.1f} MB of at most {runtime.store_gigabytes * 1e3:.0f} MB"

@@ -70,7 +70,7 @@ def test_a_damaged_file_is_said_removed_and_begun_anew(file, capsys, how):
     how(file)
     assert found(file) == 0
     said = capsys.readouterr().err
-    assert said.count("malformed; going on without it (it is damaged, and begun anew once no") == 1
+    assert said.count("malformed; going on without it (it was damaged; it is deleted)") == 1
     assert contents(file.parent) == {}
     fill(file)
     assert found(file) == 17
@@ -85,7 +85,7 @@ with FeatureStore(Path(sys.argv[1]), 1.0) as kept:
 """
 
 
-def test_a_damaged_file_stays_while_another_process_has_it_open(file):
+def test_a_damaged_file_stays_while_another_process_has_it_open(file, capsys):
     fill(file)
     command = [sys.executable, "-c", HOLDER, file]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -94,11 +94,27 @@ def test_a_damaged_file_stays_while_another_process_has_it_open(file):
         damage(file)
         damaged = contents(file.parent)
         assert found(file) == 0
+        said = "(it was damaged; delete it, unless another process has it open)\n"
+        assert capsys.readouterr().err.endswith(said)
         assert contents(file.parent) == damaged
         holder.stdin.close()
         assert holder.wait() == 0
     assert found(file) == 0
     assert contents(file.parent) == {}
+
+
+def test_without_locks_nobody_knows_and_nothing_is_deleted(file, monkeypatch):
+    def flock(*_):
+        raise OSError(95, "Operation not supported")
+
+    fill(file)
+    damage(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_file.fcntl, "flock", flock)
+        assert found(file) == 0
+    assert file.exists()
+    assert found(file) == 0
+    assert not file.exists()
 
 
 WRITER = """
@@ -202,6 +218,6 @@ def test_what_is_locked_or_out_of_reach_is_not_damaged(error):
     raised = sqlite3.OperationalError()
     raised.sqlite_errorcode = error
     assert not store_file.is_damage(raised)
-    assert store_file.advice(raised).startswith("on a network disk, let runtime.store name")
+    assert store_file.advice(raised, Path("x")).startswith("on a network disk, let runtime.store")
     raised.sqlite_errorcode = sqlite3.SQLITE_CORRUPT | 2 << 8
     assert store_file.is_damage(raised)

@@ -229,6 +229,9 @@ def test_labels_come_from_a_table(project):
     (project / "images/labels.csv").write_text(f"id,kind,more\n{rows}")
     run_stage("download")
     assert read("data/manifest.csv")["label"].value_counts().to_dict() == {"even": 10, "odd": 9}
+    further = read("data/columns.csv")
+    assert list(further) == ["path", "more"]
+    assert sorted(further["path"]) == sorted(read("data/manifest.csv")["path"])
 
 
 @pytest.mark.parametrize(
@@ -269,6 +272,7 @@ def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch)
         run_stage("download")
         assert server.count("/x.zip") == 2
     assert sorted(path.name for path in (project / "data").iterdir()) == [
+        "columns.csv",
         "manifest.csv",
         "quarantine.csv",
         "raw",

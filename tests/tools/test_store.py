@@ -50,7 +50,7 @@ def test_a_damaged_store_is_one_line_and_begun_anew(project, monkeypatch, capsys
     content = file.read_bytes()
     file.write_bytes(content[:4096] + b"x" * (len(content) - 4096))
     with pytest.raises(
-        UserError, match=r"features.sqlite: .* is malformed; it is damaged, and beg"
+        UserError, match=r"features.sqlite: .* is malformed; it was damaged; it is d"
     ):
         called(monkeypatch, "--prune", "0")
     called(monkeypatch)

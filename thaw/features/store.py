@@ -79,9 +79,9 @@ class FeatureStore:
         try:
             return act(*arguments)
         except store_file.UNUSABLE as error:
-            said = f"{error}; going on without it ({store_file.advice(error)})"
-            print(f"feature store {self.path}: {said}", file=sys.stderr)
             self.close(store_file.is_damage(error))
+            said = f"{error}; going on without it ({store_file.advice(error, self.path)})"
+            print(f"feature store {self.path}: {said}", file=sys.stderr)
             return None
 
     def get(self, wanted: Sequence[bytes]) -> dict[bytes, bytes]:

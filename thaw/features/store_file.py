@@ -7,6 +7,7 @@ is it synced: killed processes do it no harm, and what a power cut damages is be
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,7 +51,8 @@ class StoreFile:
             self.connection.close()
         if damaged and _lock(self.folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             for ending in ENDINGS:
-                Path(f"{self.path}{ending}").unlink(missing_ok=True)
+                with suppress(OSError):
+                    Path(f"{self.path}{ending}").unlink()
         os.close(self.folder)
 
 
@@ -67,7 +69,7 @@ def _is_ours(path: Path) -> bool:
     """Tell by the mark in the file, or by its one table, without writing or locking anything."""
     if not path.exists() or not path.stat().st_size:
         return True
-    file = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    file = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
     look = sqlite3.connect(file, uri=True)
     try:
         look.execute("PRAGMA writable_schema = ON")  # reads a file that was cut, too
@@ -103,14 +105,18 @@ def is_damage(error: BaseException) -> bool:
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def advice(error: BaseException) -> str:
-    """Say what to do about one of UNUSABLE."""
+def advice(error: BaseException, path: Path) -> str:
+    """Say what to do about one of UNUSABLE, after the file was closed."""
+    code = _code(error)
     if is_damage(error):
-        return "it is damaged, and begun anew once no other process has it open"
+        stays = "delete it, unless another process has it open"
+        return f"it was damaged; {stays if path.exists() else 'it is deleted'}"
     if isinstance(error, ForeignFile):
         return "move it away, or let runtime.store name another folder"
-    if _code(error) == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL:
         return "make room on its disk, or let runtime.store name a folder elsewhere"
+    if isinstance(error, OSError) or code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return "let runtime.store name a folder that can be written to"
     return "on a network disk, let runtime.store name a folder of this machine"
 
 

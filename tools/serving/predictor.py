@@ -117,7 +117,7 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
             raise UserError(f"{each} is missing", hint=hint)
     try:
         labels = json.loads(beside.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UserError(f"{beside} is not a JSON list of class names; export the model again")
@@ -140,7 +140,7 @@ def _decoding(decoding: Decoding, file: Path) -> Decoding:
         return decoding.model_copy(update=said)
     except FileNotFoundError:
         return decoding
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise UserError(
             f"{file.with_name('input.json')} does not say how images are decoded; export the "
             "model again"

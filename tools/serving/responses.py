@@ -132,9 +132,9 @@ def _small(file: Path, decoding: Decoding, sha256: str | None = None) -> Image.I
     """
     with image_files.open_file(file, sha256) as image:
         image.draft(None, (2 * SIDE, 2 * SIDE))  # does nothing but for JPEG
-        small = image_files.to_rgb(image, decoding).copy()
-    small.thumbnail((SIDE, SIDE))
-    return small
+        small = image_files.to_rgb(image, decoding)
+        small.thumbnail((SIDE, SIDE))  # in place: a copy of the whole would take as much again
+        return small.copy()
 
 
 def _address(image: Image.Image) -> str:

@@ -12,7 +12,7 @@ from thaw.images.loader import ImageLoader
 from thaw.project import params, paths
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import batch_predict, inputs
+from tools.serving import batch_predict, inputs, neighbours
 from tools.serving.predictor import load_predictor
 
 
@@ -45,6 +45,25 @@ def test_every_image_has_its_own_prediction_in_order(predictor, project, workers
     assert {each.reason for each in good} == {None}
     assert np.stack([each.probabilities for each in good]) == pytest.approx(expected, abs=1e-4)
     assert len(np.unique(expected[:, 0])) == len(files) == 59
+
+
+def test_features_of_another_network_go_with_each_image(answering):
+    places = sorted(map(str, (answering / "images").rglob("*.jpg")))
+    (answering / "text.jpg").write_text("no image")
+    places.insert(20, "text.jpg")
+    settings = params.load(Data, "data"), params.load(Runtime, "runtime")
+    training = neighbours.load()
+    backbone = training.network.ready()
+    found = list(batch_predict.predictions(load_predictor(), places, *settings, backbone))
+    assert [each.place for each in found] == places
+    assert found[20].features is None
+    good = found[:20] + found[21:]
+    pixels = training.loader.stack([each.place for each in good])
+    assert np.stack([each.features for each in good]) == pytest.approx(
+        pixels.mean(axis=(1, 2)) - 127, abs=1e-3
+    )
+    expected = by_keras(paths.EXPORT, pixels)
+    assert np.stack([each.probabilities for each in good]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_each_invalid_file_has_its_reason_and_no_other_suffers(predictor, project):

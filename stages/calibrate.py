@@ -3,7 +3,7 @@
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
 Writes models/calibration/: calibration.json (the temperature of each model, and the thresholds of
        "unsure" and "unknown"), references.npy and spacing.npy (features of training images),
-       validation_logits.npy (of the fine-tuned network)
+       validation_logits.npy (of the fine-tuned network) and validation_classes.npy
 """
 
 from thaw.models.tf_setup import make_deterministic

@@ -4,7 +4,8 @@ Reads  data/manifest.csv, data/columns.csv, data/split.csv, data/raw/, data/feat
        models/calibration/
 Writes metrics/scores.json: the few numbers that DVC compares between runs
        metrics/test.json: all scores of each model, some also before calibration, the gain of
-       fine-tuning, and the fraction of images that is refused as unknown or unsure
+       fine-tuning, the fraction of images that is refused as unknown or unsure, and how many
+       classes name the right one in 95 % of images
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
        reliability.csv; recall.csv by class of both, with intervals, precision and F1;
        slices.csv, the accuracy of parts of the test images; plots/ has what DVC plots
@@ -15,7 +16,7 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.calibration import answers, unknown
+from thaw.calibration import answers, sets, unknown
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.evaluation import class_choice, class_scores, metrics, slices
@@ -50,6 +51,8 @@ def main() -> None:
     scores = compare(truth, before, after, settings.confidence)
     features = arrays.load(paths.FEATURES, unknown.POOLING, len(result.rows))[result.test]
     scores["refused"] = calibration.refused(features, before["fine_tuned"])
+    limit = calibration.set_limit(sets.STATED)
+    scores["sets"] = {"asked": sets.STATED, **sets.reached(truth, after["fine_tuned"], limit)}
     predicted = {name: each.argmax(axis=1) for name, each in after.items()}
     columns = manifest.read_table(paths.COLUMNS, needs=("path",))
     parts = slices.parts(rows, brightness.values, columns)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from thaw.calibration import saved, selection, temperature, unknown
+from thaw.calibration import saved, selection, sets, temperature, unknown
 from thaw.calibration.saved import Calibration
 from thaw.evaluation.metrics import to_probabilities
 from thaw.project.errors import UserError
@@ -29,6 +29,8 @@ def test_it_is_read_as_it_was_written(tmp_path, target, known):
     assert found.unsure == wrote.unsure
     assert found.unknown.threshold == wrote.unknown.threshold
     assert found.logits.tolist() == LOGITS.tolist()
+    assert found.truth.tolist() == TRUTH.tolist()
+    assert found.set_limit(0.9) == sets.limit(TRUTH, wrote.apply(BEFORE["fine_tuned"]), 0.9)
     asked = FEATURES + 0.05, BEFORE["fine_tuned"]
     assert found.unknown.score(*asked).tolist() == wrote.unknown.score(*asked).tolist()
     assert found.refused(*asked) == wrote.refused(*asked)

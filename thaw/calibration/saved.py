@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thaw.calibration import selection, temperature
+from thaw.calibration import selection, sets, temperature
 from thaw.calibration.unknown import Unknown
+from thaw.evaluation.metrics import to_probabilities
 from thaw.project.errors import UserError
 
 FACTS = "calibration.json"
-REFERENCES, SPACING, LOGITS = "references.npy", "spacing.npy", "validation_logits.npy"
+REFERENCES, SPACING = "references.npy", "spacing.npy"
+LOGITS, TRUTH = "validation_logits.npy", "validation_classes.npy"
 DIGITS = 4  # of fractions of images
 
 
@@ -22,23 +24,26 @@ class Calibration(NamedTuple):
     calibrated probability is lower is unsure; None for no such threshold. unknown: what tells
     images of none of the classes. logits: of the fine-tuned network on the validation images, in
     the manifest's order, before calibration: float32 (m, 1) of two classes or (m, k) of k > 2.
+    truth: their classes, int (m,).
     """
 
     temperature: dict[str, float]
     unsure: float | None
     unknown: Unknown
     logits: np.ndarray
+    truth: np.ndarray
 
     @classmethod
     def read(cls, folder: Path) -> "Calibration":
         """Return what `write` left. Raises UserError where it is missing or damaged."""
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-            references, spacing, logits = (
-                np.load(folder / name, allow_pickle=False) for name in (REFERENCES, SPACING, LOGITS)
+            references, spacing, logits, truth = (
+                np.load(folder / name, allow_pickle=False)
+                for name in (REFERENCES, SPACING, LOGITS, TRUTH)
             )
             known = Unknown(references, spacing, **facts["unknown"])
-            return cls(facts["temperature"], facts["unsure"], known, logits)
+            return cls(facts["temperature"], facts["unsure"], known, logits, truth)
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             raise UserError(
                 f"{folder} is missing or damaged", hint="run `dvc repro calibrate`"
@@ -51,6 +56,7 @@ class Calibration(NamedTuple):
         np.save(folder / REFERENCES, numbers.pop("references"))
         np.save(folder / SPACING, numbers.pop("spacing"))
         np.save(folder / LOGITS, self.logits)
+        np.save(folder / TRUTH, self.truth)
         facts = {"temperature": self.temperature, "unsure": self.unsure, "unknown": numbers}
         text = json.dumps(facts, indent=2, sort_keys=True, allow_nan=False)
         (folder / FACTS).write_text(text + "\n", encoding="utf-8")
@@ -70,6 +76,10 @@ class Calibration(NamedTuple):
         fine-tuned one, (n, k), before calibration.
         """
         return self.unknown.is_unknown(self.unknown.score(features, probabilities))
+
+    def set_limit(self, coverage: float) -> float:
+        """Return what `sets.members` takes for sets of this coverage, in (0, 1)."""
+        return sets.limit(self.truth, self.apply(to_probabilities(self.logits)), coverage)
 
     def refused(self, features: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         """Return the fractions of images that are unknown and unsure; as in `is_unknown`."""
@@ -102,4 +112,4 @@ def fit(
     if target_accuracy is not None:
         calibrated = temperature.apply(before["fine_tuned"], temperatures["fine_tuned"])
         unsure = selection.threshold(truth, calibrated, target_accuracy)
-    return Calibration(temperatures, unsure, known, logits)
+    return Calibration(temperatures, unsure, known, logits, truth)

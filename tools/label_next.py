@@ -25,10 +25,10 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.predict import as_cell
 from tools.serving import batch_predict, inputs, neighbours
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import load_predictor
+from tools.serving.rows import as_cell
 
 LIST, SHEET = Path("label_next.csv"), Path("label_next.png")
 SHOWN = 60  # images on the sheet

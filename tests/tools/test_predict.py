@@ -19,7 +19,6 @@ from thaw.images.settings import Decoding
 from thaw.project import params, paths
 from thaw.project.errors import UserError
 from tools import predict
-from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import load_predictor
 
 GOOD = [f"images/red/{number}.jpg" for number in range(7)]
@@ -149,30 +148,6 @@ def test_top_is_a_number_of_classes(exported, called, capfd, top):
         called(f"--top={top}", "images")
     assert stop.value.code == 2
     assert f"--top: '{top}' is not a number of classes, 1 or more" in capfd.readouterr().err
-
-
-def test_what_moves_the_cursor_is_not_printed():
-    predictions = [Prediction("a\nb\x1b[2J.jpg", None, "no\rimage")]
-    text = "".join(predict.as_table(predictions, ["x\ty"], 1, ["a\nb\x1b[2J.jpg"]))
-    assert text.splitlines()[1] == r"a\nb\x1b[2J.jpg  error: no\rimage"
-
-
-def test_one_long_path_does_not_move_all_columns():
-    rows = [Prediction(place, np.array([0.25, 0.75]), None) for place in ("b.jpg", "x" * 300)]
-    lines = list(predict.as_table(rows, ["a", "b"], 2, [each.place for each in rows]))
-    assert lines[0] == "path   class  probability  class  probability\n"
-    assert lines[1] == "b.jpg  b           0.7500  a           0.2500\n"
-    assert lines[2] == "x" * 300 + "  b           0.7500  a           0.2500\n"
-
-
-def test_text_comes_while_images_are_read():
-    """No format waits for the last of 100,000 predictions, or keeps them."""
-    for kind in predict.OUTPUT_FORMATS.values():
-        predictions = iter([Prediction("a.jpg", np.array([0.25, 0.75]), None)] * 100_000)
-        text = kind(predictions, ["a", "b"], 1, [])
-        for _ in range(4):
-            next(text)
-        assert sum(1 for _ in predictions) > 99_990
 
 
 class Terminal(io.StringIO):

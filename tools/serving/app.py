@@ -1,7 +1,8 @@
 """The page and its JSON endpoint as a web application; the folder page/ holds the page itself.
 
 GET  /          the page
-POST /predict   multipart field `file` -> {"label": ..., "probabilities": {class: ...}}
+POST /predict   multipart field `file` -> {"label": ..., "unsure": ..., "unknown": ...,
+                "probabilities": {class: ...}}; the two in between where the classifier tells them
 POST /look      the same with what the page shows besides
 GET  /run       the run: its model, limits, model card and figures
 GET  /healthz   {"status": "ok", "waiting": images without an answer}

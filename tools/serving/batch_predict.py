@@ -15,19 +15,24 @@ from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
 from tools.serving import inputs, neighbours
+from tools.serving.networks import KNOWN, OUTPUT
 from tools.serving.predictor import Predictor
+
+NAMES = OUTPUT, neighbours.POOLING, KNOWN  # of the outputs, as in Prediction
 
 
 class Prediction(NamedTuple):
     """Of the image at `place`: probabilities, float32 (classes,), or the reason for None.
 
-    features: of another network, if one was asked as well, float32 (channels,).
+    features: of another network, if one was asked as well, float32 (channels,). known: how known
+    the image looks, if the classifier tells it.
     """
 
     place: str
     probabilities: np.ndarray | None
     reason: str | None
     features: np.ndarray | None = None
+    known: float | None = None
 
 
 class Batch(NamedTuple):
@@ -66,23 +71,27 @@ def predictions(
     parts = [places[start : start + size] for start in range(0, len(places), size)]
     load_batch = functools.partial(_load_batch, loader=predictor.loader, data=data)
     batches = ((each, each.pixels) for each in prefetch(load_batch, parts, runtime.threads))
-    for batch, *outputs in _outputs(predictor, batches, backbone):
-        for place, reason, *values in zip(batch.places, batch.reasons, *outputs, strict=True):
-            row, features = [None, None] if reason else [*values, None][:2]
-            yield Prediction(place, row, reason, features)
+    for batch, outputs in _outputs(predictor, batches, backbone):
+        for at, (place, reason) in enumerate(zip(batch.places, batch.reasons, strict=True)):
+            values = [outputs[name][at] if name in outputs else None for name in NAMES]
+            yield (
+                Prediction(place, None, reason)
+                if reason
+                else Prediction(place, values[0], None, *values[1:])
+            )
 
 
 def _outputs(
     predictor: Predictor, batches: Iterator, backbone: inference.Forward | None
-) -> Iterator[tuple]:
-    """Yield each batch with its probabilities, and with its features if there is a backbone."""
+) -> Iterator[tuple[Batch, dict[str, np.ndarray]]]:
+    """Yield each batch with its outputs by name, and with features if there is a backbone."""
     found = predictor.probabilities.stream(batches)
     if backbone is None:
         yield from found
         return
-    again = (((batch, rows), batch.pixels) for batch, rows in found)
-    for pair, outputs in inference.with_places(backbone, again):
-        yield *pair, outputs[neighbours.POOLING]
+    again = ((pair, pair[0].pixels) for pair in found)
+    for (batch, first), second in inference.with_places(backbone, again):
+        yield batch, first | second
 
 
 def _load_batch(places: Sequence[str], loader: ImageLoader, data: Data) -> Batch:

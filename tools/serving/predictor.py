@@ -10,24 +10,31 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from thaw.calibration import saved
+from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.features import frozen_backbone, inference, provenance
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
-from thaw.models.settings import Backbone, Head
-from thaw.project import files, params, paths, snapshots
+from thaw.models.settings import Backbone
+from thaw.project import files, params, paths
 from thaw.project.errors import UserError
-from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
 from tools.revisions import dvc_lock
+from tools.serving import networks
+from tools.serving.networks import KNOWN, OUTPUT
+from tools.serving.trust import Trust
 
 if TYPE_CHECKING:
     import keras
 
-OUTPUT = "probabilities"
-CODE = files.sha256(Path(__file__))  # as what is converted here is kept
+# what makes the networks, which are kept as converted
+CODE = [
+    files.sha256(each)
+    for each in (Path(networks.__file__), Path(saved.__file__).with_name("known.py"))
+]
 HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
@@ -42,19 +49,22 @@ class Probabilities:
         self._forward, self._turn = forward, threading.Lock()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        [(_, rows)] = self.stream([(None, pixels)])
-        return rows
+        return self.outputs(pixels)[OUTPUT]
+
+    def outputs(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all outputs of the network by name: probabilities, and known if it has that."""
+        [(_, found)] = self.stream([(None, pixels)])
+        return found
 
     def stream(
         self, batches: Iterable[tuple[object, np.ndarray]]
-    ) -> Iterator[tuple[object, np.ndarray]]:
-        """Yield the probabilities of batches, in their order; several are computed at once.
+    ) -> Iterator[tuple[object, dict[str, np.ndarray]]]:
+        """Yield the outputs of batches, in their order; several are computed at once.
 
         Each comes with anything that tells where it belongs, and goes with the same.
         """
         with self._turn:
-            for place, outputs in inference.with_places(self._forward, batches):
-                yield place, outputs[OUTPUT]
+            yield from inference.with_places(self._forward, batches)
 
 
 class Predictor(NamedTuple):
@@ -62,7 +72,8 @@ class Predictor(NamedTuple):
 
     name: for messages. labels: the classes, in the order of the probabilities. loader: makes pixels
     of a file. probabilities: of pixels, float32 (n, classes). network: makes its Keras model, from
-    float32 pixels to the same; it raises UserError where the model is of another revision.
+    float32 pixels to the same; it raises UserError where the model is of another revision. trust:
+    which answers are unsure, and which images unknown.
     """
 
     name: str
@@ -70,6 +81,14 @@ class Predictor(NamedTuple):
     loader: ImageLoader
     probabilities: Probabilities
     network: Callable[[], "keras.Model"]
+    trust: Trust = Trust()
+
+    def ask(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the probabilities of pixels, and how known they look if the network tells that."""
+        if self.trust.known is None:
+            return self.probabilities(pixels), None
+        found = self.probabilities.outputs(pixels)
+        return found[OUTPUT], found[KNOWN]
 
 
 def load_predictor(model: str = "fine_tuned") -> Predictor:
@@ -98,7 +117,12 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
 
 def _last_export() -> Predictor:
     dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
-    return _exported("fine_tuned", paths.EXPORT, HINT)
+    found = Calibration.read(paths.CALIBRATION) if _is_calibrated() else None
+    return _exported("fine_tuned", paths.EXPORT, HINT, calibration=found)
+
+
+def _is_calibrated() -> bool:
+    return (paths.CALIBRATION / saved.FACTS).is_file()
 
 
 def _gone(model: str) -> None:
@@ -108,8 +132,15 @@ def _gone(model: str) -> None:
     )
 
 
-def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) -> Predictor:
-    """Load an export, a folder or a `.keras` file; `settings` is the params.yaml it was made by."""
+def _exported(
+    name: str, place: Path, hint: str, settings: Path = paths.PARAMS,
+    calibration: Calibration | None = None,
+) -> Predictor:  # fmt: skip
+    """Load an export, a folder or a `.keras` file; `settings` is the params.yaml it was made by.
+
+    calibration: of the run in this folder, whose backbone then tells unknown images where the
+    export does not.
+    """
     file = place / "model.keras" if place.is_dir() else place
     beside = file.with_name("labels.json")
     for each in (file, beside):
@@ -121,56 +152,47 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UserError(f"{beside} is not a JSON list of class names; export the model again")
-    decoding = _decoding(params.load(Decoding, "images", settings), file)
+    decoding, trust = _contract(params.load(Decoding, "images", settings), file)
+    trust = trust._replace(calibration=calibration)
     digest = files.sha256(file)
-    make = functools.partial(_read, file, digest)
-    return _ready(name, labels, decoding, make, {"exported_sha256": digest})
+    made_of = {"exported_sha256": digest, "known": trust.known is not None}
+    network = make = functools.partial(networks.read, file, digest)
+    if trust.known is not None:
+        make = functools.partial(networks.read, file, digest, (OUTPUT, KNOWN))
+    elif calibration and calibration.unknown.threshold is not None and paths.BACKBONE.is_file():
+        trust = trust._replace(known=-calibration.unknown.threshold)
+        parts = (saved.FACTS, saved.REFERENCES, saved.SPACING)
+        made_of |= {each: files.sha256(paths.CALIBRATION / each) for each in parts}
+        made_of |= {"weights_sha256": files.sha256(paths.BACKBONE)}
+        make = functools.partial(
+            networks.with_known, network, made_of["weights_sha256"], calibration
+        )
+    ready = _ready(name, labels, decoding, make, made_of)
+    return ready._replace(network=network, trust=trust)
 
 
-def _decoding(decoding: Decoding, file: Path) -> Decoding:
-    """Return how the images of an export are decoded: as its input.json says, if it has one."""
+def _contract(decoding: Decoding, file: Path) -> tuple[Decoding, Trust]:
+    """Return how the images of an export are decoded, and its thresholds.
+
+    As its input.json says, if it has one.
+    """
+    beside = file.with_name("input.json")
     try:
-        says = json.loads(file.with_name("input.json").read_text(encoding="utf-8"))["pixels"]
+        contract = json.loads(beside.read_text(encoding="utf-8"))
+        says = contract["pixels"]
         said = {
             "apply_exif_orientation": bool(says["apply_exif_orientation"]),
             "background": says["background"],
         }
         if "sixteen_bits" in says:
             said["bits"] = int(says["sixteen_bits"]["fill"])
-        return decoding.model_copy(update=said)
+        return decoding.model_copy(update=said), Trust.of(contract)
     except FileNotFoundError:
-        return decoding
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return decoding, Trust()
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(
-            f"{file.with_name('input.json')} does not say how images are decoded; export the "
-            "model again"
+            f"{beside} does not say how images are decoded; export the model again"
         ) from None
-
-
-def _read(file: Path, sha256: str) -> "keras.Model":
-    """Return the model of an export that has this digest. Raises UserError when it has another."""
-    import thaw.models.tf_setup  # noqa: F401  first, before Keras
-
-    # isort: split
-
-    with snapshots.copied(file, sha256) as copy:
-        return _checked(copy)
-
-
-def _checked(file: Path) -> "keras.Model":
-    import keras
-
-    try:
-        model = keras.saving.load_model(file, compile=False, safe_mode=True)
-        _, height, width, channels = model.input_shape
-        if None in (height, width) or height != width or channels != 3:
-            raise ValueError(f"its input is {model.input_shape} and not (None, side, side, 3)")
-        if len(model.output_shape) != 2 or not isinstance(model.output_shape[1], int):
-            raise ValueError(f"its output is {model.output_shape} and not (None, classes)")
-        return keras.Model(model.input, {OUTPUT: model.output})
-    except Exception as error:  # Keras raises all kinds for a damaged or foreign file
-        cause = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: not a classifier of images that Keras reads ({cause})") from None
 
 
 def _head() -> Predictor:
@@ -184,27 +206,14 @@ def _head() -> Predictor:
     of_backbone = provenance.of_backbone(spec, decoding)
     of_backbone |= {"weights_sha256": files.sha256(paths.BACKBONE)}
     of_head = {"head": params.read()["head"], "sha256": files.sha256(paths.HEAD)}
-    make = functools.partial(_joined, spec, len(labels), of_backbone, of_head["sha256"])
+    temperature = 1.0
+    if _is_calibrated():
+        temperature = Calibration.read(paths.CALIBRATION).temperature["head"]
+    of_head["temperature"] = temperature
+    make = functools.partial(
+        networks.head, spec, len(labels), of_backbone, of_head["sha256"], temperature
+    )
     return _ready("head", labels, decoding, make, of_backbone | of_head)
-
-
-def _joined(spec: Backbone, classes: int, of_backbone: dict, head_sha256: str) -> "keras.Model":
-    import thaw.models.tf_setup  # noqa: F401  first, before Keras
-
-    # isort: split
-    import keras
-
-    from thaw.models import classifier, weights
-
-    head_spec = params.load(Head, "head")
-    check_provenance(weights.read_provenance(paths.HEAD), of_backbone, paths.HEAD, "train_head")
-    with (
-        snapshots.copied(paths.BACKBONE, of_backbone["weights_sha256"]) as backbone,
-        snapshots.copied(paths.HEAD, head_sha256) as head,
-    ):
-        network = classifier.load_parts(spec, head_spec, classes, backbone, head)
-    whole = classifier.with_probabilities(network.joined)
-    return keras.Model(whole.input, {OUTPUT: whole.output})
 
 
 def _ready(
@@ -223,7 +232,7 @@ def _ready(
         network = frozen_backbone.converted_once(
             make, {"classifier": model_provenance, "read_by": CODE}, engine, store
         )
-    if network.shapes != {OUTPUT: (len(labels),)}:
+    if network.shapes[OUTPUT] != (len(labels),):
         raise UserError(
             f"--model {name}: the network's output is {network.shapes[OUTPUT]} and there are "
             f"{len(labels)} labels; export it again, so that they belong together"

@@ -53,6 +53,8 @@ class Responder:
     def predict(self, content: bytes) -> dict:
         """Return the likeliest class and the probability of each, the likeliest first.
 
+        And unsure and unknown, as far as the classifier tells them.
+
         `content`: of an image's file. Raises Refused when that is no image within the limits.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -94,11 +96,12 @@ class Responder:
         return pixels[None], _small(file, self.predictor.loader.decoding)
 
     def _classes(self, pixels: np.ndarray) -> dict:
-        [probabilities] = self.predictor.probabilities(pixels)
+        [probabilities], known = self.predictor.ask(pixels)
         labels = self.predictor.labels
         order = np.argsort(-probabilities, kind="stable")
         by_class = {labels[each]: round(float(probabilities[each]), DIGITS) for each in order}
-        return {"label": next(iter(by_class)), "probabilities": by_class}
+        marks = self.predictor.trust.marks(probabilities, None if known is None else known[0])
+        return {"label": next(iter(by_class)), **marks, "probabilities": by_class}
 
     def _overlay(self, pixels: np.ndarray, label: str, shape: tuple[int, int]) -> str | None:
         """Return the overlay in the image's own shape, SIDE pixels a side at most.

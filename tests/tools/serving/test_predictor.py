@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import head_spec, set_params
 from tests.imports import ROOT
 from tests.tools.small_model import LABELS, SIDE, by_keras, export
+from thaw.calibration import saved, temperature, unknown
 from thaw.features import provenance
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
@@ -45,7 +46,7 @@ def test_batches_keep_their_places_and_threads_take_turns(exported):
     batches = [(name, PIXELS[at : at + 3]) for at, name in enumerate("abcdefgh")]
     for at, (name, rows) in enumerate(predictor.probabilities.stream(batches)):
         assert name == "abcdefgh"[at]
-        assert rows == pytest.approx(expected[at : at + 3], abs=1e-5)
+        assert rows[OUTPUT] == pytest.approx(expected[at : at + 3], abs=1e-5)
     again, found = load_predictor(), []
     threads = [
         threading.Thread(target=lambda: found.append(again.probabilities(PIXELS))) for _ in range(7)
@@ -252,10 +253,71 @@ def test_of_another_revision_there_are_answers_and_no_network(exported, monkeypa
 
 @pytest.mark.parametrize("model", ["fine_tuned", "head"])
 def test_a_classifier_of_two_runs_is_refused(exported, monkeypatch, model):
-    def loaded(*_):
+    def loaded(*_, **__):
         (exported / "dvc.lock").write_text("stages: {export: {outs: []}}\n")
 
     monkeypatch.setattr("tools.serving.predictor._exported", loaded)
     monkeypatch.setattr("tools.serving.predictor._head", loaded)
     with pytest.raises(UserError, match="a run has replaced outputs while they were read; try"):
         load_predictor(model)
+
+
+def leave_a_calibration() -> None:
+    """Leave what calibrate leaves, of the backbone and the export in the project."""
+    spec = params.load(Backbone, "backbone")
+    backbone = backbones.build(spec)
+    paths.BACKBONE.parent.mkdir(exist_ok=True)
+    weights.save(backbone, paths.BACKBONE, {})
+    before, truth = by_keras(paths.EXPORT, ASKED), np.arange(len(ASKED)) % 3
+    features = backbone.predict(ASKED, verbose=0).mean(axis=(1, 2))
+    told = unknown.fit(features[::2], features, before, 0.7)
+    logits = np.log(before).astype("float32")
+    found = saved.fit(truth, {"head": before, "fine_tuned": before}, logits, told, None)
+    found._replace(temperature={"head": 1.9, "fine_tuned": 1.0}).write(paths.CALIBRATION)
+
+
+ASKED = np.random.default_rng(1).integers(0, 256, (23, 32, 32, 3)).astype("uint8")
+
+
+def test_the_run_s_own_model_tells_unknown_images(project, monkeypatch):
+    monkeypatch.setattr(backbones, "build", small_backbone)
+    export(paths.EXPORT, side=32)
+    assert load_predictor().trust.tells == []
+    leave_a_calibration()
+    predictor, calibration = load_predictor(), saved.Calibration.read(paths.CALIBRATION)
+    assert predictor.trust.tells == ["unknown"]
+    got, known = predictor.ask(ASKED)
+    expected = by_keras(paths.EXPORT, ASKED)
+    assert got == pytest.approx(expected, abs=1e-5)
+    frozen = backbones.load(params.load(Backbone, "backbone"), paths.BACKBONE)
+    features = frozen.predict(ASKED, verbose=0).mean(axis=(1, 2))
+    assert -known == pytest.approx(calibration.unknown.score(features, expected), abs=0.02)
+    marked = [predictor.trust.marks(*each)["unknown"] for each in zip(got, known)]
+    assert marked == calibration.is_unknown(features, expected).tolist()
+    assert 0 < sum(marked) < 23
+    assert list(predictor.network().output) == [OUTPUT]
+    assert load_predictor(str(paths.EXPORT)).trust.tells == []
+    paths.BACKBONE.unlink()
+    assert load_predictor().trust.tells == []
+
+
+def test_an_export_says_from_which_probability_on_it_is_sure(exported):
+    contract = {
+        "pixels": {"apply_exif_orientation": True, "background": [0, 0, 0]},
+        "probabilities": {"unsure_below": 0.41},
+    }
+    (paths.EXPORT / "input.json").write_text(json.dumps(contract))
+    trust = load_predictor(str(paths.EXPORT)).trust
+    assert trust.marks(np.array([0.4, 0.3, 0.3]), None) == {"unsure": True}
+    assert trust.marks(np.array([0.42, 0.3, 0.28]), None) == {"unsure": False}
+
+
+def test_the_head_s_probabilities_are_calibrated(project, monkeypatch):
+    monkeypatch.setattr(backbones, "build", small_backbone)
+    whole = leave_a_head(("a", "b", "c"), pooling="avg", dropout=0.0)
+    export(paths.EXPORT, side=32)
+    kept = paths.BACKBONE.read_bytes()
+    leave_a_calibration()
+    paths.BACKBONE.write_bytes(kept)
+    expected = temperature.apply(whole.predict(ASKED, verbose=0), 1.9)
+    assert load_predictor("head").probabilities(ASKED) == pytest.approx(expected, abs=1e-4)

@@ -45,6 +45,11 @@ function neighbour({ label, similarity, path, image }) {
 }
 
 function show(card, answer) {
+  const verdict = answer.unknown
+    ? "Unknown: it looks like none of the classes; the names below mean little."
+    : answer.unsure ? "Unsure: no class is likely enough to be relied on." : "";
+  at(".verdict", card).textContent = verdict;
+  at(".verdict", card).hidden = !verdict;
   sharp(at(".image img", card)).src = answer.image;
   at(".overlay", card).hidden = !answer.overlay;
   at(".overlay img", card).src = answer.overlay || "";

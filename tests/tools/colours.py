@@ -8,10 +8,12 @@ from thaw.project import params
 from thaw.sources.settings import Data
 from tools.serving.predictor import Predictor
 from tools.serving.responses import Responder
+from tools.serving.trust import Trust
 
 LABELS = ["red", "green", "<b>blue</b>"]  # a class may be called anything
 SIZE = 9
 LARGEST = 300_001
+ONLY_CLASSES = Trust()  # which tells nothing but the probabilities
 
 
 def fractions(pixels: np.ndarray) -> np.ndarray:
@@ -27,13 +29,13 @@ def only(pixels: np.ndarray, chosen: int) -> np.ndarray:
     return pixels * (np.arange(3) == chosen).astype("uint8")
 
 
-def predictor(probabilities=fractions) -> Predictor:
+def predictor(probabilities=fractions, trust=ONLY_CLASSES) -> Predictor:
     """It decodes as params.yaml in the current folder says."""
     loader = ImageLoader(SIZE, params.load(Decoding, "images"))
     network = None  # of Keras, which nothing here asks for
-    return Predictor("colours", LABELS, loader, probabilities, network)
+    return Predictor("colours", LABELS, loader, probabilities, network, trust)
 
 
-def responder(overlay=only, nearest=None, probabilities=fractions) -> Responder:
+def responder(overlay=only, nearest=None, probabilities=fractions, trust=ONLY_CLASSES) -> Responder:
     data = params.load(Data, "data")
-    return Responder(predictor(probabilities), data, LARGEST, overlay, nearest)
+    return Responder(predictor(probabilities, trust), data, LARGEST, overlay, nearest)

@@ -198,6 +198,14 @@ def test_images_are_answered_and_other_files_refused(after_run):
         expect(page.locator("html")).to_have_js_property("scrollWidth", 400)
         page.screenshot(path=SCREENSHOTS / "phone.png", full_page=True)
 
+        expect(page.locator(".verdict:visible")).to_have_count(0)
+        for name, words in (("unknown", "it looks like none of the classes"), ("unsure", "no cl")):
+            answer = said | {"image": "data:,", "overlay": None, "nearest": [], name: True}
+            page.route("**/look", lambda route, _, answer=answer: route.fulfill(json=answer))
+            page.set_input_files("#files", IMAGE)
+            expect(page.locator(".verdict").first).to_contain_text(f"{name.title()}: {words}")
+            page.unroute("**/look")
+
         assert [str(each) for each in errors if "status of 422" not in str(each)] == []
         assert [url for url in asked if not url.startswith((address, "data:"))] == []
         process.send_signal(signal.SIGINT)

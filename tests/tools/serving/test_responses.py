@@ -17,6 +17,7 @@ from thaw.project.errors import UserError
 from tools.serving import batch_predict
 from tools.serving.neighbours import Neighbour
 from tools.serving.responses import SIDE, Refused
+from tools.serving.trust import Trust
 
 
 def plain(colour, size=(41, 23), kind="PNG") -> bytes:
@@ -36,6 +37,22 @@ def test_the_likeliest_class_comes_first(project):
     fractions = list(answer["probabilities"].values())
     assert fractions == pytest.approx([200 / 280, 60 / 280, 20 / 280], abs=1e-3)
     assert sum(fractions) == pytest.approx(1, abs=1e-5)
+
+
+def test_unsure_and_unknown_stand_between_the_class_and_the_probabilities(project):
+    unsure = colours.responder(trust=Trust(unsure=0.6))
+    for green, expected in ((200, False), (70, True)):
+        answer = unsure.predict(plain((20, green, 60)))
+        assert list(answer) == ["label", "unsure", "probabilities"]
+        assert answer["unsure"] is expected
+
+    class Network:
+        def outputs(self, pixels):
+            return {"probabilities": colours.fractions(pixels), "known": pixels[:, 0, 0, 0] / 10}
+
+    responder = colours.responder(probabilities=Network(), trust=Trust(known=1.5))
+    for red, expected in ((16, False), (14, True)):
+        assert responder.predict(plain((red, 200, 60)))["unknown"] is expected
 
 
 def test_the_image_and_what_the_network_sees_have_the_image_s_shape(project):

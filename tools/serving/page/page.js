@@ -46,8 +46,8 @@ function neighbour({ label, similarity, path, image }) {
 
 function show(card, answer) {
   const verdict = answer.unknown
-    ? "Unknown: it looks like none of the classes; the names below mean little."
-    : answer.unsure ? "Unsure: no class is likely enough to be relied on." : "";
+    ? "Unknown: it looks like none of the classes."
+    : answer.unsure ? "Unsure: no class is likely enough." : "";
   at(".verdict", card).textContent = verdict;
   at(".verdict", card).hidden = !verdict;
   sharp(at(".image img", card)).src = answer.image;

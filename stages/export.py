@@ -1,10 +1,12 @@
 """Write the classifier that others use: raw pixels in, one probability per class out.
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, models/fine_tuned.weights.h5,
+       models/backbone.weights.h5 (with export.unknown),
        models/calibration/ (its temperature is part of the classifier), and for the model card and
        the gate metrics/split.json, metrics/test.json, metrics/evaluate/
 Writes models/export/: the classifier in each of `export.formats`, all of which take
-       float32 (n, size, size, 3), RGB 0..255 and give float32 (n, classes); labels.json with the
+       float32 (n, size, size, 3), RGB 0..255 and give float32 (n, classes), and with
+       export.unknown how known an image looks; labels.json with the
        class names in the order of the probabilities, input.json, MODEL_CARD.md
        metrics/export.json: each format's size, its time for an image, its difference from Keras
 """
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
+from thaw.calibration import known
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.evaluation.run_result import RunResult
@@ -21,7 +24,7 @@ from thaw.export.settings import Export, check_installed
 from thaw.features.provenance import of_backbone
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
-from thaw.models import classifier, weights
+from thaw.models import backbones, classifier, weights
 from thaw.models.settings import Backbone, Head
 from thaw.project import files, params, paths
 from thaw.project.cli import run
@@ -43,15 +46,19 @@ def main() -> None:
     network = classifier.load(spec, head_spec, len(classes), paths.FINE_TUNED)
     calibration = Calibration.read(paths.CALIBRATION)
     model = classifier.with_probabilities(network, calibration.temperature["fine_tuned"])
+    threshold = None
+    if settings.unknown:
+        threshold = {"unknown_below": known.threshold(calibration)}
+        model = known.join(model, backbones.load(spec, paths.BACKBONE), calibration)
+    contract = verification.contract(spec.size, decoding, calibration.unsure, threshold)
     train, test = (some(result.truth, rows) for rows in (result.train, result.test))
     with files.replacing(paths.EXPORT) as folder:
         verification.write(
-            model, classes, decoding, settings.names,
+            model, classes, contract, settings.names,
             lambda: loader.stack(result.images(train)), folder,
         )  # fmt: skip
         pixels = loader.stack(result.images(test))
         table = verification.compare(model, result.truth[test], pixels, folder, settings)
-        contract = verification.contract(spec.size, decoding)
         card = model_card.card(
             params.read(), result, contract, model.count_params(), table, len(test)
         )

@@ -24,6 +24,7 @@ SCORES = {
     "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
                    "macro_f1": 0.9, "roc_auc": 0.99},
     "head": {"accuracy": 0.7},
+    "refused": {"unknown": 0.0672, "unsure": 0.0171},
 }  # fmt: skip
 RELIABILITY = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.7, 0.8], "images": [10, 30]})
 ROW = {"megabytes": 13.7, "largest_difference": 3.6e-07, "accuracy": 0.905, "milliseconds": 5.1}
@@ -41,8 +42,9 @@ def card(tmp_path):
 
 
 def card_of(
-    folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), bits="auto", **changes: dict
-) -> str:
+    folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), bits="auto",
+    thresholds=(None, None), **changes: dict,
+) -> str:  # fmt: skip
     counts = {"train": 310, "validation": 101, "test": 99, "excluded": 0}
     split = {
         "images": {"found": 1234, "quarantined": 17, "excluded": 3, "used": 1214},
@@ -55,7 +57,8 @@ def card_of(
     files.write_csv(folder / paths.EVALUATION / "recall.csv", recall)
     files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
     table = dict.fromkeys(names, ROW)
-    contract = verification.contract(47, DECODING.model_copy(update={"bits": bits}))
+    decoding = DECODING.model_copy(update={"bits": bits})
+    contract = verification.contract(47, decoding, *thresholds)
     return model_card.card(given(**changes), RunResult(folder), contract, 3_456_789, table, 198)
 
 
@@ -91,6 +94,21 @@ def test_it_says_what_was_measured(card):
     ]
     assert files[1][2:] == ["13.70", "3.6e-07", "0.9050"]
     assert "on 198 test images" in text
+
+
+def test_it_says_what_the_thresholds_mean(card):
+    text = " ".join(card().split())
+    assert "for any image, also for one of something else; `python -m tools.predict`" in text
+    assert "unsure" not in text
+    calibrate = {"target_accuracy": 0.97}
+    text = card(thresholds=(0.8123, {"unknown_below": -3.21}), calibrate=calibrate)
+    assert 'probabilities = model.predict_on_batch(pixels)["probabilities"]' in text
+    text = " ".join(text.split())
+    assert "whose `known` is under -3.21 is unknown: it looks like none of them." in text
+    assert "95 % should be above; of the test images 6.7% were under it" in text
+    assert "is under 0.8123 is unsure. On the validation images those above it reached" in text
+    assert "an accuracy of 0.97; of the test images 1.7% were under it" in text
+    assert "also for one of something else" not in text
 
 
 def test_of_many_classes_the_card_shows_the_worst_and_says_so(card):

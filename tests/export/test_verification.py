@@ -20,7 +20,8 @@ DECODING = Decoding(
 
 
 def settings(**changes) -> Export:
-    values = {"formats": [], "tolerance": 1e-4, "int8_tolerance": 1.5, "min_accuracy": None}
+    values = {"formats": [], "tolerance": 1e-4, "int8_tolerance": 1.5, "unknown": False}
+    values |= {"min_accuracy": None}
     return Export(**values | changes)
 
 
@@ -74,7 +75,8 @@ def test_a_missing_package_is_named(monkeypatch, name, module, package):
 def test_write(tmp_path):
     model = constant([0.3, 0.7])
     folder = tmp_path / "export"
-    verification.write(model, ["é", "b"], DECODING, ["keras"], lambda: pytest.fail("asked"), folder)
+    contract = verification.contract(4, DECODING, unsure_below=0.625)
+    verification.write(model, ["é", "b"], contract, ["keras"], lambda: pytest.fail("asked"), folder)
     assert sorted(each.name for each in folder.iterdir()) == [
         "input.json", "labels.json", "model.keras",
     ]  # fmt: skip
@@ -84,6 +86,9 @@ def test_write(tmp_path):
     assert pixels["range"] == [0, 255]
     assert pixels["apply_exif_orientation"] is True
     assert pixels["background"] == [255, 0, 7]
+    says = json.loads((folder / "input.json").read_text())
+    assert says["probabilities"]["unsure_below"] == 0.625
+    assert "known" not in says
     versions = json.loads((folder / "input.json").read_text())["versions"]
     assert versions["written_with"] == {"keras": keras.__version__, "tensorflow": tf.__version__}
     assert versions["model.keras"] == "keras >= 3.4"
@@ -111,7 +116,7 @@ def test_the_failure_of_a_converter_or_runtime_is_one_line(tmp_path, monkeypatch
     model, folder = constant([0.3, 0.7]), tmp_path / "export"
 
     def export():
-        verification.write(model, ["a", "b"], DECODING, ["keras"], lambda: None, folder)
+        verification.write(model, ["a", "b"], {}, ["keras"], lambda: None, folder)
         verification.compare(
             model, np.zeros(2, int), np.zeros((2, 4, 4, 3), "uint8"), folder, settings()
         )
@@ -125,7 +130,7 @@ def test_the_failure_of_a_converter_or_runtime_is_one_line(tmp_path, monkeypatch
 
 def test_compare_measures_each_format_against_the_model(tmp_path):
     model, other = constant([0.3, 0.7]), constant([0.55, 0.45])
-    verification.write(other, ["a", "b"], DECODING, ["keras"], lambda: None, tmp_path / "export")
+    verification.write(other, ["a", "b"], {}, ["keras"], lambda: None, tmp_path / "export")
     pixels, truth = np.zeros((37, 4, 4, 3), "uint8"), np.array([1] * 30 + [0] * 7)
     with pytest.raises(UserError, match=r"differ from Keras' by 0\.25, more than 0\.0001") as error:
         verification.compare(model, truth, pixels, tmp_path / "export", settings())

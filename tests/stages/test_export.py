@@ -14,6 +14,8 @@ from PIL import Image
 
 from tests.conftest import STAGES, TINY, run_stage, set_params
 from tests.imports import ROOT
+from thaw.calibration import temperature
+from thaw.calibration.saved import Calibration
 from thaw.data import manifest
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
 from thaw.images.loader import ImageLoader
@@ -276,3 +278,46 @@ def test_twelve_bits_are_the_same_from_the_first_stage_to_a_prediction(project):
     got = predictor.probabilities(predictor.loader.stack(images))
     assert np.abs(got - predicted(table)).max() < 1e-4
     neighbours.nearest(neighbours.load(), images[0], 3)
+
+
+@pytest.mark.slow
+def test_with_unknown_each_format_but_int8_says_how_known_an_image_looks(after_run, tmp_path):
+    set_params(after_run / "params.yaml", {"calibrate": {"known": 0.6}})
+    export = {"formats": list(EXPORT_FORMATS), "unknown": True}
+    set_params(after_run / "params.yaml", {"export": export})
+    for name in ("calibrate", "evaluate", "export"):
+        run_stage(name)
+    table, rows = pd.read_csv(paths.PREDICTIONS), manifest.read(paths.MANIFEST)
+    asked = rows["path"].isin(table["path"]).to_numpy()
+    pixels = ImageLoader(32, load_predictor().loader.decoding).stack(
+        [paths.RAW / path for path in table["path"]]
+    )
+    calibration = Calibration.read(paths.CALIBRATION)
+    before = temperature.apply(predicted(table), 1 / calibration.temperature["fine_tuned"])
+    features = np.load(paths.FEATURES / "avg.npy")[asked]
+    expected = -calibration.unknown.score(features, before)
+    report = json.loads(paths.EXPORT_REPORT.read_text())
+    for name in EXPORT_FORMATS:
+        file = paths.EXPORT / EXPORT_FORMATS[name].file
+        if name in QUANTIZED:
+            assert "largest_difference_of_known" not in report[name]
+            continue
+        got = EXPORT_FORMATS[name].open(file, "known")(pixels.astype("float32"))
+        assert (got.shape, got.dtype) == ((len(table),), np.float32)
+        assert got == pytest.approx(expected, abs=0.02), name
+        assert report[name]["largest_difference_of_known"] < 0.01
+    says = json.loads((paths.EXPORT / "input.json").read_text())["known"]
+    assert says["unknown_below"] == -calibration.unknown.threshold
+    shutil.copytree(paths.EXPORT, tmp_path / "elsewhere")
+    predictor = load_predictor(str(tmp_path / "elsewhere"))
+    probabilities, known = predictor.ask(pixels)
+    marked = [predictor.trust.marks(*each)["unknown"] for each in zip(probabilities, known)]
+    assert np.mean(marked) == pytest.approx(
+        json.loads(paths.TEST.read_text())["refused"]["unknown"], abs=0.06
+    )
+    assert 0 < np.mean(marked) < 1
+    alone_folder = tmp_path / "alone"
+    alone_folder.mkdir()
+    assert alone("keras", pixels.astype("float32"), paths.EXPORT, alone_folder) == pytest.approx(
+        predicted(table), abs=1e-4
+    )

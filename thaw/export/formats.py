@@ -1,8 +1,9 @@
 """The formats of an exported classifier: how each is written, and run by its own runtime.
 
 All take `pixels` float32 (n, size, size, 3), RGB 0..255, any n, and give `probabilities` float32
-(n, classes); where a format has names for input and output, they are these. Runtimes are imported
-where they are used, since some are optional and all take long to load.
+(n, classes); where a format has names for input and output, they are these. A model that tells
+unknown images gives `known` besides, float32 (n,), but in 8 bits. Runtimes are imported where they
+are used, since some are optional and all take long to load.
 """
 
 import logging
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-Predict = Callable[[np.ndarray], np.ndarray]  # from pixels to probabilities
+OUTPUT, KNOWN = "probabilities", "known"
+Predict = Callable[[np.ndarray], np.ndarray]  # from pixels to one of the outputs
 Calibration = Callable[[], np.ndarray]  # gives training images uint8 (k, size, size, 3)
 
 
@@ -27,14 +29,15 @@ class Format(NamedTuple):
     """How one format is written and run.
 
     file: its name, of a file or a folder. write: writes the model to that path; int8 takes the
-    range of each layer from the calibration. open: returns what runs the format at that path.
-    usage: code for the model card, from `pixels` to `probabilities`. modules: what has to be
-    installed, and is not in requirements.txt.
+    range of each layer from the calibration. open: returns what gives one of the outputs of the
+    format at that path, the probabilities unless told otherwise. usage: code for the model card,
+    from `pixels` to `probabilities`. modules: what has to be installed, and is not in
+    requirements.txt.
     """
 
     file: str
     write: Callable[["keras.Model", Path, Calibration], None]
-    open: Callable[[Path], Predict]
+    open: Callable[..., Predict]
     usage: str
     modules: tuple[str, ...] = ()
 
@@ -44,10 +47,22 @@ def _write_keras(model: "keras.Model", file: Path, _calibration: Calibration) ->
     keras_file.leave_out_defaults(file)
 
 
-def _open_keras(file: Path) -> Predict:
+def _open_keras(file: Path, output: str = OUTPUT) -> Predict:
     import keras
 
-    return keras.saving.load_model(file).predict_on_batch
+    return predictor(keras.saving.load_model(file), output)
+
+
+def predictor(model: "keras.Model", output: str = OUTPUT) -> Predict:
+    """Return what gives one of the outputs of a Keras model; a single one has no name."""
+    if isinstance(model.output, dict):
+        return lambda pixels: model.predict_on_batch(pixels)[output]
+    return model.predict_on_batch
+
+
+def outputs(model: "keras.Model") -> list[str]:
+    """Return the names of a model's outputs, in the order in which TensorFlow flattens them."""
+    return sorted(model.output) if isinstance(model.output, dict) else [OUTPUT]
 
 
 def _graph(model: "keras.Model") -> "tf.Module":
@@ -61,9 +76,12 @@ def _graph(model: "keras.Model") -> "tf.Module":
     pixels = tf.TensorSpec((None, *model.input_shape[1:]), "float32", name="pixels")
     graph = tf.Module(name="classifier")
     graph.weights = [variable.value for variable in model.variables]
-    graph.serve = tf.function(
-        lambda pixels: {"probabilities": model(pixels, training=False)}, input_signature=[pixels]
-    )
+
+    def serve(pixels):
+        found = model(pixels, training=False)
+        return found if isinstance(found, dict) else {OUTPUT: found}
+
+    graph.serve = tf.function(serve, input_signature=[pixels])
     return graph
 
 
@@ -74,11 +92,11 @@ def _write_saved_model(model: "keras.Model", file: Path, _calibration: Calibrati
     tf.saved_model.save(graph, str(file), signatures=graph.serve)
 
 
-def _open_saved_model(file: Path) -> Predict:
+def _open_saved_model(file: Path, output: str = OUTPUT) -> Predict:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(file))
-    return lambda pixels: loaded.serve(pixels)["probabilities"].numpy()
+    return lambda pixels: loaded.serve(pixels)[output].numpy()
 
 
 def _write_onnx(model: "keras.Model", file: Path, _calibration: Calibration) -> None:
@@ -89,16 +107,17 @@ def _write_onnx(model: "keras.Model", file: Path, _calibration: Calibration) -> 
     # tf2onnx 1.17 takes constants that a layer made outside the graph (Normalization's) for inputs.
     serve = _graph(model).serve
     frozen = convert_to_constants.convert_variables_to_constants_v2(serve.get_concrete_function())
-    alone = tf.function(lambda pixels: {"probabilities": frozen(pixels)[0]}, serve.input_signature)
+    names = outputs(model)
+    alone = tf.function(lambda pixels: dict(zip(names, frozen(pixels))), serve.input_signature)
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # a failure shows when the file is run
     tf2onnx.convert.from_function(alone, serve.input_signature, output_path=str(file))
 
 
-def _open_onnx(file: Path) -> Predict:
+def _open_onnx(file: Path, output: str = OUTPUT) -> Predict:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(file)
-    return lambda pixels: session.run(["probabilities"], {"pixels": pixels})[0]
+    return lambda pixels: session.run([output], {"pixels": pixels})[0]
 
 
 def _litert(model: "keras.Model") -> "tf.lite.TFLiteConverter":
@@ -116,10 +135,14 @@ def _write_litert(model: "keras.Model", file: Path, _calibration: Calibration) -
 def _write_litert_int8(model: "keras.Model", file: Path, calibration: Calibration) -> None:
     """Full-integer quantisation after training, per channel (Jacob et al. 2018, LiteRT's guide).
 
-    All operations compute in 8 bits; input and output stay float32.
+    All operations compute in 8 bits; input and output stay float32. Distances would be too coarse,
+    so it tells no unknown images.
     """
+    import keras
     import tensorflow as tf
 
+    if isinstance(model.output, dict):
+        model = keras.Model(model.input, model.output[OUTPUT])
     converter = _litert(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -128,12 +151,12 @@ def _write_litert_int8(model: "keras.Model", file: Path, calibration: Calibratio
     file.write_bytes(converter.convert())
 
 
-def _open_litert(file: Path) -> Predict:
+def _open_litert(file: Path, output: str = OUTPUT) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(file))
     classify = interpreter.get_signature_runner()
-    return lambda pixels: classify(pixels=pixels)["probabilities"]
+    return lambda pixels: classify(pixels=pixels)[output]
 
 
 def _write_openvino(model: "keras.Model", file: Path, _calibration: Calibration) -> None:
@@ -142,18 +165,19 @@ def _write_openvino(model: "keras.Model", file: Path, _calibration: Calibration)
 
     converted = openvino.convert_model(_graph(model).serve.get_concrete_function())
     converted.inputs[0].set_names({"pixels"})
-    converted.outputs[0].set_names({"probabilities"})
+    for output, name in zip(converted.outputs, outputs(model)):
+        output.set_names({name})
     file.mkdir()
     openvino.save_model(converted, file / "model.xml", compress_to_fp16=False)
 
 
-def _open_openvino(file: Path) -> Predict:
+def _open_openvino(file: Path, output: str = OUTPUT) -> Predict:
     import openvino
 
     # By default it takes bfloat16 where the processor has it, which is far coarser.
     exactly = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.compile_model(str(file / "model.xml"), "CPU", exactly)
-    return lambda pixels: compiled(pixels)["probabilities"]
+    return lambda pixels: compiled(pixels)[output]
 
 
 KERAS = """\

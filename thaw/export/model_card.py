@@ -25,13 +25,25 @@ LICENCES = {
     + "names no licence of its own; that of EfficientNetLite0 is under Apache-2.0.",
 }
 LIMITS = """\
-- It knows only these classes, and names one of them for any image, also for one of something
-  else.
 - The test images were held out from the same source as the training images. Its accuracy on other
   cameras, places, times or groups of people is not known; test it there first.
 - Where a class has few test images, its recall says little.
 - Each image is squeezed to {size} x {size} pixels. Small details are lost, and an image of several
   things gets one name.
+"""
+UNKNOWN = """\
+- It knows only these classes. An image whose `known` is under {below:.4g} is unknown: it looks like
+  none of them. Of new images of the classes {passing:g} % should be above; of the test images
+  {refused:.1%} were under it. Images of something much like a class can pass.
+"""
+NOT_TOLD = """\
+- It knows only these classes. The probabilities alone name one of them for any image, also for one
+  of something else; `python -m tools.predict` of its project marks these, and so do the files if
+  written with `export.unknown: true`.
+"""
+UNSURE = """\
+- An answer whose largest probability is under {below:.4g} is unsure. On the validation images those
+  above it reached an accuracy of {target:g}; of the test images {refused:.1%} were under it.
 """
 OF_IMAGENET = """\
 - Its weights were pretrained on ImageNet. They may carry over the gaps and biases of that data set.
@@ -83,10 +95,11 @@ def card(
         "": _what(params["backbone"], size, len(run.recall), weights),
         "Accuracy": _accuracy(run, params["evaluate"]["confidence"]),
         "Data": _data(params["data"]["source"], run.split_report["images"], contract["pixels"]),
-        "Limits": _limits(params["backbone"], size, list(table)),
+        "Limits": _thresholds(params["calibrate"], contract, run)
+        + _limits(params["backbone"], size, list(table)),
         "Licence": _licence(params["backbone"]),
         "Files": _files(table, compared) + _versions(contract["versions"]),
-        "Use": _use(contract["pixels"], list(table)),
+        "Use": _use(contract, list(table)),
         "Settings": "The sections of params.yaml that it depends on:\n\n" + _settings(params),
     }
     return "\n".join(
@@ -112,6 +125,18 @@ def _weights_file(backbone: dict) -> str | None:
     """Return what the network started from: a file, imagenet, or None for nothing."""
     given = backbone["weights"]
     return given["file"] if isinstance(given, dict) else given
+
+
+def _thresholds(calibrate: dict, contract: dict, run: RunResult) -> str:
+    """Return what the thresholds of input.json mean."""
+    text = NOT_TOLD
+    if (below := contract.get("known", {}).get("unknown_below")) is not None:
+        passing, refused = 100 * calibrate["known"], run.test_scores["refused"]["unknown"]
+        text = UNKNOWN.format(below=below, passing=passing, refused=refused)
+    if (below := contract["probabilities"]["unsure_below"]) is not None:
+        target, refused = calibrate["target_accuracy"], run.test_scores["refused"]["unsure"]
+        text += UNSURE.format(below=below, target=target, refused=refused)
+    return text
 
 
 def _limits(backbone: dict, size: int, names: list[str]) -> str:
@@ -229,7 +254,8 @@ def _versions(versions: dict) -> str:
     )
 
 
-def _use(pixels: dict, names: list[str]) -> str:
+def _use(contract: dict, names: list[str]) -> str:
+    pixels = contract["pixels"]
     opened = 'Image.open("cat.jpg")'
     if pixels["apply_exif_orientation"]:
         opened = f"ImageOps.exif_transpose({opened})"
@@ -248,8 +274,12 @@ def _use(pixels: dict, names: list[str]) -> str:
         "load an image:",
         _code(prepare),
     ]
-    for name in names:
-        parts += [f"{name}:", _code(EXPORT_FORMATS[name].usage)]
+    usages = {name: EXPORT_FORMATS[name].usage for name in names}
+    if "known" in contract:
+        usages["keras"] = usages["keras"].replace("(pixels)", '(pixels)["probabilities"]')
+        parts[0] = parts[0].replace("First ", "`known`, float32 (n,), is its second output. First ")
+    for name, usage in usages.items():
+        parts += [f"{name}:", _code(usage)]
     return "\n\n".join([*parts, "Then print the name:", _code(NAMED)])
 
 

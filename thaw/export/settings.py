@@ -22,6 +22,7 @@ class Export(Section):
     formats: Annotated[list[Literal[*EXPORT_FORMATS]], AfterValidator(_each_once)]
     tolerance: Annotated[float, Field(gt=0)]
     int8_tolerance: Annotated[float, Field(ge=0, le=100)]
+    unknown: bool
     min_accuracy: Annotated[float, Field(ge=0, le=1)] | None
 
     @property

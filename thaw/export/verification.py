@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw.export import keras_file
-from thaw.export.formats import EXPORT_FORMATS, QUANTIZED, Calibration, Predict
+from thaw.export import formats, keras_file
+from thaw.export.formats import EXPORT_FORMATS, KNOWN, QUANTIZED, Calibration, Predict
 from thaw.export.settings import Export
 from thaw.images.loader import slices
 from thaw.images.settings import Decoding
@@ -22,6 +22,7 @@ from thaw.project.errors import UserError
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
 BATCH = 32
 FULL = 1 << 20  # bytes left on a disk on which some library has just failed to write
+KNOWN_TOLERANCE = 0.01  # of a `known`, in standard deviations of the validation images
 SECONDS = 0.3  # of measuring how long one image takes
 
 
@@ -36,10 +37,14 @@ def check_gate(scores: dict, settings: Export) -> None:
         )
 
 
-def contract(size: int, decoding: Decoding) -> dict:
-    """Return what input.json says: input and output, which all formats share, and versions.
+def contract(
+    size: int, decoding: Decoding, unsure_below: float | None = None, known: dict | None = None
+) -> dict:
+    """Return what input.json says: input and outputs, which all formats share, and versions.
 
     `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
+    unsure_below: a largest probability. known: {"unknown_below": a `known`} where that is an
+    output; None in it for no threshold.
     """
     sixteen_bits = {}
     if decoding.bits != "auto":
@@ -56,7 +61,13 @@ def contract(size: int, decoding: Decoding) -> dict:
             "background": decoding.background,
             **sixteen_bits,
         },
-        "probabilities": {"dtype": "float32", "shape": ["n", "classes"], "order": "labels.json"},
+        "probabilities": {
+            "dtype": "float32",
+            "shape": ["n", "classes"],
+            "order": "labels.json",
+            "unsure_below": unsure_below,
+        },
+        **({KNOWN: {"dtype": "float32", "shape": ["n"], **known}} if known else {}),
         "versions": {
             "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
             "model.keras": f"keras >= {keras_file.OLDEST}",
@@ -65,17 +76,18 @@ def contract(size: int, decoding: Decoding) -> dict:
 
 
 def write(
-    model: keras.Model, classes: list[str], decoding: Decoding, names: list[str],
+    model: keras.Model, classes: list[str], contract: dict, names: list[str],
     calibration: Calibration, folder: Path,
 ) -> None:  # fmt: skip
     """Write the formats `names`, labels.json and input.json into the new `folder`.
 
     `model`: pixels float32 (n, size, size, 3), RGB 0..255 -> probabilities float32 (n, classes), in
-    the order of labels.json. `calibration`: gives training images uint8 (k, size, size, 3).
+    the order of labels.json, or a dict of these and known, float32 (n,). `contract`: as the
+    function of this name gives it. `calibration`: gives training images uint8 (k, size, size, 3).
     Raises UserError when a converter fails on this network.
     """
     folder.mkdir(parents=True)
-    facts = {"labels.json": classes, "input.json": contract(model.input_shape[1], decoding)}
+    facts = {"labels.json": classes, "input.json": contract}
     for name, values in facts.items():
         (folder / name).write_text(
             json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -112,10 +124,11 @@ def compare(
     pixels: uint8 (n, size, size, 3); truth: their classes, int (n,). Returns by format: megabytes;
     milliseconds, the median for one image at a time with the runtime's default settings; accuracy;
     agreement, the fraction with Keras' class; and largest_difference, of a probability from Keras'.
-    Raises UserError when a format does not run or differs by more than its tolerance.
+    With known as a second output also largest_difference_of_known, but in 8 bits. Raises UserError
+    when a format does not run or differs by more than its tolerance.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU's, of 11 bits
-    expected, table = batchwise(model.predict_on_batch, pixels), {}
+    expected, table = batchwise(formats.predictor(model), pixels), {}
     for name in settings.names:
         file = folder / EXPORT_FORMATS[name].file
         with _refusing(name, folder):
@@ -130,7 +143,24 @@ def compare(
             "agreement": round(float(same.mean()), 4),
             "largest_difference": significant(np.abs(got - expected).max()),
         }
+        if KNOWN in formats.outputs(model) and name not in QUANTIZED:
+            table[name]["largest_difference_of_known"] = _known(name, model, pixels, file)
     return table
+
+
+def _known(name: str, model: keras.Model, pixels: np.ndarray, file: Path) -> float:
+    """Return the largest difference of a format's known from Keras'. Raises UserError as above."""
+    with _refusing(name, file.parent):
+        got = batchwise(EXPORT_FORMATS[name].open(file, KNOWN), pixels)
+    difference = np.abs(got - batchwise(formats.predictor(model, KNOWN), pixels)).max()
+    if not difference <= KNOWN_TOLERANCE:
+        raise UserError(
+            f"not exported, as known of {name} differs from Keras' by {difference:.2g}, more than "
+            f"{KNOWN_TOLERANCE:g}",
+            key="export.unknown",
+            hint=f"take {name} out of export.formats, or set it to false",
+        )
+    return significant(difference)
 
 
 def check(
@@ -164,7 +194,7 @@ def check(
 
 
 def batchwise(predict: Predict, pixels: np.ndarray) -> np.ndarray:
-    """Return the probabilities (n, classes) of pixels uint8 (n, size, size, 3)."""
+    """Return the output, (n, ...), of pixels uint8 (n, size, size, 3)."""
     parts = slices(len(pixels), BATCH)
     return np.concatenate([predict(pixels[part].astype("float32")) for part in parts])
 

@@ -32,7 +32,7 @@ def main() -> None:
     make_deterministic()
     models = answers.load(spec, head_spec, decoding, len(result.rows), len(result.classes))
     loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
-    batches = loader.batches(result.images(rows), runtime.batch_size, "calibrate")
+    batches = loader.batches(result.images(rows), answers.AT_ONCE, "calibrate")
     found = answers.ask(models, rows, batches)
     before = found.probabilities()
     features = arrays.load(paths.FEATURES, unknown.POOLING, len(result.rows))

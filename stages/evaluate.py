@@ -29,9 +29,6 @@ from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
 
-# Images in one call, for with another number the last digits may differ: not runtime.batch_size.
-AT_ONCE = 16
-
 
 def main() -> None:
     spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
@@ -45,7 +42,7 @@ def main() -> None:
     calibration = Calibration.read(paths.CALIBRATION)
     models = answers.load(spec, head_spec, decoding, len(result.rows), len(names))
     loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
-    batches = loader.batches(result.images(result.test), AT_ONCE, "evaluate")
+    batches = loader.batches(result.images(result.test), answers.AT_ONCE, "evaluate")
     brightness = slices.Brightness()
     before = answers.ask(models, result.test, brightness.noted(batches)).probabilities()
     after = {name: calibration.apply(each, name) for name, each in before.items()}

@@ -15,6 +15,9 @@ from thaw.models.settings import Backbone, Head
 from thaw.project import paths
 from thaw.project.provenance import check_provenance
 
+# Images in one call, for with another number the last digits may differ: not runtime.batch_size.
+AT_ONCE = 16
+
 
 class Models(NamedTuple):
     """Both models, and the features that the head takes: float32 (n, ...), of all rows."""

@@ -8,32 +8,18 @@ Errors are {"error": ...} with 413 for a body that is too large, 422 for an inva
 400 for a request without one.
 """
 
-from pathlib import Path
-
 from fastapi import APIRouter, FastAPI, Request, UploadFile
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from markdown_it import MarkdownIt
 from starlette.exceptions import HTTPException
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from thaw.project import paths
 from tools.reports import captions
+from tools.serving import web
 from tools.serving.responses import Refused, Responder, TooLarge
 
-PAGE = Path(__file__).with_name("page")
 CARD = paths.EXPORT / "MODEL_CARD.md"
 FIGURES = {path.name: path for path in captions.CAPTIONS if path.parent != paths.DOWNLOAD_REPORT}
-AROUND = 4096  # bytes of a multipart body beside the file
-HEADERS = {
-    # nothing from elsewhere, so that the page works without a network and tells nobody
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # another start may have other figures
-}
 router = APIRouter()
 
 
@@ -42,34 +28,24 @@ def build(
 ) -> FastAPI:
     """Return the application.
 
-    missing: sentences about what the page cannot show; hosts: the names by which it may be called,
-    which keeps other sites' pages from reaching it by a name of theirs, or ["*"]. with_run: show
-    the model card and the figures of the run, whose model it must be; they stay what they are now,
-    as the model does.
+    missing: sentences about what the page cannot show; hosts: as `web.application` takes them.
+    with_run: show the model card and the figures of the run, whose model it must be; they stay what
+    they are now, as the model does.
     """
-    # no documentation pages: theirs load scripts from elsewhere
-    app = FastAPI(title="thaw", docs_url=None, redoc_url=None)
+    app = web.application(hosts, responder.largest, "send one image as the multipart field `file`")
     app.state.responder, app.state.missing = responder, missing
     app.state.card = card() if with_run else ""
     app.state.figures = {
         name: path.read_bytes() for name, path in FIGURES.items() if with_run and path.is_file()
     }
-    # for bodies that do not say how large they are; `_guard` is for the others
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=responder.largest + AROUND)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    app.middleware("http")(_guard)
     app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _no_file)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _failed)
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=PAGE))
     return app
 
 
 @router.get("/", include_in_schema=False)
 def page() -> FileResponse:
-    return FileResponse(PAGE / "index.html")
+    return FileResponse(web.PAGE / "index.html")
 
 
 @router.post("/predict")
@@ -125,37 +101,5 @@ def card() -> str:
     return markdown.renderer.render(tokens, markdown.options, {})
 
 
-async def _guard(request: Request, call):
-    """Refuse a body that says itself that it is too large, in our words; add HEADERS to all."""
-    size = int(request.headers.get("content-length", 0))
-    too_large = size > request.app.state.responder.largest + AROUND
-    response = _too_large(request) if too_large else await call(request)
-    response.headers.update(HEADERS)
-    return response
-
-
-def _too_large(request: Request) -> JSONResponse:
-    limit = request.app.state.responder.largest / 1e6
-    return _error(413, f"the file is larger than {limit:g} MB")
-
-
-def _error(status: int, text: str) -> JSONResponse:
-    return JSONResponse({"error": text}, status)
-
-
 def _refused(request: Request, error: Refused) -> JSONResponse:
-    return _error(413 if isinstance(error, TooLarge) else 422, str(error))
-
-
-def _no_file(request: Request, error: RequestValidationError) -> JSONResponse:
-    return _error(400, "send one image as the multipart field `file`")
-
-
-def _http_error(request: Request, error: HTTPException) -> JSONResponse:
-    if error.status_code == 413:
-        return _too_large(request)
-    return _error(error.status_code, error.detail)
-
-
-def _failed(request: Request, error: Exception) -> JSONResponse:
-    return _error(500, "the server failed at this; its terminal says why")
+    return web.error(413 if isinstance(error, TooLarge) else 422, str(error))

@@ -210,7 +210,7 @@ def test_nothing_is_loaded_from_elsewhere(address):
     assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
     links = re.findall(r'(?:src|href)="([^"#][^"]*)"', answer.text)
-    assert links == ["data:,", "static/page.css", "static/page.js"]
+    assert links == ["data:,", "static/page.css", "static/dom.js", "static/page.js"]
     for name in links[1:]:
         assert requests.get(f"{address}/{name}", timeout=60).status_code == 200
     for file in app.PAGE.iterdir():

@@ -97,7 +97,7 @@ def load(options: argparse.Namespace) -> tuple[Responder, list[str]]:
 
 def main() -> None:
     options = arguments()
-    check_installed("serve")
+    check_installed("serve", ["fastapi", "uvicorn"])
     from tools.serving import app
 
     listening = listen(options.host, options.port)

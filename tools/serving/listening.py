@@ -1,6 +1,7 @@
 """Listen on this machine, serve a page there, and end at Ctrl-C."""
 
 import errno
+import importlib
 import socket
 from contextlib import suppress
 
@@ -29,11 +30,11 @@ def port(text: str) -> int:
     return int(text)
 
 
-def check_installed(page: str) -> None:
-    """Raise UserError where what `make PAGE` installs is missing."""
+def check_installed(page: str, packages: list[str]) -> None:
+    """Raise UserError where one of the packages that `make PAGE` installs is missing."""
     try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
+        for name in packages:
+            importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"the page needs {error.name}: install requirements-{page}.txt, or say `make {page}`"

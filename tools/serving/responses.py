@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from thaw.images import image_checks, image_files
-from thaw.images.settings import Decoding
+from thaw.images import image_checks
 from thaw.project import files, paths
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
-from tools.serving import batch_predict
+from tools.serving import batch_predict, small_image
 from tools.serving.neighbours import Neighbour
 from tools.serving.predictor import Predictor
 
@@ -93,7 +92,7 @@ class Responder:
             raise Refused(f"invalid image: {reason}") from None
         except UserError:  # which names the file
             raise Refused("too little memory to decode this image") from None
-        return pixels[None], _small(file, self.predictor.loader.decoding)
+        return pixels[None], small_image.read(file, self.predictor.loader.decoding, SIDE)
 
     def _classes(self, pixels: np.ndarray) -> dict:
         [probabilities] = self.predictor.probabilities(pixels)
@@ -118,7 +117,7 @@ class Responder:
         try:
             if files.sha256(near.path) != near.sha256:
                 return None
-            image = _small(near.path, self.predictor.loader.decoding)
+            image = small_image.read(near.path, self.predictor.loader.decoding, SIDE)
         except OSError:
             return None
         return {
@@ -127,15 +126,6 @@ class Responder:
             "path": near.path.relative_to(paths.RAW).as_posix(),
             "image": _address(image),
         }
-
-
-def _small(file: Path, decoding: Decoding) -> Image.Image:
-    """Return an image as RGB in its own shape, at most SIDE pixels a side."""
-    with image_files.open_file(file) as image:
-        image.draft(None, (2 * SIDE, 2 * SIDE))  # does nothing but for JPEG
-        small = image_files.to_rgb(image, decoding).copy()
-    small.thumbnail((SIDE, SIDE))
-    return small
 
 
 def _address(image: Image.Image) -> str:

@@ -19,11 +19,14 @@ from tools.serving import app
 from tools.serving.responses import Responder
 
 
-@contextlib.contextmanager
 def served(responder: Responder, missing: list[str] | None = None, with_run=True):
+    return running(app.build(responder, missing or [], LOOPBACK, with_run))
+
+
+@contextlib.contextmanager
+def running(application):
     """Serve for the length of the block; give the address."""
     listening = listen("127.0.0.1", 0)
-    application = app.build(responder, missing or [], LOOPBACK, with_run)
     config = uvicorn.Config(application, log_level="critical")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -1,6 +1,6 @@
-"""What a review of labels finds: `python -m benchmarks.review ARCHIVE ARCHIVE`.
+"""What a review of labels finds: `python -m benchmarks.review CHECKOUT CHECKOUT`.
 
-Computes the features of each set at 160 px in a clone of the last commit, and times
+Each is a checkout of this project after `dvc repro extract augment` on images of its own. It times
 `python -m tools.review --list` there. Then it gives 5 % of the training labels another class at
 random, five times: of the first 5 % of the training images in the review's order, how many are
 swapped ones; and how good heads are with swapped labels, with those corrected that are among the
@@ -11,7 +11,6 @@ benchmarks/review.json.
 import argparse
 import io
 import os
-import statistics
 import tempfile
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -89,10 +88,7 @@ def of_seeds() -> dict[str, list[float] | float]:
     return found | {"clean": accuracy(truth, truth, split, names)}
 
 
-def measure(source: Path, folder: Path) -> dict[str, object]:
-    changes = {"data": {"source": str(source.resolve())}, "backbone": {"image_size": 160}}
-    clone.make(folder, changes | {"runtime": {"store": None}})
-    clone.repro(folder, ["augment"])
+def measure(folder: Path) -> dict[str, object]:
     before = os.times()
     cost = clone.measure(folder, "tools.review", "--list")
     after = os.times()
@@ -109,13 +105,12 @@ def measure(source: Path, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sources", type=Path, nargs="+")
-    options = parser.parse_args()
+    parser.add_argument("checkouts", type=Path, nargs="+")
     results = {}
-    for source in options.sources:
-        with tempfile.TemporaryDirectory() as scratch:
-            results[source.stem] = measure(source, Path(scratch).resolve() / "clone")
-        print(source.stem, statistics.mean(results[source.stem]["found"]), flush=True)
+    for folder in parser.parse_args().checkouts:
+        source = Path(params.read(folder / paths.PARAMS)["data"]["source"]).stem
+        results[source] = measure(folder)
+        print(source, results[source], flush=True)
     save("review", results)
     print(block("review"))
 

@@ -99,7 +99,7 @@ def check_local_files(values: dict) -> None:
     with dvc_repo.at("HEAD") as committed:
         local = (("data", "source"), ("data", "corrections"), ("backbone", "weights"))
         for section, key in local:
-            place = values[section][key] or ""
+            place = values[section].get(key) or ""
             path = Path(place)
             if place and path.exists() and not path.is_absolute() and not committed.exists(place):
                 raise UserError(

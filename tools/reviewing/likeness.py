@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 NEAREST = 10  # images that vote
 OWN = 5  # images of the class that an image is compared with
-BLOCK = 1024  # images compared with all others at once
+BLOCK = 256  # images compared with all others at once
 
 
 class Likeness(NamedTuple):

@@ -15,7 +15,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve review extras fonts test slow avx2 lint check format lock clean
+.PHONY: help run report serve review extras fonts test slow avx2 lint check format audit lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -60,6 +60,9 @@ format: .venv/dev ## put every file into the one format
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
+audit: .venv/audit ## ask a public database for known holes in the pinned packages
+	@.venv/bin/python ci/audit requirements*.txt
+
 lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements.in,requirements.txt)
 	@$(call compile,requirements-search.in,requirements-search.txt,--constraints requirements.txt)
@@ -71,6 +74,7 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
 		part,requirements requirements-search requirements-serve requirements-review \
 		requirements-export,--constraints $(part).txt))
+	@$(call compile,requirements-audit.in,requirements-audit.txt,--constraints requirements-dev.txt)
 
 clean: ## remove .venv and what tools left behind; images, models and DVC's cache stay
 	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html report screenshots \

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import psutil
 from tqdm import tqdm
 
 FOLDER = Path("benchmarks")
@@ -82,12 +83,14 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
 
 
 def save(name: str, results: dict | list, **more: object) -> None:
-    """Write benchmarks/NAME.json: the command, the commit, the processor, `more` and `results`."""
+    """Write benchmarks/NAME.json: what was run, on what, how long it took, `more` and `results`."""
+    seconds = time.time() - psutil.Process().create_time()
     measured = {
         "command": command(sys.argv[0], sys.argv[1:]),
         "commit": commit(),
         "processor": processor(),
         "cores": os.cpu_count(),
+        "seconds": round(seconds),
         **more,
         "results": results,
     }

@@ -4,6 +4,7 @@ Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/ (for the par
        models/backbone.weights.h5, models/head.weights.h5
 Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
+       metrics/environment.json: the processor's instructions, the versions and threads of this run
 """
 
 from pathlib import Path
@@ -20,7 +21,7 @@ from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
 from thaw.models.settings import Backbone, Head
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, software
 from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
@@ -78,6 +79,7 @@ def main() -> None:
 
     scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
     files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
+    files.write_json(paths.ENVIRONMENT, software.environment())
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(network.joined, partial, provenance)
     files.remove(checkpoint)

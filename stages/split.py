@@ -15,8 +15,8 @@ from thaw.project.cli import run
 
 def main() -> None:
     settings = params.load(Split, "split")
-    rows, quarantine = manifest.read(paths.MANIFEST), manifest.read(paths.QUARANTINE)
-    corrected = manifest.read(paths.CORRECTED)
+    rows, quarantine = manifest.read(paths.MANIFEST), manifest.read_table(paths.QUARANTINE)
+    corrected = manifest.read_table(paths.CORRECTED, needs=("path", "label", "corrected"))
     groups = duplicates.group(rows, settings.near_duplicates)
     split = splitting.assign(rows, groups, settings)
     files.write_csv(paths.SPLIT, rows[["path", "label"]].assign(split=split))

@@ -22,6 +22,7 @@ class Server(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {"/good": CONTENT}
         self.requests: list[tuple[str, str | None]] = []
         self.etags: dict[str, str] = {}
+        self.moves: dict[str, str] = {}  # where a path redirects to
 
     @property
     def url(self) -> str:
@@ -43,6 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             if misbehave:
                 misbehave()
+            elif self.path in self.server.moves:
+                self.redirect(self.server.moves[self.path])
             elif self.path in self.server.files:
                 self.send(self.server.files[self.path])
             else:

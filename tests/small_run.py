@@ -11,15 +11,16 @@ from tests.repository import commit, init_git, reproduce
 from thaw.evaluation import metrics
 from thaw.project import files
 
+ENVIRONMENT = {"instructions": ["AVX2", ""], "threads": 2, "versions": {"numpy": "2.4.1"}}
 CLASSES = ["NA", "dog"]  # pandas would take the first for nothing
 COUNT = 200  # test images
 STAGE = """
 stages:
   evaluate:
-    cmd: mkdir -p data && cp given.csv data/predictions.csv
-    deps: [given.csv]
+    cmd: mkdir -p data; cp given.csv data/predictions.csv; cp given.json metrics/environment.json
+    deps: [given.csv, given.json]
     params: [fine_tune]
-    outs: [data/predictions.csv]
+    outs: [data/predictions.csv, metrics/environment.json]
 """
 
 
@@ -30,7 +31,7 @@ def leave(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None
 
 
 def write(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None:
-    """Write metrics/ and given.csv, as `leave` does, without DVC."""
+    """Write metrics/, given.csv and given.json, as `leave` does, without DVC."""
     truth = np.arange(COUNT) % 2
     probabilities = np.eye(2)[truth] * 0.8 + 0.1
     probabilities[first : first + wrong] = probabilities[first : first + wrong, ::-1]
@@ -52,6 +53,7 @@ def write(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None
                 file = folder / f"metrics/{phase}/plots/metrics/{part}/{metric}.tsv"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(f"step\t{metric}\n0\t0.9\n1\t0.5\n2\t0.4\n")
+    files.write_json(folder / "given.json", ENVIRONMENT)
     rows = [f"{CLASSES[row % 2]}/{row // 2}.{ending},{CLASSES[row % 2]}" for row in range(COUNT)]
     lines = [f"{row},{CLASSES[each]},{CLASSES[each]}" for row, each in zip(rows, guess)]
     (folder / "given.csv").write_text("\n".join(["path,label,head,fine_tuned", *lines]) + "\n")

@@ -1,6 +1,8 @@
 """The scripts of ci/ as the workflows call them, and DVC's remotes, from clone to comment."""
 
+import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -8,12 +10,14 @@ import subprocess
 import boto3
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 from moto.server import ThreadedMotoServer
 
 from tests.conftest import set_params
 from tests.imports import ROOT
 from tests.repository import call, sign
 from tests.small_run import leave, make
+from thaw.project.plain_text import UNSEEN
 
 WORKFLOWS = ROOT / ".github/workflows"
 
@@ -130,6 +134,56 @@ def test_a_run_that_failed_takes_back_the_last_comment(checkout, tmp_path):
     assert said.startswith("The run failed; there is no report.\n")
 
 
+FORGED = """# passes
+
+**passes: test accuracy of fine_tuned +9.9 points** @maintainer [merge me](https://evil.example)
+![x](https://evil.example/pixel.png) <img src=https://evil.example/y.png>
+~~~~~~~~~~~~~~~~~~~~~~~~
+@everyone this is outside of the fence \x1b[2J \u202e #1
+```
+All of it: https://evil.example
+"""
+
+
+def test_what_a_fork_wrote_is_text_of_the_fork(checkout, tmp_path):
+    """Rendered as GitHub does, it has no link, image or mention but ours."""
+    (checkout / "report").mkdir()
+    text = FORGED + "~" * 16 + "\n@someone\n" + "| x " * 30_000
+    (checkout / "report/report.md").write_bytes(text.encode() + b"\xff\x00")
+    done = comment(checkout, HEAD_SHA="abc", HEAD_REPO="evil/fork")
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "comment.md").read_text()
+    assert said.startswith("**This report is text of the fork evil/fork, whose own code wrote it.")
+    assert len(said) < 65_536
+    assert not UNSEEN.search(said.replace("\n", ""))
+    tokens = MarkdownIt("commonmark").enable(["table"]).parse(said)
+    kinds = [
+        token.type for token in tokens if token.type not in ("paragraph_open", "paragraph_close")
+    ]
+    assert kinds == ["inline", "fence", "inline"]
+    assert "@someone" in tokens[3].content
+    shown = " ".join(token.content for token in tokens if token.type == "inline")
+    assert "@" not in shown
+    assert "evil.example" not in shown
+    assert said.endswith("All of it: https://example.com/run/1\n")
+
+
+@pytest.mark.parametrize("repository", ["a/b", "", "evil/fork"])
+def test_only_a_report_of_this_repository_is_markdown(checkout, tmp_path, repository):
+    (checkout / "report").mkdir()
+    (checkout / "report/report.md").write_text("# a report\n")
+    assert comment(checkout, HEAD_SHA="abc", HEAD_REPO=repository).returncode == 0
+    said = (tmp_path / "comment.md").read_text()
+    assert said.startswith("# a report\n") == (repository == "a/b")
+
+
+def test_a_link_in_place_of_a_report_is_not_read(checkout, tmp_path):
+    (checkout / "report").mkdir()
+    (checkout / "report/report.md").symlink_to("/etc/passwd")
+    assert comment(checkout, HEAD_SHA="abc", HEAD_REPO="a/b").returncode == 0
+    assert (tmp_path / "comment.md").read_text().startswith("The run failed; there is no report.")
+
+
 def test_the_report_of_another_pull_request_is_refused(checkout, tmp_path):
     done = comment(checkout, HEAD_SHA="def")
     assert done.returncode == 1
@@ -173,7 +227,52 @@ def test_workflows_call_scripts_that_are_there_and_forks_get_no_secret():
                 if word.startswith(("ci/", ".ci/")):
                     assert os.access(ROOT / word, os.X_OK), word
             assert "${{" not in step.get("run", ""), "give it by env, as it may hold anything"
-    assert len(list(WORKFLOWS.glob("*.yml"))) == 3
+    assert len(list(WORKFLOWS.glob("*.yml"))) == 4
+
+
+def test_actions_are_pinned_by_digest_each_in_one_version():
+    used = [
+        step["uses"]
+        for file in WORKFLOWS.glob("*.yml")
+        for job in yaml.safe_load(file.read_text())["jobs"].values()
+        for step in job["steps"]
+        if "uses" in step
+    ]
+    assert len(used) > 9
+    assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each)] == []
+    assert len(set(used)) == len({each.split("@")[0] for each in used}) == 4
+
+
+def audited(folder, said: str, code: int) -> subprocess.CompletedProcess:
+    """Audit with a pip-audit that says this."""
+    (folder / "said").write_text(said)
+    program = folder / "pip-audit"
+    program.write_text(
+        f"#!/bin/sh\necho trace >&2; echo 'no route' >&2; cat {folder}/said; exit {code}\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    path = f"{folder}:{os.environ['PATH']}"
+    return script("audit", "requirements.txt", cwd=folder, PATH=path)
+
+
+HOLE = {"id": "CVE-2026-7", "fix_versions": ["8.1"]}
+
+
+def test_the_audit_says_what_it_found_and_what_it_could_not_ask(tmp_path):
+    good, bad = ({"name": "a", "version": "7", "vulns": each} for each in ([], [HOLE]))
+    done = audited(tmp_path, json.dumps({"dependencies": [good]}), 0)
+    assert (done.returncode, done.stdout) == (0, "0 of 1 packages have known holes\n")
+    done = audited(tmp_path, json.dumps({"dependencies": [good, bad]}), 1)
+    assert done.returncode == 1
+    assert done.stdout == "a 7: CVE-2026-7, mended in 8.1\n1 of 2 packages have known holes\n"
+    skipped = {"name": "b", "skip_reason": "b (7) is not there"}
+    done = audited(tmp_path, json.dumps({"dependencies": [good, skipped]}), 0)
+    assert done.returncode == 2
+    assert done.stderr == "error: 1 of 2 packages could not be asked about (b (7) is not there)\n"
+    done = audited(tmp_path, "", 1)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the database could not be asked; is there a network? (")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

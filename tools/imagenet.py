@@ -22,6 +22,7 @@ from thaw.models import backbones, efficientnet_lite, registry
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from tools.serving import inputs
 
 BATCH = 32
@@ -86,12 +87,12 @@ def main() -> None:
             try:
                 pixels[path] = loader.load(path)
             except Exception as error:  # decoders raise all kinds
-                print(f"{path}: {error}")
+                print(one_line(f"{path}: {error}"))
                 invalid += 1
         if pixels:
             logits = model.predict_on_batch(np.stack(list(pixels.values())).astype("float32"))
             for path, probabilities in zip(pixels, softmax(logits, axis=1)):
-                print(f"{path}: {describe(probabilities, options.top)}")
+                print(f"{one_line(path)}: {describe(probabilities, options.top)}")
     if invalid:
         raise UserError(f"{invalid} of {len(found)} files are no valid images")
 

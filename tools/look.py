@@ -19,6 +19,7 @@ from thaw.labels.layout import Listing
 from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.project.settings import Runtime
 from thaw.sources import source_folder
 from thaw.sources.settings import Data
@@ -102,13 +103,13 @@ def page(source: str, listing: Listing, seen: survey.Survey, root: Path, stops: 
             f"{_count(len(seen.invalid), 'invalid image')}, such as {path.relative_to(root)} "
             f"({reason})"
         )
-    lines += [f"doubtful {doubt}" for doubt in doubts]
-    return "\n".join([*lines, *[f"A RUN WOULD STOP: {reason}" for reason in stops]])
+    lines += [f"doubtful {one_line(doubt)}" for doubt in doubts]
+    return "\n".join([*lines, *[f"A RUN WOULD STOP: {one_line(reason)}" for reason in stops]])
 
 
 def listing_lines(listing: Listing) -> list[str]:
     skipped = f"skipped  {_count(listing.skipped, 'other file')}" if listing.skipped else ""
-    notes = [f"note     {note}" for note in listing.notes]
+    notes = [f"note     {one_line(note)}" for note in listing.notes]
     by = [f"layout   {listing.layout}"] if listing.layout else []
     return [*by, *([skipped] if skipped else []), *notes]
 

@@ -17,6 +17,7 @@ from thaw.models.settings import Backbone, Head
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
 from thaw.training.settings import Augmentation, FineTune, Loss, Training
@@ -43,7 +44,7 @@ def check(values: dict) -> int:
     """Return how many keys all params have. Raises UserError for the first that does not fit."""
     if old := params.renamed(values):
         raise old[0]
-    unknown = sorted(set(values) - set(SCHEMAS))
+    unknown = sorted(set(values) - set(SCHEMAS), key=str)
     if unknown:
         raise UserError("unknown section", unknown[0], f"known are {', '.join(SCHEMAS)}")
     sections = {name: params.check(schema, values, name) for name, schema in SCHEMAS.items()}
@@ -65,7 +66,7 @@ def check_git(folder: Path) -> None:
 def main() -> None:
     values = params.read()
     for error in params.renamed(values)[1:]:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
     count = check(values)
     check_git(Path.cwd())
     print(f"{params.PARAMS}: all {count} keys fit")

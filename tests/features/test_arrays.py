@@ -66,3 +66,32 @@ def test_arrays_in_memory_are_taken_from_too():
     values = np.arange(12).reshape(4, 3)
     assert arrays.take(values, np.array([2, 0])).tolist() == [[6, 7, 8], [0, 1, 2]]
     assert arrays.take(values[1:], np.array([0])).tolist() == [[3, 4, 5]]
+
+
+def npy(header: str, data: bytes = b"") -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+HOSTILE = [
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 5)}"),
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': (17, 99999999999999999999)}"),
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-17, -5)}", bytes(340)),
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", bytes(4)),
+    npy("{'descr': '|O', 'fortran_order': False, 'shape': (17,)}", b"cos\nsystem\n"),
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': (17, 5)}", bytes(339)),
+    npy("(" * 9_000),
+    npy("__import__('os').system('touch oh')"),
+    b"\x93NUMPY\x02\x00\xff\xff\xff\xff",
+    b"PK\x03\x04" + bytes(60),
+    b"\x80\x04.",
+]
+
+
+@pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_array_is_one_line_and_runs_nothing(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "avg.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"^avg\.npy.*run `dvc repro extract`$"):
+        arrays.load(Path(), "avg", 17)
+    assert [path.name for path in tmp_path.iterdir()] == ["avg.npy"]

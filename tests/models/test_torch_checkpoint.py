@@ -1,6 +1,8 @@
 import io
+import os
 import pickle
 import struct
+import subprocess
 import sys
 import types
 from collections import OrderedDict
@@ -8,6 +10,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
+from tests.imports import ROOT
 from thaw.models.torch_checkpoint import MAGIC, read_state_dict
 
 
@@ -113,3 +116,55 @@ def test_a_short_or_wrong_file_is_refused(save, tmp_path):
         (tmp_path / "invalid.pth").write_bytes(data)
         with pytest.raises(ValueError, match=r"state dict|ends inside|magic number|instead of"):
             read_state_dict(tmp_path / "invalid.pth")
+
+
+def test_one_storage_that_many_tensors_spread_is_refused(save):
+    """A tensor with strides of 0 is as large as it says, whatever its storage holds."""
+    for shape, count in (((1 << 40,), 1), ((3, 100), 40)):
+        spread = {
+            str(number): Tensor("0", FloatStorage, 6, 0, shape, (0,) * len(shape))
+            for number in range(count)
+        }
+        with pytest.raises(ValueError, match="declare more values than the file holds"):
+            read_state_dict(save(OrderedDict(spread), [("0", 6, floats(0, 1, 2, 3, 4, 5))]))
+
+
+BOMBS = {
+    "memo": (b"Nr\xff\xff\xff\xff", "no torch magic number"),
+    "text": (b"X\xff\xff\xff\x7f", "expected 2147483647 bytes"),
+    "number": (b"\x8b\xff\xff\xff\x7f", "not enough data in stream"),
+    "nested key": (b"}" + b"\x85" * 1_000_000 + b"K\x01s", "a name that is no text"),
+    "doubled": (b"N" + b"q\0h\0\x86" * 60, "no torch magic number"),
+    "digits": (b"I" + b"9" * 5_000 + b"\n", "integer"),
+    "call": (b"cos\nsystem\n(X\x08\0\0\0touch oh\x85R", "os.system does not belong"),
+    "no stack": (b"R", "pop from empty list"),
+}
+READ = """
+import resource, sys
+from pathlib import Path
+from tests.imports import ROOT
+from thaw.models.torch_checkpoint import read_state_dict
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+try:
+    read_state_dict(Path(sys.argv[1]))
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_pickle_that_would_take_memory_or_crash_is_one_line(tmp_path, name):
+    """In a process of its own, of 256 MB, as Python's own reader dies of some of these."""
+    code, message = BOMBS[name]
+    (tmp_path / "x.pth").write_bytes(b"\x80\x02" + code + b".")
+    done = subprocess.run(
+        [sys.executable, "-c", READ, tmp_path / "x.pth"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert message in done.stdout, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert not (tmp_path / "oh").exists()

@@ -99,3 +99,67 @@ def test_every_key_of_params_yaml_has_a_comment():
     keys = [i for i, line in enumerate(lines) if line.startswith("  ") and line.lstrip()[0] != "#"]
     assert len(keys) > 20
     assert [lines[i] for i in keys if not lines[i - 1].lstrip().startswith("#")] == []
+
+
+def laughs(levels: int) -> str:
+    lines = ["a0: &a0 [lol]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+HOSTILE = {
+    "digits": "a: " + "9" * 5_000,
+    "large": "a: 99999999999999999999",
+    "hexadecimal": "a: 0x" + "f" * 5_000,
+    "as a key": "9999999999999999999999: 1",
+    "nested": "a: " + "[" * 20_000,
+    "nested maps": "".join(f"{' ' * n}a:\n" for n in range(3_000)),
+    "laughs": laughs(12),
+    "loop": "a: &a [*a]",
+    "tab": "colours:\n\trate: 1",
+    "date": "a: 2001-99-99",
+    "object": "a: !!python/object/apply:os.system ['touch oh']",
+    "no number": "a: !!int x",
+    "no float": "a: !!float x",
+    "keys": "? [[a], {b: c}]\n: 1",
+    "list": "- a\n- b",
+    "two documents": "a: 1\n---\nb: 2",
+    "control": "a: \x01",
+    "no UTF-8": b"a: \xff",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_no_settings_have_is_one_line(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    content = HOSTILE[name]
+    content = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"^params\.yaml (is|has)") as error:
+        params.read()
+    assert len(str(error.value)) < 600
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_value_is_named_in_short(tmp_path):
+    text = f"colours:\n  {GOOD}\n".replace("[3, 5]", f"[{'x' * 5_000}]")
+    text = text.replace("red", "[" + "9, " * 5_000 + "]")
+    with pytest.raises(
+        UserError, match=r"\[colours.name\]: \[9, 9.*\.\.\.\] does not fit"
+    ) as error:
+        load(tmp_path, text)
+    assert len(str(error.value)) < 200
+
+
+def test_a_file_of_megabytes_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(params, "MOST_BYTES", 10)
+    with pytest.raises(
+        UserError, match=r"params\.yaml has over 10 bytes; restore it with `git check"
+    ):
+        load(tmp_path, f"colours:\n  {GOOD}\n")
+
+
+def test_a_few_aliases_are_fine(tmp_path):
+    text = f"own: &own {{rate: 1}}\ncolours:\n  {GOOD}\n".replace("rate: 1e-3\n", "<<: *own\n")
+    assert load(tmp_path, text).rate == 1

@@ -26,7 +26,9 @@ def test_the_longest_of_the_last_counts_and_what_is_damaged_does_not(monkeypatch
     rows = [{"stage": "extract", "seconds": seconds} for seconds in (90, 30, 2, 3, 2, 2)]
     lines = [*map(json.dumps, rows), '{"stage": "split", "sec', "[]", ""]
     timings.file().parent.mkdir()
-    timings.file().write_text("\n".join(lines))
+    nested = b'{"stage": "split", "seconds": ' + b"[" * 100_000
+    damaged = [b"\xff\xfe", b'{"stage": "split", "seconds": 1e999}', nested]
+    timings.file().write_bytes(b"\n".join([*(line.encode() for line in lines), *damaged]))
     assert timings.last() == {"extract": 30.0}
     assert timings.last(2) == {"extract": 2.0}
 

@@ -143,7 +143,14 @@ def write_tar(path: Path, members: dict[str, bytes], mode: str = "w:gz") -> None
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({str(i): b"" for i in range(21)}, "more than 20 members, .* raise data.archive.max_mem"),
+        (
+            {"/".join("abcdefghijk"): b"", "/".join("zyxwvutsrq"): b""},
+            "more than 20 files and folders",
+        ),
+        (
+            {str(i): b"" for i in range(21)},
+            "more than 20 files and folders, .* raise data.archive.max_mem",
+        ),
         ({"blank.bmp": bytes(70_000_000)}, "over 50 times its size unpacked, .*archive.max_ratio"),
         ({str(i): bytes(60_000_000) for i in "ab"}, "over 0.1 GB unpacked, .*archive.max_gigabyt"),
     ],
@@ -385,3 +392,33 @@ def test_names_in_shift_jis_are_decoded(tmp_path):
         "a.zip: names are read as Japanese (cp932): ソース"
     )
     assert (tmp_path / "ソース/1.png").read_bytes() == b"pixels"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_folders_count_once_whether_they_are_members_or_not(tmp_path, kind):
+    """Ten folders with a file in each, of 20 files and folders that may be."""
+    path = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for number in range(10):
+                archive.writestr(f"{number}/", b"")
+                archive.writestr(f"{number}/x.png", b"pixels")
+    else:
+        with tarfile.open(path, "w") as archive:
+            for number in range(10):
+                member = tarfile.TarInfo(f"{number}")
+                member.type = tarfile.DIRTYPE
+                archive.addfile(member)
+                archive.addfile(tarfile.TarInfo(f"{number}/x.png"), io.BytesIO())
+    (tmp_path / "out").mkdir()
+    unpack(path, tmp_path / "out")
+    assert len([*(tmp_path / "out").rglob("*")]) == 20
+
+
+def test_a_name_that_no_disk_takes_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a/" * 30_000 + "x.png", b"pixels")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="has a name that no disk takes; pack it again"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert [*(tmp_path / "out").iterdir()] == []

@@ -1,4 +1,6 @@
 import json
+import os
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from tests.conftest import head_spec, run_stage, set_params
 from thaw.features import store
 from thaw.models import backbones, classifier
 from thaw.models.settings import Backbone
+from thaw.project import software
 from thaw.project.errors import UserError
 from thaw.training import frozen_activations, history, processor_form
 
@@ -56,6 +59,13 @@ def test_twice_gives_the_same_bytes(after_run):
     before = (after_run / "models/fine_tuned.weights.h5").read_bytes()
     run_stage("fine_tune")
     assert (after_run / "models/fine_tuned.weights.h5").read_bytes() == before
+
+
+def test_it_records_what_it_ran_on(after_run):
+    recorded = json.loads((after_run / "metrics/environment.json").read_text())
+    assert recorded == software.environment()
+    assert recorded["versions"]["tensorflow"] == metadata.version("tensorflow")
+    assert recorded["threads"] == len(os.sched_getaffinity(0))
 
 
 def test_test_images_are_never_read(after_run):

@@ -154,7 +154,7 @@ def test_top_is_a_number_of_classes(exported, called, capfd, top):
 def test_what_moves_the_cursor_is_not_printed():
     predictions = [Prediction("a\nb\x1b[2J.jpg", None, "no\rimage")]
     text = "".join(predict.as_table(predictions, ["x\ty"], 1, ["a\nb\x1b[2J.jpg"]))
-    assert text.splitlines()[1] == "a?b?[2J.jpg  error: no?image"
+    assert text.splitlines()[1] == r"a\nb\x1b[2J.jpg  error: no\rimage"
 
 
 def test_one_long_path_does_not_move_all_columns():

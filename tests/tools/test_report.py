@@ -5,6 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from tests import small_run
 from tests.conftest import draw_images, set_params
 from tests.repository import call, reproduce
 from tests.small_run import CLASSES, COUNT, leave, make
@@ -70,6 +71,15 @@ def test_an_equal_run_passes(repository, monkeypatch, capsys):
     assert said.startswith("passes: test accuracy of fine_tuned +0.0 points on 200 test images")
     assert "No param, no image and no code of the pipeline." in text
     assert "yardstick" not in text
+
+
+def test_a_difference_of_machines_is_said(repository, monkeypatch, capsys):
+    other = {"instructions": ["AVX2", "AVX512F", ""], "versions": {"numpy": "2.4.2"}}
+    monkeypatch.setattr(small_run, "ENVIRONMENT", small_run.ENVIRONMENT | other)
+    leave(repository, 5)
+    _, _, text = called(monkeypatch, capsys)
+    said = "`instructions with AVX512F; numpy 2.4.1 to 2.4.2`"
+    assert f"fine_tune ran elsewhere: {said}. Runs differ" in text
 
 
 def test_fixed_images_are_shown_with_the_earlier_mistake(repository, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser import SCREENSHOTS, chromium
 from tests.conftest import run_stage
-from tests.tools.serving.test_app import running
+from tests.tools.serving.test_app import answering
 from thaw.data import manifest
 from thaw.project import paths
 from thaw.project.errors import UserError
@@ -74,7 +74,7 @@ def test_decisions_by_keys_are_applied_and_counted(extracted, capsys):
     findings = [*found.findings, *(Finding(row, ["dark"], "", -1) for row in others)]
     hostile = "<img src=x onerror=alert(1)>"
     shown = found._replace(findings=findings, classes=[*found.classes, hostile])
-    with running(app.build(shown, ["127.0.0.1"])) as address, chromium() as started:
+    with answering(app.build(shown, ["127.0.0.1"])) as address, chromium() as started:
         page = started.new_page(viewport={"width": 1280, "height": 800})
         errors = []
         page.on("pageerror", lambda error: errors.append(error))

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 from dvclive import Live
 
+from thaw.project.errors import UserError
 from thaw.training import history
 
 
@@ -21,3 +23,14 @@ def test_what_dvclive_writes_is_read_by_epoch(tmp_path):
 
 def test_without_a_log_there_is_no_epoch(tmp_path):
     assert len(history.read(tmp_path)) == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"step\n1\n", b"step\tloss\n0\tx\n", b"a\tb\n1\t2\n"]
+)
+def test_a_damaged_log_is_one_line(tmp_path, content):
+    file = tmp_path / "plots/metrics/train/loss.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"loss\.tsv is damaged .*run `dvc repro`"):
+        history.read(tmp_path)

@@ -7,21 +7,37 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thaw.project import files
 from thaw.project.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 
 
-def read(path: Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Return a table of path, label, ...; every cell is text, and an empty cell is "".
+def read(path: Path) -> pd.DataFrame:
+    """Return the manifest: path, label, ...; every cell is text, and an empty cell is "".
+
+    Raises UserError when it is missing or damaged, or has no image.
+    """
+    rows = read_table(path)
+    if not len(rows):
+        raise files.damaged(path, "it has no image")
+    return rows
+
+
+def read_table(
+    path: Path, numbers: Sequence[str] = (), needs: Sequence[str] = ("path", "label")
+) -> pd.DataFrame:
+    """Return a table that a stage wrote; every cell is text, and an empty cell is "".
 
     The columns `numbers` are float64: as text, numbers by image and class take ten times the space.
+    Raises UserError when it is missing or damaged, or has not the columns that it `needs`.
     """
     kinds = defaultdict(lambda: str, dict.fromkeys(numbers, "float64"))
-    try:
-        return pd.read_csv(path, dtype=kinds, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
+    table = files.read_csv(path, dtype=kinds, keep_default_na=False)
+    lacking = [name for name in (*needs, *numbers) if name not in table]
+    if lacking:
+        raise files.damaged(path, f"it has no column {lacking[0]}")
+    return table
 
 
 def read_split(split_path: Path, manifest: pd.DataFrame) -> pd.Series:
@@ -29,7 +45,7 @@ def read_split(split_path: Path, manifest: pd.DataFrame) -> pd.Series:
 
     Raises UserError when split and manifest do not name the same images with the same labels.
     """
-    split = read(split_path)
+    split = read_table(split_path, needs=("path", "label", "split"))
     if not split[["path", "label"]].equals(manifest[["path", "label"]]):
         raise UserError(f"{split_path} is not of this manifest; run `dvc repro split`")
     return split["split"]

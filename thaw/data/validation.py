@@ -17,6 +17,7 @@ from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
 from thaw.labels.layout import Found
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.sources.settings import Data
 
 NAMED = 3  # reasons in a message
@@ -136,7 +137,8 @@ def reasons(invalid: pd.DataFrame) -> str:
     """Say why images are invalid: the first reasons, each with an image and how many more."""
     groups = [rows["path"].tolist() for _, rows in invalid.groupby("reason", sort=False)]
     said = [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} ({reason})"
+        f"{one_line(paths[0])}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} "
+        f"({one_line(reason)})"
         for reason, paths in zip(invalid["reason"].unique(), groups)
     ]
     return "; ".join(said[:NAMED]) + (" ..." if len(said) > NAMED else "")

@@ -36,4 +36,12 @@ def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.Dat
         predicted = confusion["predicted"]
         most = predicted.value_counts().index[:EACH]
         confusion = confusion.assign(predicted=predicted.where(predicted.isin(most), OTHERS))
-    return {"recall": recall, "confusion": confusion}
+    return {
+        "recall": recall.assign(**{"class": _in_a_script(recall["class"])}),
+        "confusion": confusion.apply(_in_a_script),
+    }
+
+
+def _in_a_script(names: pd.Series) -> pd.Series:
+    """Return names that end no script, as DVC 3.67 writes them into one of its page as they are."""
+    return names.str.replace("<", "‹")

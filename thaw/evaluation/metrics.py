@@ -203,7 +203,7 @@ def read_predictions(path: Path, rows: pd.DataFrame, classes: list[str]) -> np.n
     Raises UserError when the file is missing or of other images or classes.
     """
     columns = [f"p({name})" for name in classes]
-    table = manifest.read(path, columns)
+    table = manifest.read_table(path, columns)
     same_images = table["path"].tolist() == rows["path"].tolist()
     if not same_images or [*table.columns[-len(columns) :]] != columns:
         raise UserError(f"{path} is not of this split", hint="run `dvc repro evaluate`")

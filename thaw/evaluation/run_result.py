@@ -72,13 +72,14 @@ class RunResult:
     @cached_property
     def recall(self) -> pd.DataFrame:
         """What `metrics.recall_by_class` gave, as text."""
-        return manifest.read(self.folder / paths.EVALUATION / "recall.csv")
+        return manifest.read_table(self.folder / paths.EVALUATION / "recall.csv", needs=("class",))
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
         """What `metrics.reliability` gave."""
-        table = manifest.read(self.folder / paths.EVALUATION / "reliability.csv")
-        return table.astype({"confidence": float, "accuracy": float, "images": int})
+        columns = ("confidence", "accuracy", "images")
+        file = self.folder / paths.EVALUATION / "reliability.csv"
+        return manifest.read_table(file, columns, needs=()).astype({"images": int})
 
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""
@@ -87,8 +88,8 @@ class RunResult:
 
 def _read_json(path: Path, stage: str) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         raise UserError(
             f"{path} is missing or damaged", hint=f"run `dvc repro {stage}` to make it"
         ) from None

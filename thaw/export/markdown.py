@@ -4,15 +4,17 @@ import re
 
 import pandas as pd
 
+from thaw.project.plain_text import one_line
+
 
 def plain(text: object) -> str:
     """Return text that Markdown shows as it is, also in a table."""
-    return re.sub(r"([\\`*_{}\[\]<>|~&$#])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*_{}\[\]<>|~&$#])", r"\\\1", one_line(text))
 
 
 def code(text: object) -> str:
     """Return text as inline code, where nobody is mentioned and nothing links; not for a cell."""
-    text = " ".join(str(text).split())
+    text = one_line(text)
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     around = " " if "`" in text else ""
     return f"{fence}{around}{text}{around}{fence}" if text else ""

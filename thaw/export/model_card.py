@@ -96,8 +96,9 @@ def card(
 
 
 def _what(backbone: dict, size: int, classes: int, weights: int) -> str:
+    file = _weights_file(backbone)
     start = {"imagenet": "ImageNet weights", None: "random weights"}.get(
-        backbone["weights"], f"the weights {markdown.plain(backbone['weights'])}"
+        file, f"the weights {markdown.plain(file)}"
     )
     return (
         f"It names one of {classes} classes for each image. The network is {backbone['name']} with "
@@ -107,10 +108,16 @@ def _what(backbone: dict, size: int, classes: int, weights: int) -> str:
     )
 
 
+def _weights_file(backbone: dict) -> str | None:
+    """Return what the network started from: a file, imagenet, or None for nothing."""
+    given = backbone["weights"]
+    return given["file"] if isinstance(given, dict) else given
+
+
 def _limits(backbone: dict, size: int, names: list[str]) -> str:
     return (
         LIMITS.format(size=size)
-        + OF_IMAGENET * (backbone["weights"] == "imagenet")
+        + OF_IMAGENET * (_weights_file(backbone) == "imagenet")
         + OF_INT8 * any(name in QUANTIZED for name in names)
     )
 
@@ -149,7 +156,7 @@ def _by_class(run: RunResult) -> str:
         )
     recalls = table[["fine_tuned", "fine_tuned_low", "fine_tuned_high"]].astype(float)
     by_class = {
-        "class": table["class"].map(markdown.plain).to_numpy(),
+        "class": table["class"].map(markdown.code_cell).to_numpy(),
         **{part: counts[part].to_numpy() for part in ("train", "validation", "test")},
         "recall": ["{:.3f} ({:.3f} to {:.3f})".format(*each) for each in recalls.to_numpy()],
     }
@@ -185,11 +192,12 @@ def _data(source: str, report: dict[str, dict], pixels: dict) -> str:
 
 
 def _licence(backbone: dict) -> str:
-    if not backbone["weights"]:
+    file = _weights_file(backbone)
+    if not file:
         return "No weights of others went into it.\n"
-    if backbone["weights"] != "imagenet":
+    if file != "imagenet":
         return (
-            f"The network started from the weights {markdown.plain(backbone['weights'])}, under "
+            f"The network started from the weights {markdown.plain(file)}, under "
             "the licence that is given there.\n"
         )
     elsewhere = (

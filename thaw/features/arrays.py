@@ -21,8 +21,8 @@ def read_provenance(folder: Path, stage: str = EXTRACT) -> dict:
     """Return what `stage` wrote of the features' making. Raises UserError when there is none."""
     path = folder / PROVENANCE_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         raise UserError(f"{path} is missing or damaged; run `dvc repro {stage}`") from None
 
 
@@ -34,7 +34,7 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
     """
     path = folder / f"{'map' if pooling == 'flatten' else pooling}.npy"
     try:
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
+        features = np.lib.format.open_memmap(path, mode="r")  # nothing but .npy, and no objects
     except FileNotFoundError:
         if pooling == "flatten":
             raise UserError(
@@ -43,11 +43,14 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
                 "set extract.feature_maps to true as well",
             ) from None
         raise UserError(f"{path} is missing; run `dvc repro {stage}`") from None
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # numpy and its parser of the header raise all kinds
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault
         raise UserError(f"{path}: not a .npy file ({error}); run `dvc repro {stage}`") from None
-    if features.dtype != "float32" or len(features) != rows:
+    found = len(features) if features.ndim else 0
+    if features.dtype != "float32" or found != rows:
         raise UserError(
-            f"{path} holds {len(features)} rows of {features.dtype} instead of {rows} of float32; "
+            f"{path} holds {found} rows of {features.dtype} instead of {rows} of float32; "
             f"run `dvc repro {stage}`"
         )
     return features

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from thaw.labels import layout, table_columns, table_file, table_paths
+from thaw.labels import layout, layout_doubts, table_columns, table_file, table_paths
 from thaw.labels.layout import Found, Listing
 from thaw.labels.split_words import split_of
 from thaw.labels.table_columns import Columns
@@ -44,6 +44,8 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
         given_by, base_notes = base.layout, base.notes
         found = [_with(each, rows.get(_inside(each.path, folder))) for each in base.found]
     _check_splits(found, name)
+    if columns.label:
+        base_notes = layout_doubts.of_formulas({each.label for each in found})
     lost = [cell for cell, place in zip(table[columns.path], places) if place is None]
     notes = _notes(name, columns, lost, set(places) - {None} - set(rows)) + base_notes
     used = {columns.path, *columns.label, columns.split, columns.group, ""}

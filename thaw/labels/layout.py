@@ -9,6 +9,7 @@ from typing import NamedTuple
 from thaw.labels import auto_layout, layout_doubts
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.sources import listing
 
 KEY = "data.layout"  # of params.yaml, where a wrong layout is named
@@ -51,8 +52,8 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
     to folders are entered.
 
     Raises UserError when no single template fits (auto), when there are fewer than two classes, two
-    have names that a file system may take for one, or a name is not UTF-8 or has a
-    carriage return in it.
+    have names that a file system may take for one, one has control characters in its name, or
+    a name is not UTF-8 or has a carriage return in it.
     """
     if layout != AUTO and "{label}" not in layout:
         raise UserError(f"{quoted(layout)} has no {{label}}", KEY, "write it for the class's name")
@@ -72,7 +73,7 @@ def find(folder: Path, layout: str = AUTO) -> Listing:
             left.append(place)
     notes += _of_left_out(found, left, template)
     notes += _of_splits(matcher, files) + _of_empty(folder, files, matcher)
-    notes += matcher.other_readings(sorted(files))
+    notes += matcher.other_readings(sorted(files)) + _of_formulas(found, files)
     check_labels({each.label for each in found}, KEY, f"by {quoted(template)}")
     return Listing(found, len(listing.entries(folder)) - len(found), template, notes)
 
@@ -96,8 +97,8 @@ def images_in(folder: Path) -> dict[PurePosixPath, Path]:
 
 def summary(listing: Listing) -> str:
     """Say how the images were found, and each note in a line of its own."""
-    said = "\n".join([*([f"layout: {listing.layout}"] if listing.layout else []), *listing.notes])
-    return said.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
+    lines = [*([f"layout: {listing.layout}"] if listing.layout else []), *listing.notes]
+    return "\n".join(map(one_line, lines))
 
 
 class Template:
@@ -230,6 +231,13 @@ def _of_empty(folder: Path, files: dict[PurePosixPath, Path], matcher: Template)
     names = ", ".join(map(str, empty[:NAMED]))
     verb = "holds" if len(empty) == 1 else "hold"
     return [f"{names}{' ...' if len(empty) > NAMED else ''} {verb} no image, so no class"]
+
+
+def _of_formulas(found: list[Found], places: Iterable[PurePosixPath]) -> list[str]:
+    """Say which classes, and which folders that paths begin with, look like formulas."""
+    return layout_doubts.of_formulas(
+        {each.label for each in found} | {place.parts[0] for place in places}
+    )
 
 
 def _of_splits(matcher: Template, files: Iterable[PurePosixPath]) -> list[str]:

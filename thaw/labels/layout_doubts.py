@@ -1,5 +1,6 @@
 """What is said of a source whose layout is in doubt: what was seen, and the templates that do."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -9,8 +10,10 @@ from typing import NoReturn
 from thaw.labels.folder_tree import Node, literal, merged, names_of
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
+from thaw.project.plain_text import visible
 
 KEY = "data.layout"  # of params.yaml
+FORMULA = "=+-@"  # how a cell begins that spreadsheets compute; tabs and the like are refused
 
 
 def refuse(
@@ -44,9 +47,17 @@ def refuse_one(node: Node, prefix: str) -> NoReturn:
 
 
 def check_names(labels: Iterable[str]) -> None:
-    """Raise UserError for two classes whose names a disk, or a reader, may take for one."""
+    """Raise UserError for two classes whose names a disk, or a reader, may take for one.
+
+    So for a class whose name is no plain text, as it would steer a terminal wherever it is shown.
+    """
     seen = {}
     for label in sorted(labels):
+        if visible(label) != label:
+            raise UserError(
+                f"class '{visible(label)}' has control characters in its name", "data.source",
+                "rename it",
+            )  # fmt: skip
         folded = unicodedata.normalize("NFKC", label).casefold()
         other = seen.setdefault(" ".join(folded.split()), label)
         if other != label:
@@ -54,6 +65,26 @@ def check_names(labels: Iterable[str]) -> None:
                 f"classes {other!r} and {label!r} differ only in case, in spaces or in how their "
                 "letters are encoded", "data.source", "rename or join them",
             )  # fmt: skip
+
+
+def of_formulas(names: Iterable[str]) -> list[str]:
+    """Say which names a spreadsheet would compute when it opens the tables of a run.
+
+    Quotation marks do not keep it from that, and with an apostrophe before it a name would be
+    another one to all that read these tables. So the names stay as they are, and are named.
+    """
+    formulas = [name for name in names if name[0] in FORMULA and not _is_number(name)]
+    if not formulas:
+        return []
+    verb = "begins" if len(formulas) == 1 else "begin"
+    return [
+        f"{names_of(map(repr, formulas))} {verb} as a formula does, which a spreadsheet may "
+        "compute when it opens a table of the run; rename, or import such tables as text"
+    ]
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) is not None
 
 
 def refuse_two_levels(node: Node, above: str, inner: Counter) -> NoReturn:

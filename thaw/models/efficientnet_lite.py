@@ -124,9 +124,15 @@ def package_file(number: int) -> Path:
 def load_package_weights(number: int, model: keras.Model, path: Path) -> None:
     """Set every weight of Lite0, 1 or 2, with or without top, from the package's `.pth` file.
 
-    Raises ValueError when the file is no state dict or has not the tensors that the model needs.
+    Raises UserError when the file is no state dict or has not the tensors that the model needs.
     """
-    tensors = read_state_dict(path)
+    try:
+        _set(number, model, read_state_dict(path))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; install its package again") from None
+
+
+def _set(number: int, model: keras.Model, tensors: dict[str, np.ndarray]) -> None:
     sources = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head"}
     sources |= {"top_bn": "_bn1", "predictions": "_fc"}
     for index, name in enumerate(block_names(number)):
@@ -136,7 +142,7 @@ def load_package_weights(number: int, model: keras.Model, path: Path) -> None:
             try:
                 layer.set_weights(_convert(layer, tensors, sources[layer.name]))
             except KeyError as error:
-                raise ValueError(f"layer {layer.name} has no tensor {error} in {path}") from None
+                raise ValueError(f"layer {layer.name} has no tensor {error}") from None
 
 
 def _convert(layer: layers.Layer, tensors: dict[str, np.ndarray], name: str) -> list[np.ndarray]:

@@ -10,9 +10,9 @@ from thaw.models.tf_setup import make_deterministic
 from thaw.models import efficientnet_lite, weights
 from thaw.models.backbones import build
 from thaw.models.registry import LITE
-from thaw.models.settings import Backbone
+from thaw.models.settings import Backbone, Weights
 from thaw.project.errors import UserError
-from thaw.sources import fetch
+from thaw.sources import fetch, source_folder
 
 RANDOM_SEED = 0  # of `weights: null`
 
@@ -21,21 +21,28 @@ def load(spec: Backbone, scratch: Path) -> keras.Model:
     """Build the network with the weights that the params ask for.
 
     A weights file with an address is fetched into the folder `scratch`. Raises UserError when the
-    weights cannot be had, or are not this network's.
+    weights cannot be had, have another digest than `spec` says, or are not this network's.
     """
     make_deterministic(RANDOM_SEED)
     model = build(spec)
-    if spec.weights == "imagenet":
+    if spec.weights is None:
+        return model
+    if spec.weights.file == "imagenet":
         _load_imagenet(model, spec)
-    elif spec.weights is not None:
+    else:
         weights.load_pretrained(model, _file(spec.weights, scratch))
     return model
 
 
-def _file(place: str, scratch: Path) -> Path:
+def _file(wanted: Weights, scratch: Path) -> Path:
+    place = wanted.file
     if place.startswith(("http://", "https://")):
-        file = scratch / Path(urlsplit(place).path).name  # its ending says of which kind it is
-        fetch.download(place, file)
+        # its ending says of which kind it is
+        file = scratch / (Path(urlsplit(place).path).name.strip(".") or "weights")
+        found = fetch.download(place, file, wanted.sha256, key="backbone.weights")
+        if not wanted.sha256:
+            print(f"{place} has no known digest; to accept these bytes only, put into params.yaml:")
+            print(f"  weights: {{file: {place}, sha256: {found}}}", flush=True)
         return file
     if not Path(place).is_file():
         raise UserError(
@@ -43,6 +50,7 @@ def _file(place: str, scratch: Path) -> Path:
             "backbone.weights",
             "give the path or address of a weights file, imagenet or null",
         )
+    source_folder.check_digest(Path(place), wanted.sha256, place, "backbone.weights")
     return Path(place)
 
 

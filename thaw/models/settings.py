@@ -3,10 +3,11 @@
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from thaw.models.registry import NETWORKS
 from thaw.project.params import Section
+from thaw.sources.settings import Digest
 
 Factor = Annotated[float, Field(ge=0)]
 
@@ -19,11 +20,25 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _file_alone(weights: object) -> object:
+    """Let the name of a file stand for it with any digest."""
+    if weights is not None and not isinstance(weights, str | dict):
+        raise ValueError("should be imagenet, the path or address of a file, or null")
+    return {"file": weights} if isinstance(weights, str) else weights
+
+
+class Weights(Section):
+    """A file of weights, or imagenet, and the digest that the file must have."""
+
+    file: Annotated[str, Field(min_length=1)]
+    sha256: Digest | None = None
+
+
 class Backbone(Section):
     """Which network, with which weights, on images of which size."""
 
     name: Annotated[str, AfterValidator(_check_name)]
-    weights: str | None
+    weights: Annotated[Weights | None, BeforeValidator(_file_alone)]
     image_size: Annotated[int, Field(ge=32, le=1024)] | None
 
     @model_validator(mode="after")

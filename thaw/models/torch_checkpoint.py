@@ -5,91 +5,72 @@ state dict as a pickle whose storages are persistent ids, a pickle with the stor
 order, and each storage as a little-endian int64 count followed by its values.
 """
 
-import pickle
-from collections import OrderedDict
+import math
+import mmap
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from thaw.models import torch_pickle
+from thaw.models.torch_pickle import Tensor
+
 MAGIC = 0x1950A86A20F9469CFC6C
-DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
-
-
-class _Storage(NamedTuple):
-    key: str
-    dtype: np.dtype
-    count: int
-
-
-class _Tensor(NamedTuple):
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-def _rebuild_tensor(storage, offset, shape, strides, *_) -> _Tensor:
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-class _Unpickler(pickle.Unpickler):
-    """Builds the four kinds of object that a state dict needs, and refuses every other."""
-
-    def find_class(self, module: str, name: str):
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
-        if module == "torch" and name in DTYPES:
-            return DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} does not belong into a state dict")
-
-    def persistent_load(self, pid) -> _Storage:
-        kind, dtype, key, _location, count, view = pid
-        if kind != "storage" or view is not None:
-            raise pickle.UnpicklingError(f"persistent id of an unknown kind: {kind!r}")
-        return _Storage(key, dtype, count)
+DAMAGE = (ValueError, TypeError, LookupError)
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a `.pth` file by name, as C-contiguous float32 or int64 arrays.
 
-    Raises ValueError when the file is not of this format, is cut short, or holds other objects.
+    They take no more memory than the file twice. Raises ValueError when the file is not of this
+    format, is cut short, or holds other objects.
     """
     try:
-        with open(path, "rb") as file:
-            if _Unpickler(file).load() != MAGIC:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if torch_pickle.load(data) != MAGIC:
                 raise ValueError("no torch magic number")
             for _ in ("protocol", "machine"):
-                _Unpickler(file).load()
-            tensors = _Unpickler(file).load()
-            storages = _read_storages(file, tensors, keys=_Unpickler(file).load())
+                torch_pickle.load(data)
+            tensors, keys = torch_pickle.load(data), torch_pickle.load(data)
+            _check_tensors(tensors, most=len(data))
+            storages = _read_storages(data, tensors, keys)
         return {name: _to_array(tensor, storages) for name, tensor in tensors.items()}
-    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, KeyError) as error:
-        raise ValueError(f"not a state dict of the old torch format: {error}") from error
+    except DAMAGE as error:
+        raise ValueError(f"not a state dict of the old torch format: {error}") from None
 
 
-def _read_storages(file: BinaryIO, tensors: dict[str, _Tensor], keys: list[str]) -> dict:
+def _check_tensors(tensors: object, most: int) -> None:
+    """Raise ValueError for what are no tensors by name, or hold over `most` bytes together."""
+    whole = isinstance(tensors, dict) and all(isinstance(each, Tensor) for each in tensors.values())
+    if not whole:
+        raise ValueError("other values than tensors")
+    sizes = (math.prod(each.shape) * each.storage.dtype.itemsize for each in tensors.values())
+    if sum(map(abs, sizes)) > most:
+        raise ValueError("the tensors declare more values than the file holds")
+
+
+def _read_storages(data: mmap.mmap, tensors: dict[str, Tensor], keys: object) -> dict:
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("no keys of storages")
     declared = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     storages = {}
     for key in keys:
         storage = declared[key]
-        count = int.from_bytes(file.read(8), "little")
+        count = int.from_bytes(data.read(8), "little")
         if count != storage.count:
             raise ValueError(f"storage {key} holds {count} values instead of {storage.count}")
-        data = file.read(count * storage.dtype.itemsize)
-        if len(data) < count * storage.dtype.itemsize:
+        size = count * storage.dtype.itemsize
+        if size > len(data) - data.tell():
             raise ValueError(f"the file ends inside storage {key}")
-        storages[key] = np.frombuffer(data, storage.dtype)
+        storages[key] = np.frombuffer(data.read(size), storage.dtype)
     return storages
 
 
-def _to_array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
+def _to_array(tensor: Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
     """Copy the view that offset, shape and strides (in elements) describe out of its storage."""
     values = storages[tensor.storage.key]
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides))
-    if min(tensor.strides, default=0) < 0 or not 0 <= tensor.offset <= len(values) - 1 - reach:
+    least = min((*tensor.strides, *tensor.shape), default=0)
+    if least < 0 or not 0 <= tensor.offset <= len(values) - 1 - reach:
         raise ValueError(f"a tensor of shape {tensor.shape} reaches outside its storage")
     strides = [stride * values.itemsize for stride in tensor.strides]
     view = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)

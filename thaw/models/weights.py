@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 
+from thaw.models import hdf5_file, keras_archive
 from thaw.project.errors import UserError
 
 PROVENANCE = "provenance"  # the attribute of a file that says what it was made with
@@ -28,9 +29,9 @@ def read_provenance(path: Path) -> dict:
     Raises UserError when the file is missing or damaged.
     """
     try:
-        with h5py.File(path) as file:
-            return json.loads(file.attrs.get(PROVENANCE, "{}"))
-    except (OSError, ValueError):
+        with h5py.File(path, "r") as file:
+            return dict(json.loads(file.attrs.get(PROVENANCE, "{}")))
+    except (OSError, ValueError, TypeError, RuntimeError, RecursionError):
         raise UserError(f"{path} is missing or damaged; let `dvc repro` make it again") from None
 
 
@@ -43,8 +44,11 @@ def load(model: keras.Model, path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            if h5py.is_hdf5(path):
+                with hdf5_file.opened(path):
+                    pass
             model.load_weights(path)
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # h5py and Keras raise all kinds for a damaged or foreign file
             raise _refusal(model, path, error) from None
     skipped = [each.message for each in caught if issubclass(each.category, UserWarning)]
     if skipped:
@@ -54,24 +58,25 @@ def load(model: keras.Model, path: Path) -> None:
 def load_pretrained(model: keras.Model, path: Path) -> None:
     """Set every weight of a network without top from a file of any of Keras' kinds.
 
-    These are `.weights.h5`, the classic `.h5` and `.keras` (in safe mode, so that it can run no
-    code of its own); the last two with or without a top of dense layers, which is left out. The
-    kind is told by content. Raises UserError that names the first layer which differs, or says
-    what the file is instead.
+    These are `.weights.h5`, the classic `.h5` and `.keras`; the last two with or without a top of
+    dense layers, which is left out. The kind is told by content. A file is read as data only: no
+    code in it is run, no other file is read, and shapes are compared before values are read, so
+    that it takes no more memory than the network twice, or than the file has bytes. Raises
+    UserError that names the first layer which differs, or says what the file is instead.
     """
     try:
         if zipfile.is_zipfile(path):
-            values = _of_keras_file(path)
+            with keras_archive.opened(path) as values:
+                _assign(model, values)
         elif h5py.is_hdf5(path):
-            with h5py.File(path) as file:
-                classic = file.get("model_weights", file)
-                values = list(_of_classic(classic)) if _names(classic, "layer_names") else None
+            with hdf5_file.opened(path) as file:
+                values = hdf5_file.classic_values(file)
+                if values:
+                    _assign(model, values)
+            if not values:
+                _load_own_kind(model, path)
         else:
             raise ValueError("neither HDF5 nor .keras")
-        if values is None:
-            _load_own_kind(model, path)
-        else:
-            _assign(model, values)
     except UserError:
         raise
     except Exception as error:  # h5py and Keras raise all kinds for a damaged or foreign file
@@ -79,7 +84,7 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
 
 
 def _refusal(model: keras.Model, path: Path, error: Warning | Exception) -> UserError:
-    cause = " ".join(str(error).split())[:200]
+    cause = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(
         f"{path}: not the weights of this {model.name} ({cause}); use a file saved from the same "
         "network (.weights.h5, .h5 or .keras), or let `dvc repro` make it again"
@@ -118,28 +123,6 @@ def _compare(model: keras.Model, path: Path) -> None:
             )
 
 
-def _of_keras_file(path: Path) -> list[tuple[str, np.ndarray]]:
-    """Return the layers' values of a `.keras` file, in order: (layer's name, values)."""
-    source = keras.saving.load_model(path, compile=False, safe_mode=True)
-    return [(name, variable.numpy()) for name, variable in _variables(source)]
-
-
-def _of_classic(group: h5py.Group) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the layers' values of a classic `.h5` file, in order."""
-    for layer in _names(group, "layer_names"):
-        for weight in _names(group[layer], "weight_names"):
-            yield layer, group[layer][weight][()]
-
-
-def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """Return a list of names, which Keras cuts into NAME0, NAME1, ... where it is long."""
-    parts = [group.attrs[attribute]] if attribute in group.attrs else []
-    while f"{attribute}{len(parts)}" in group.attrs:
-        parts.append(group.attrs[f"{attribute}{len(parts)}"])
-    names = [name for part in parts for name in part]
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-
-
 def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
     """Yield (layer's name, variable) from the input on, in the order of the classic files."""
     for layer in model.layers:
@@ -150,7 +133,7 @@ def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
                 yield layer.name, variable
 
 
-def _assign(model: keras.Model, values: list[tuple[str, np.ndarray]]) -> None:
+def _assign(model: keras.Model, values: list[tuple[str, h5py.Dataset]]) -> None:
     """Set each variable from the value at its place, or none and raise ValueError.
 
     Values that are left over must be those of a top: of dense layers, so of one or two dimensions.
@@ -167,7 +150,7 @@ def _assign(model: keras.Model, values: list[tuple[str, np.ndarray]]) -> None:
     left = values[len(variables) :]
     if any(value.ndim > 2 for _, value in left):
         raise ValueError(f"the file goes on with layer {left[0][0]}, which is no top")
-    assign(model, [value for _, value in values[: len(variables)]])
+    assign(model, [value[()] for _, value in values[: len(variables)]])
 
 
 def assign(model: keras.Model, values: list[np.ndarray]) -> None:

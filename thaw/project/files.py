@@ -145,6 +145,25 @@ def write_json(path: Path, values: dict) -> None:
         )
 
 
+def read_csv(path: Path, **options: object) -> pd.DataFrame:
+    """Return a table that a stage wrote; `options` are those of pandas.read_csv.
+
+    Raises UserError when it is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, **options)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
+    except OSError:
+        raise
+    except Exception as error:  # pandas raises all kinds for what is cut, empty or no UTF-8
+        raise damaged(path, str(error)) from None
+
+
+def damaged(path: Path, why: str) -> UserError:
+    return UserError(f"{path} is damaged ({why}); remove it, and run `dvc repro` to make it anew")
+
+
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table without its index, with Unix line ends on every machine."""
     with replacing(path) as partial:

@@ -2,15 +2,20 @@
 
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from thaw.project.errors import UserError
 from thaw.project.paths import PARAMS
 
+MOST_BYTES = 5_000_000  # of a file of settings; dvc.lock has some 30,000
+MOST_VALUES = 100_000  # in it, each alias counted as what it stands for
+RESTORE = "restore it with `git checkout {}`"
+SHORT = Repr()  # of values in messages
+SHORT.maxstring = SHORT.maxother = 100
 # Keys that had another name in an earlier version, with the new one.
 RENAMED = {
     "pictures": "images",
@@ -52,14 +57,37 @@ def read(path: Path = PARAMS) -> dict:
     Raises UserError when the file is missing or is not YAML with sections.
     """
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} has over {MOST_BYTES:,} bytes; {RESTORE.format(path)}")
         values = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing here; run from the project's root") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (OSError, UserError):
+        raise
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply; {RESTORE.format(path)}") from None
+    except Exception as error:  # ruamel.yaml raises all kinds, for numbers and dates its own
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path} has no sections; restore it with `git checkout {path}`")
+        raise UserError(f"{path} has no sections; {RESTORE.format(path)}")
+    _check_bounds(values, path)
     return values
+
+
+def _check_bounds(values: dict, path: Path) -> None:
+    """Raise UserError for whole numbers that nothing takes, and aliases that unfold without end.
+
+    A few lines of aliases stand for more values than any memory has.
+    """
+    waiting, count = [values], 0
+    while waiting:
+        each, count = waiting.pop(), count + 1
+        if count > MOST_VALUES:
+            raise UserError(f"{path} has over {MOST_VALUES:,} values; write them without aliases")
+        if isinstance(each, int) and abs(each) >= 1 << 63:
+            raise UserError(f"{path} has a whole number of over 64 bits; {RESTORE.format(path)}")
+        if isinstance(each, dict | list | tuple | set):
+            waiting += [*each, *each.values()] if isinstance(each, dict) else each
 
 
 def renamed(values: dict) -> list[UserError]:
@@ -114,5 +142,5 @@ def _user_error(error: dict, section: str, schema: type[Section], path: Path) ->
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(schema.model_fields)}"
     else:
         wanted = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        problem = f"{error['input']!r} does not fit: {wanted}"
+        problem = f"{SHORT.repr(error['input'])} does not fit: {wanted}"
     return UserError(problem, ".".join([section, *map(str, error["loc"])]), hint, str(path))

@@ -5,6 +5,7 @@ lost at any time.
 """
 
 import json
+import math
 import os
 import time
 from contextlib import suppress
@@ -43,10 +44,11 @@ def last(runs: int = 5, folder: Path | None = None) -> dict[str, float]:
     """
     seconds: dict[str, list[float]] = {}
     with suppress(OSError):
-        for line in file().read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError, KeyError, TypeError):
+        for line in file().read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 row = json.loads(line)
                 if folder and Path(row["folder"]) != folder:
                     continue
-                seconds.setdefault(row["stage"], []).append(float(row["seconds"]))
+                if math.isfinite(row["seconds"]):
+                    seconds.setdefault(row["stage"], []).append(float(row["seconds"]))
     return {stage: max(values[-runs:]) for stage, values in seconds.items()}

@@ -19,6 +19,7 @@ from thaw.sources.settings import ArchiveLimits
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 RATIO_FROM = 1 << 26  # bytes unpacked: up to that, blank images may well be packed tightly
 PIECE = 1 << 20  # bytes
+LONGEST = 4096  # letters of a path, as of Linux
 # tar headers that describe the member after them: long names and the attributes of pax
 DESCRIPTIONS = (
     tarfile.XHDTYPE,
@@ -70,12 +71,13 @@ def _unpack_zip(path: Path, writer: "_Writer") -> bool:
     with zipfile.ZipFile(path) as archive:
         names, writer.note = zip_names.read(archive.infolist(), writer.name)
         for member, name in zip(archive.infolist(), names):
-            target = writer.target(name)
+            is_folder = name.endswith(("/", "\\"))
+            target = writer.target(name, is_folder)
             if member.flag_bits & 1:
                 raise UserError(f"{writer.name}: member {name!r} is encrypted; unpack it first")
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise UserError(f"{writer.name}: member {name!r} is a link; pack it again without")
-            if name.endswith(("/", "\\")):
+            if is_folder:
                 target.mkdir(parents=True, exist_ok=True)
             else:
                 writer.write(target, archive.open(member))
@@ -91,7 +93,7 @@ def _unpack_tar(path: Path, writer: "_Writer") -> bool:
     with archive:
         for member in archive:
             _check_utf8(member.name, writer.name)
-            target = writer.target(member.name)
+            target = writer.target(member.name, member.isdir())
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue
@@ -137,19 +139,32 @@ class _Writer:
     def __init__(self, name: str, packed: int, folder: Path, limits: ArchiveLimits) -> None:
         self.name, self.packed, self.folder, self.limits = name, packed, folder, limits
         self.members = self.written = 0
+        self.folders: set[int] = set()  # hashes of all that members are or lie in
         self.note = ""
 
-    def target(self, name: str) -> Path:
+    def target(self, name: str, is_folder: bool) -> Path:
         """Return where the next member goes, or refuse it. Both kinds of slash part a name."""
-        self.members += 1
-        if self.members > self.limits.max_members:
-            self._refuse(f"more than {self.limits.max_members} members", "max_members")
+        if len(name) > LONGEST:
+            raise UserError(
+                f"{self.name}: member {name[:40]!r}... has a name that no disk takes; pack it again"
+            )
         parts = PurePosixPath(name.replace("\\", "/"))
+        self._count(parts.parts if is_folder else parts.parts[:-1], is_folder)
         if parts.is_absolute() or ".." in parts.parts or DRIVE.match(name):
             raise UserError(
                 f"{self.name}: member {name!r} would leave the folder; pack it again without"
             )
         return self.folder / parts
+
+    def _count(self, folders: tuple[str, ...], is_folder: bool) -> None:
+        """Count a member with the folders that it implies: a few bytes of it may be thousands."""
+        self.members += not is_folder
+        place = 0
+        for part in folders:
+            place = hash((place, part))
+            self.folders.add(place)
+        if self.members + len(self.folders) > self.limits.max_members:
+            self._refuse(f"more than {self.limits.max_members} files and folders", "max_members")
 
     def write(self, target: Path, source: BinaryIO) -> None:
         """Copy a member to its place."""

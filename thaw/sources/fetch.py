@@ -18,6 +18,7 @@ from urllib3.util import Retry
 
 from thaw.project import files
 from thaw.project.errors import UserError
+from thaw.sources import redirects
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the answer
 SLOWEST, WINDOW = 1000, 60  # bytes per second, over so many seconds
@@ -34,12 +35,16 @@ class _BrokenOff(Exception):
     """The answer began well and did not end well."""
 
 
-def download(url: str, path: Path, sha256: str | None = None, size: int | None = None) -> str:
+def download(
+    url: str, path: Path, sha256: str | None = None, size: int | None = None,
+    key: str = "data.sha256",
+) -> str:  # fmt: skip
     """Fetch `url` into the file `path`, and return its SHA-256 digest (hexadecimal).
 
     What an interrupted call left is gone on with, and a whole `path` is used again while `sha256`
     or the server says that it is still the same. Errors that may pass and refused connections are
-    tried again after growing pauses, and so is a body that breaks off.
+    tried again after growing pauses, and so is a body that breaks off. `key` of params.yaml has
+    `sha256`.
 
     Raises UserError that names the URL and the cause: no answer, an HTTP error, too many redirects,
     a body that stays short or slow, another `size` (bytes) or `sha256` than said, a full disk.
@@ -56,14 +61,14 @@ def download(url: str, path: Path, sha256: str | None = None, size: int | None =
         files.remove(path)
         raise UserError(
             f"{url}: its SHA-256 is {found} and not {sha256}, so these are other bytes; check the "
-            "address, and data.sha256 in params.yaml"
+            f"address, and {key} in params.yaml"
         )
     return found
 
 
 def new_session(again: int = 5) -> requests.Session:
     """Return a session that tries up to `again` times more what may pass, and wants files as is."""
-    session = requests.Session()
+    session = redirects.Session()
     session.max_redirects = REDIRECTS
     session.headers["Accept-Encoding"] = "identity"  # so that lengths and ranges are the file's
     retry = Retry(
@@ -182,6 +187,8 @@ def _length(path: Path) -> int:
 
 def cause(error: requests.RequestException) -> str:
     """Say in a few words what requests and urllib3 say in many."""
+    if isinstance(error, redirects.LeadsInside):
+        return str(error)
     if isinstance(error, requests.HTTPError):
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.TooManyRedirects):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from thaw.project import files
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.sources import archive, fetch, links
 from thaw.sources.datasets import NAMED, Named, write_digits
 from thaw.sources.settings import Data
@@ -44,11 +45,11 @@ def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
         if path.is_dir():
             _refuse_digest(settings)
             return path
-        _check_digest(path, settings.sha256, source)
+        check_digest(path, settings.sha256, source)
     else:
         path = Path(source)
         _check_there(path)
-        _check_digest(path, settings.sha256, source)
+        check_digest(path, settings.sha256, source)
     _unpack(path, folder, settings, source)
     return folder
 
@@ -101,7 +102,7 @@ def _unpack(path: Path, folder: Path, settings: Data, source: str) -> None:
             files.remove(path)  # what was downloaded, so that the next run fetches it again
         raise
     if note:
-        print(note, flush=True)
+        print(one_line(note), flush=True)
 
 
 def _announce(url: str, found: str, wanted: str | None) -> None:
@@ -110,11 +111,12 @@ def _announce(url: str, found: str, wanted: str | None) -> None:
         print(f"  sha256: {found}", flush=True)
 
 
-def _check_digest(path: Path, wanted: str | None, source: str) -> None:
+def check_digest(path: Path, wanted: str | None, source: str, key: str = "data.sha256") -> None:
+    """Raise UserError when a file has another SHA-256 than `wanted`, which `key` has, if any."""
     if wanted and (found := files.sha256(path)) != wanted:
         raise UserError(
             f"{source}: its SHA-256 is {found} and not {wanted}, so these are other bytes",
-            "data.sha256",
+            key,
             "check the file and this key",
         )
 

@@ -99,7 +99,8 @@ def check_local_files(values: dict) -> None:
     with dvc_repo.at("HEAD") as committed:
         local = (("data", "source"), ("data", "corrections"), ("backbone", "weights"))
         for section, key in local:
-            place = values[section].get(key) or ""
+            given = values[section].get(key) or ""
+            place = given["file"] if isinstance(given, dict) else given
             path = Path(place)
             if place and path.exists() and not path.is_absolute() and not committed.exists(place):
                 raise UserError(

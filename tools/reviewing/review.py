@@ -61,7 +61,7 @@ def load(with_test: bool, count: int | None = None) -> Review:
 
 def _source_labels(rows: pd.DataFrame) -> pd.Series:
     """Return the label of each image before corrections."""
-    corrected = manifest.read(paths.CORRECTED).set_index("path")["label"].to_dict()
+    corrected = manifest.read_table(paths.CORRECTED).set_index("path")["label"].to_dict()
     own = [corrected.get(path, label) for path, label in zip(rows["path"], rows["label"])]
     return pd.Series(own, rows.index, dtype=str)
 

@@ -1,6 +1,7 @@
 """What a run left, in the workspace or at another revision of this repository."""
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from thaw.project.errors import UserError
 from thaw.training import history
 from tools.revisions import dvc_lock, dvc_repo
 
-# What is small and kept in Git; predictions are DVC's, and may be out of reach.
+# What is small and kept in Git; predictions and environment are DVC's, and may be out of reach.
 IN_GIT = (
     paths.PARAMS,
     dvc_lock.FILE,
@@ -86,10 +87,19 @@ class Revision(NamedTuple):
 
         Those of another run, which lie where these should, do not count.
         """
-        file = self.folder / paths.PREDICTIONS
-        if not file.is_file() or _md5(file) != self.lock_digest(paths.PREDICTIONS):
-            return None
-        return read_table(file, ["path", "label", "head", "fine_tuned"])
+        file = self._of_this_run(paths.PREDICTIONS)
+        return file and read_table(file, ["path", "label", "head", "fine_tuned"])
+
+    @property
+    def environment(self) -> dict | None:
+        """What fine_tune ran on, as `software.environment` gives it; None out of reach."""
+        file = self._of_this_run(paths.ENVIRONMENT)
+        return file and json.loads(file.read_text(encoding="utf-8"))
+
+    def _of_this_run(self, path: Path) -> Path | None:
+        file = self.folder / path
+        here = file.is_file() and _md5(file) == self.lock_digest(path)
+        return file if here else None
 
     def lock_digest(self, path: Path) -> str | None:
         """Return the MD5 digest that dvc.lock has of an output, None for none."""
@@ -132,8 +142,9 @@ def at(name: str, folder: Path) -> Revision:
                 ) from None
         found = Revision(name, commit, folder, dvc_lock.read(folder / dvc_lock.FILE))
         _check(found, "run `dvc repro` there and commit what it changes")
-        with suppress(FileNotFoundError, OutOfReach):
-            copy(there, paths.PREDICTIONS, folder)
+        for path in (paths.PREDICTIONS, paths.ENVIRONMENT):
+            with suppress(FileNotFoundError, OutOfReach):
+                copy(there, path, folder)
     return found
 
 
@@ -185,7 +196,7 @@ def _md5(file: Path) -> str:
 
 def read_table(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Return a CSV table, or some of its columns, as text; a class may be called NA."""
-    return pd.read_csv(file, dtype=str, keep_default_na=False, usecols=columns)
+    return files.read_csv(file, dtype=str, keep_default_na=False, usecols=columns)
 
 
 def flat(values: dict, above: str = "") -> dict[str, object]:

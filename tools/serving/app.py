@@ -4,18 +4,18 @@ GET  /          the page
 POST /predict   multipart field `file` -> {"label": ..., "probabilities": {class: ...}}
 POST /look      the same with what the page shows besides
 GET  /run       the run: its model, limits, model card and figures
-Errors are {"error": ...} with 413 for a body that is too large, 422 for an invalid image, and
-400 for a request without one.
+GET  /healthz   {"status": "ok", "waiting": images without an answer}
+Errors are {"error": ...} with 400 for a request without an image, 408 for one that is too slow, 413
+for a body that is too large, 422 for an invalid image, and 503 when too many wait.
 """
 
-from fastapi import APIRouter, FastAPI, Request, UploadFile
+from fastapi import APIRouter, FastAPI, HTTPException, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
 from markdown_it import MarkdownIt
-from starlette.exceptions import HTTPException
 
 from thaw.project import paths
 from tools.reports import captions
-from tools.serving import web
+from tools.serving import limits, web
 from tools.serving.responses import Refused, Responder, TooLarge
 
 CARD = paths.EXPORT / "MODEL_CARD.md"
@@ -44,23 +44,30 @@ def build(
 
 
 @router.get("/", include_in_schema=False)
-def page() -> FileResponse:
+async def page() -> FileResponse:
     return FileResponse(web.PAGE / "index.html")
 
 
+@router.get("/healthz", include_in_schema=False)
+async def healthz(request: Request) -> dict:
+    return {"status": "ok", "waiting": request.app.state.turns.waiting}
+
+
 @router.post("/predict")
-def predict(request: Request, file: UploadFile) -> dict:
+async def predict(request: Request, file: UploadFile) -> dict:
     """The likeliest class of an image, and the probability of each."""
-    return request.app.state.responder.predict(file.file.read())
+    state = request.app.state
+    return await state.turns.take(request, state.responder.predict, file.file)
 
 
 @router.post("/look", include_in_schema=False)
-def look(request: Request, file: UploadFile) -> dict:
-    return request.app.state.responder.look(file.file.read())
+async def look(request: Request, file: UploadFile) -> dict:
+    state = request.app.state
+    return await state.turns.take(request, state.responder.look, file.file)
 
 
 @router.get("/run", include_in_schema=False)
-def run(request: Request) -> dict:
+async def run(request: Request) -> dict:
     responder = request.app.state.responder
     return {
         "model": responder.predictor.name,
@@ -82,7 +89,7 @@ def run(request: Request) -> dict:
 
 
 @router.get("/figures/{name}", include_in_schema=False)
-def figure(request: Request, name: str) -> Response:
+async def figure(request: Request, name: str) -> Response:
     if name not in request.app.state.figures:
         raise HTTPException(404, "no such figure")
     return Response(request.app.state.figures[name], media_type="image/png")
@@ -102,4 +109,5 @@ def card() -> str:
 
 
 def _refused(request: Request, error: Refused) -> JSONResponse:
-    return web.error(413 if isinstance(error, TooLarge) else 422, str(error))
+    status = 413 if isinstance(error, TooLarge) else 422
+    return limits.error(HTTPException(status, str(error)))

@@ -45,8 +45,9 @@ def serve(application: object, host: str, listening: socket.socket) -> None:
     """Say where the page is, and serve it until Ctrl-C."""
     import uvicorn
 
+    from tools.serving import connection
+
     host = f"[{host}]" if ":" in host else host
     print(f"http://{host}:{listening.getsockname()[1]} is ready; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=2)
     with suppress(KeyboardInterrupt):  # uvicorn has ended well by then, and tells of it
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(connection.config(application)).run(sockets=[listening])

@@ -3,7 +3,6 @@
 import base64
 import io
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +31,7 @@ class TooLarge(Refused):
 
 
 class Responder:
-    """Answers images, one at a time, however many ask at once.
+    """Answers images, one at a time; whoever calls it sees to that.
 
     data: says which images are valid. largest: bytes of an image's file. overlay: from pixels uint8
     (1, size, size, 3) and a class to the same with the class's heatmap over them; None without
@@ -49,14 +48,13 @@ class Responder:
     ):
         self.predictor, self.data, self.largest = predictor, data, largest
         self.overlay, self.nearest = overlay, nearest
-        self.turn = threading.Lock()
 
     def predict(self, content: bytes) -> dict:
         """Return the likeliest class and the probability of each, the likeliest first.
 
         `content`: of an image's file. Raises Refused when that is no image within the limits.
         """
-        with self.turn, tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             pixels, _ = self._decode(content, Path(folder, "image"))
             return self._classes(pixels)
 
@@ -66,7 +64,7 @@ class Responder:
         image, overlay (None without Grad-CAM), and nearest: of each its label, similarity, path
         below data/raw and image.
         """
-        with self.turn, tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "image")
             pixels, seen = self._decode(content, file)
             answer = self._classes(pixels)

@@ -6,7 +6,7 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.tools.serving.test_app import running
+from tests.tools.serving.test_app import answering
 from thaw.data import corrections, manifest
 from thaw.images.settings import Decoding
 from thaw.project import files, params, paths
@@ -29,7 +29,7 @@ def address(rows):
     findings = [Finding(3, ["label in doubt"], "red", 5), Finding(7, ["dark"], "", -1)]
     classes = ["blue sky", "green", "red"]
     found = Review(rows, findings, classes, params.load(Decoding, "images"))
-    with running(app.build(found, ["127.0.0.1"])) as address:
+    with answering(app.build(found, ["127.0.0.1"])) as address:
         yield address
 
 

@@ -10,25 +10,25 @@ import pytest
 import requests
 import uvicorn
 
+from tests.server import running
 from tests.tools import colours
 from tests.tools.serving.test_responses import plain
 from thaw.project import paths
 from tools.reports import captions
 from tools.serve import LOOPBACK, listen
-from tools.serving import app
+from tools.serving import app, connection
 from tools.serving.responses import Responder
 
 
 def served(responder: Responder, missing: list[str] | None = None, with_run=True):
-    return running(app.build(responder, missing or [], LOOPBACK, with_run))
+    return answering(app.build(responder, missing or [], LOOPBACK, with_run))
 
 
 @contextlib.contextmanager
-def running(application):
+def answering(application):
     """Serve for the length of the block; give the address."""
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(application, log_level="critical")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(connection.config(application, "critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -225,3 +225,18 @@ def test_another_site_s_name_does_not_reach_it(address):
     for name, status in names.items():
         answer = requests.get(address + "/run", headers={"Host": f"{name}:8000"}, timeout=60)
         assert answer.status_code == status
+
+
+FORMS = [b"%s", b"<svg><image href='%s'/></svg>", b"version https://git-lfs.github.com/spec/v1\n%s"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_client_makes_the_page_fetch_an_address(address, form):
+    """Not even of this machine: what is sent is an image, or is refused."""
+    with running() as elsewhere:
+        url = f"{elsewhere.url}/good"
+        answer = requests.post(f"{address}/predict", files={"file": (url, form % url.encode())})
+        assert answer.status_code == 422
+        for body in ({"data": {"file": url}}, {"json": {"url": url}}, {"params": {"file": url}}):
+            assert requests.post(f"{address}/predict", **body).status_code == 400
+        assert elsewhere.requests == []

@@ -1,10 +1,7 @@
 import base64
 import io
 import re
-import threading
-import time
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -153,23 +150,3 @@ def test_nothing_is_left_of_an_image(project, tmp_path, monkeypatch):
     with pytest.raises(Refused):
         responder.look(b"text")
     assert list((tmp_path / "scratch").iterdir()) == []
-
-
-def test_images_are_answered_one_at_a_time(project):
-    inside, most = 0, 0
-
-    def slow(pixels: np.ndarray) -> np.ndarray:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        time.sleep(0.05)
-        inside -= 1
-        return colours.fractions(pixels)
-
-    responder = colours.responder(probabilities=slow)
-    asking = [threading.Thread(target=responder.predict, args=[plain((9, 9, 9))]) for _ in range(5)]
-    for each in asking:
-        each.start()
-    for each in asking:
-        each.join()
-    assert most == 1

@@ -52,6 +52,11 @@ async function ask(file) {
   } catch {
     throw new Error("the server does not answer; is it still running?");
   }
+  const seconds = response.headers.get("Retry-After"); // too many images wait
+  if (seconds) {
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    return ask(file);
+  }
   const answer = await response.json().catch(() => ({ error: `the server failed (${response.status})` }));
   if (!response.ok) throw new Error(answer.error);
   return answer;

@@ -16,7 +16,7 @@ from tests.tools.serving.test_responses import plain
 from thaw.project import paths
 from tools.reports import captions
 from tools.serve import LOOPBACK, listen
-from tools.serving import app, connection
+from tools.serving import app, connection, web
 from tools.serving.responses import Responder
 
 
@@ -216,7 +216,7 @@ def test_nothing_is_loaded_from_elsewhere(address):
     assert links == ["data:,", "static/page.css", "static/dom.js", "static/page.js"]
     for name in links[1:]:
         assert requests.get(f"{address}/{name}", timeout=60).status_code == 200
-    for file in app.PAGE.iterdir():
+    for file in web.PAGE.iterdir():
         assert "://" not in file.read_text(), file
 
 

@@ -23,6 +23,7 @@ from benchmarks import clone
 from benchmarks.tables import block
 from benchmarks.timing import save
 from thaw.data import duplicates, manifest
+from thaw.evaluation import metrics
 from thaw.features import arrays
 from thaw.models.settings import Head
 from thaw.project import files, params, paths
@@ -67,7 +68,8 @@ def accuracy(given: np.ndarray, truth: np.ndarray, split: pd.Series, names: list
         loss = params.load(Loss, "loss")
         head, _ = head_training.train(data, spec, loss, settings, Path(scratch) / "log")
     judged = np.flatnonzero(split.isin(["validation", "test"]))
-    guess = head.predict(data.inputs[judged], verbose=0).argmax(axis=1)
+    logits = head.predict(data.inputs[judged], verbose=0)  # one of two classes
+    guess = metrics.to_probabilities(logits).argmax(axis=1)
     return float((guess == truth[judged]).mean())
 
 

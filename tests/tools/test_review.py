@@ -19,6 +19,8 @@ from tools.reviewing import app
 from tools.reviewing.ranking import Finding
 from tools.reviewing.review import load
 
+SOON = {"timeout": 60_000}  # milliseconds at most, on a busy machine
+
 
 @pytest.fixture
 def extracted(split_images):
@@ -81,23 +83,23 @@ def test_decisions_by_keys_are_applied_and_counted(extracted, capsys):
         page.on("console", lambda said: errors.append(said.text))
         page.goto(address)
         title = page.locator("h2")
-        expect(title).to_have_text("1 of 4: red")
+        expect(title).to_have_text("1 of 4: red", **SOON)
         expect(page.locator(".choice span")).to_have_text(["blue sky", "green", "red", hostile])
-        expect(page.locator(".image img")).not_to_have_js_property("naturalWidth", 0)
+        expect(page.locator(".image img")).not_to_have_js_property("naturalWidth", 0, **SOON)
         page.screenshot(path=SCREENSHOTS / "review.png")
         page.keyboard.press("g")  # of the only class that begins so
-        expect(title).to_contain_text("2 of 4")
+        expect(title).to_contain_text("2 of 4", **SOON)
         page.keyboard.press("Delete")
-        expect(title).to_contain_text("3 of 4")
+        expect(title).to_contain_text("3 of 4", **SOON)
         page.keyboard.press("1")
-        expect(title).to_contain_text("4 of 4")
+        expect(title).to_contain_text("4 of 4", **SOON)
         page.keyboard.press("Backspace")  # takes the third one back
-        expect(title).to_contain_text("3 of 4")
+        expect(title).to_contain_text("3 of 4", **SOON)
         page.keyboard.press("Enter")
         page.get_by_role("button", name="next").click()
-        expect(page.locator("#end")).to_contain_text("3 of 4 are decided")
+        expect(page.locator("#end")).to_contain_text("3 of 4 are decided", **SOON)
         page.reload()
-        expect(title).to_contain_text("4 of 4")  # the first that is not decided
+        expect(title).to_contain_text("4 of 4", **SOON)  # the first that is not decided
         page.set_viewport_size({"width": 400, "height": 800})
         expect(page.locator("html")).to_have_js_property("scrollWidth", 400)
         assert errors == []

@@ -78,6 +78,7 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 
 clean: ## remove .venv and what tools left behind; images, models and DVC's cache stay
 	rm -rf .venv .pytest_cache .ruff_cache dvc_plots run.html report screenshots \
+		learning_curve.png label_next.csv label_next.png \
 		partial-* data/partial-* models/partial-* metrics/partial-*
 	find stages tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

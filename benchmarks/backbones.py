@@ -27,7 +27,7 @@ from thaw.images.settings import Decoding
 from thaw.labels import layout
 from thaw.models import heads, pretrained, registry
 from thaw.models.settings import Backbone, Head
-from thaw.project import params
+from thaw.project import files, params
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
 from thaw.training import loop, losses, optimizers
@@ -38,7 +38,7 @@ from thaw.training.settings import Loss, Training
 def image_source(paths: list[Path]) -> ImageSource:
     """Return images, decoded as params.yaml says, whose features are not in the feature store."""
     runtime = params.load(Runtime, "runtime").model_copy(update={"store": None})
-    digests = list(map(str, paths))  # any names do
+    digests = [files.sha256(path) for path in paths]
     return ImageSource(paths, digests, params.load(Decoding, "images"), runtime)
 
 

@@ -118,6 +118,18 @@ def fine_tuning_step(measured: dict) -> str:
     return markdown.table(table.rename(columns={"plain": "Keras"}))
 
 
+def checkpoints(measured: dict) -> str:
+    """Seconds of fine_tune with and without; below them their part, and what is repeated."""
+    found = measured["results"]
+    rows = [{"fine_tune": name, "seconds": number(found[name])} for name in ("with", "without")]
+    return (
+        f"{markdown.table(pd.DataFrame(rows))}\n\nThe ratio is {found['ratio']:.3f}. Taking and "
+        f"writing checkpoints of {found['megabytes']} MB took {100 * found['fraction']:.2f} % of "
+        f"the time. Killed after its epoch {found['killed_after']}, the stage went on after its "
+        f"epoch {found['resumed_after']}."
+    )
+
+
 def rerun(measured: dict) -> str:
     rows = [
         {
@@ -188,15 +200,61 @@ def augmented_copies(measured: dict) -> str:
     return markdown.table(pd.DataFrame(rows, columns=head))
 
 
+def calibration(measured: dict) -> str:
+    """Means over the seeds: a table of calibration errors, and one of unknown images."""
+    rows = pd.DataFrame(measured["results"])
+    means = rows.drop(columns=["seed", "unknown"]).groupby("model", sort=False).mean()
+    errors, known = (means.dropna(subset=[name]) for name in ("ece", "auroc"))
+    first = pd.DataFrame(
+        {
+            "": errors.index,
+            "seeds": errors.index.map(rows["model"].value_counts()),
+            "accuracy, before and after": errors["accuracy_after"].map("{:.4f}".format),
+            "calibration error before": errors["ece"].map("{:.4f}".format),
+            "after": errors["ece_after"].map("{:.4f}".format),
+            "of exact answers": errors["ece_of_exact_answers"]
+            .map("{:.4f}".format)
+            .replace("nan", ""),
+        }
+    )
+    asked = rows.groupby("model", sort=False)["unknown"].first()
+    left_out = known.index.str.contains(" without ")
+    known = pd.concat([known, known[left_out].mean().to_frame("mean without one class").T])
+    second = pd.DataFrame(
+        {
+            "": known.index,
+            "asked for": known.index.map(asked).fillna(""),
+            "AUROC": known["auroc"].map("{:.3f}".format),
+            "known images refused": known["refused_known"].map("{:.3f}".format),
+            "unknown images refused": known["refused_unknown"].map("{:.3f}".format),
+        }
+    )
+    return f"{markdown.table(first)}\n\n{markdown.table(second)}"
+
+
+def label_next(measured: dict) -> str:
+    """Labels needed in the active order and at random, for each set and target."""
+    rows = []
+    for name, found in measured["results"].items():
+        for key, said in (("less_one_point", "less one point"), ("of_95_percent", "95 % of it")):
+            of = f"{name}: {found['full']:.3f} on {found['pool']:,} labels, {said}"
+            labels = {order: f"{found[key][order]:,}" for order in ("active", "random")}
+            rows.append({"": of, **labels, "ratio": f"{found[key]['ratio']:.2f}"})
+    return markdown.table(pd.DataFrame(rows))
+
+
 TABLES: dict[str, Callable[[dict], str]] = {
     "audit": rates,
     "augmented_copies": augmented_copies,
     "backbones": backbones,
+    "calibration": calibration,
+    "checkpoints": checkpoints,
     "decode": rates,
     "extract": rates,
     "fine_tuning_step": fine_tuning_step,
     "forward": rates,
     "growth": growth,
+    "label_next": label_next,
     "many_classes": many_classes,
     "predict": rates,
     "recipes": recipes,
@@ -215,6 +273,8 @@ def origin(measured: dict) -> str:
     ]
     if measured["cores"]:
         facts.append(f"{measured['cores']} cores")
+    if "draws" in measured:
+        facts.append(f"{measured['draws']} draws")
     if "rounds" in measured:
         facts.append(f"medians of {measured['rounds']} rounds")
     return f"`{measured['command']}` ({'; '.join(facts)}):"

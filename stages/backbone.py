@@ -5,7 +5,7 @@ Writes models/backbone.weights.h5: the network without top
 """
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.models import pretrained
+from thaw.models import pretrained, weights
 from thaw.models.settings import Backbone
 from thaw.project import files, params, paths
 from thaw.project.cli import run
@@ -16,7 +16,7 @@ def main() -> None:
     with files.scratch(paths.WEIGHTS) as scratch:
         model = pretrained.load(spec, scratch)
     with files.replacing(paths.BACKBONE) as partial:
-        model.save_weights(partial)
+        weights.save(model, partial)
     print(f"{spec.name}: {model.count_params():,} weights, features {model.output_shape[1:]}")
 
 

@@ -6,17 +6,17 @@ Writes data/raw/             the valid images, in the folders they came in
        data/manifest.csv     path, label, given_split, group, and what each is (inspection.Facts)
        data/quarantine.csv   path, label, reason: the invalid images
        data/corrected.csv    path, label, corrected: the relabelled images, and those left out
+       data/columns.csv      path, and the further columns of a table of labels, for scores by them
        metrics/download/     counts.json, sizes.png, quarantine.png
 """
 
 import functools
-import shutil
 
 from thaw.data import corrections, inspection, validation, value_range
 from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, snapshots
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
 from thaw.sources import source_folder
@@ -49,9 +49,9 @@ def main() -> None:
         files.write_csv(paths.CORRECTED, corrected.images)
         validation.refuse(listing.found, valid, invalid, settings)
         with files.replacing(paths.RAW) as folder:
-            for path in valid["path"]:
+            for path, digest in zip(valid["path"], valid["sha256"]):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root / path, folder / path)
+                snapshots.copy(root / path, folder / path, digest)
         with files.replacing(paths.DOWNLOAD_REPORT) as folder:
             style.save(dataset_plots.sizes(valid), folder / "sizes.png")
             sheet = dataset_plots.quarantined(invalid, root, decoding, max_pixels)
@@ -59,6 +59,8 @@ def main() -> None:
             counts = validation.counts(valid, invalid, corrected, listing.skipped)
             files.write_json(folder / "counts.json", counts)
     files.write_csv(paths.MANIFEST, valid)
+    columns = listing.columns[listing.columns["path"].isin(valid["path"])]
+    files.write_csv(paths.COLUMNS, columns)
     files.remove(paths.DOWNLOADS)
     print(layout.summary(listing))
     notes = [*corrected.notes, value_range.summary(valid, decoding)]

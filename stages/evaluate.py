@@ -1,29 +1,32 @@
 """Score the head and the fine-tuned network on the test images.
 
-Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, both models
+Reads  data/manifest.csv, data/columns.csv, data/split.csv, data/raw/, data/features/, both models,
+       models/calibration/
 Writes metrics/scores.json: the few numbers that DVC compares between runs
-       metrics/test.json: all scores of each model, and the gain of fine-tuning
+       metrics/test.json: all scores of each model, some also before calibration, the gain of
+       fine-tuning, and the fraction of images that is refused as unknown or unsure
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
-       reliability.csv; recall.csv by class of both, with intervals; plots/ has what DVC plots
-       data/predictions.csv: path, label, both predictions, the fine-tuned probabilities by class
+       reliability.csv; recall.csv by class of both, with intervals, precision and F1;
+       slices.csv, the accuracy of parts of the test images; plots/ has what DVC plots
+       data/predictions.csv: path, label, both predictions, the fine-tuned network's
+       calibrated probabilities by class
 """
 
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.data import value_range
-from thaw.evaluation import class_choice, metrics
+from thaw.calibration import answers, unknown
+from thaw.calibration.saved import Calibration
+from thaw.data import manifest, value_range
+from thaw.evaluation import class_choice, class_scores, metrics, slices
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
 from thaw.features import arrays
-from thaw.features.provenance import of_backbone
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
-from thaw.models import classifier, heads, weights
 from thaw.models.settings import Backbone, Head
 from thaw.project import files, params, paths
 from thaw.project.cli import run
-from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
 
 
@@ -36,27 +39,26 @@ def main() -> None:
     rows, truth, names = result.rows.iloc[result.test], result.truth[result.test], result.classes
 
     make_deterministic()
-    cached = arrays.load(paths.FEATURES, head_spec.pooling, len(result.rows))
-    head = heads.load(head_spec, cached.shape[1:], len(names), paths.HEAD)
-    network = classifier.load(spec, head_spec, len(names), paths.FINE_TUNED)
-    found = arrays.read_provenance(paths.FEATURES)
-    check_provenance(found, of_backbone(spec, decoding), paths.FEATURES, "extract")
-    for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
-        check_provenance(weights.read_provenance(file), found, file, stage)
-    loader = ImageLoader(spec.size, decoding, runtime.threads)
-    batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
-    of_head = metrics.to_probabilities(head.predict(cached[result.test], verbose=0))
-    of_network = metrics.to_probabilities(
-        np.concatenate([network.predict_on_batch(pixels) for _, pixels in batches])
-    )
+    calibration = Calibration.read(paths.CALIBRATION)
+    models = answers.load(spec, head_spec, decoding, len(result.rows), len(names))
+    loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
+    batches = loader.batches(result.images(result.test), answers.AT_ONCE, "evaluate")
+    brightness = slices.Brightness()
+    before = answers.ask(models, result.test, brightness.noted(batches)).probabilities()
+    after = {name: calibration.apply(each, name) for name, each in before.items()}
 
-    scores = metrics.compare(truth, of_head, of_network, settings.confidence)
-    predicted = {"head": of_head.argmax(axis=1), "fine_tuned": of_network.argmax(axis=1)}
+    scores = compare(truth, before, after, settings.confidence)
+    features = arrays.load(paths.FEATURES, unknown.POOLING, len(result.rows))[result.test]
+    scores["refused"] = calibration.refused(features, before["fine_tuned"])
+    predicted = {name: each.argmax(axis=1) for name, each in after.items()}
+    columns = manifest.read_table(paths.COLUMNS, needs=("path",))
+    parts = slices.parts(rows, brightness.values, columns)
     tables = {
         "confusion": metrics.confusion(truth, predicted["fine_tuned"], names),
-        "recall": metrics.recall_by_class(truth, predicted, names, settings.confidence),
-        "roc": metrics.roc(truth, of_network),
-        "reliability": metrics.reliability(truth, of_network),
+        "recall": class_scores.by_class(truth, predicted, names, settings.confidence),
+        "roc": metrics.roc(truth, after["fine_tuned"]),
+        "reliability": metrics.reliability(truth, after["fine_tuned"]),
+        "slices": slices.table(parts, predicted["fine_tuned"] == truth, settings.confidence),
     }
     files.write_json(paths.SCORES, metrics.headline(scores, result.split))
     files.write_json(paths.TEST, scores)
@@ -65,8 +67,23 @@ def main() -> None:
             files.write_csv(folder / f"{name}.csv", table)
         for name, table in class_choice.for_plots(tables["recall"], tables["confusion"]).items():
             files.write_csv(folder / f"plots/{name}.csv", table)
-    files.write_csv(paths.PREDICTIONS, metrics.predictions(rows, predicted, of_network, names))
+    table = metrics.predictions(rows, predicted, after["fine_tuned"], names)
+    files.write_csv(paths.PREDICTIONS, table)
     print(metrics.summary(scores))
+    print(metrics.calibration_summary(scores["fine_tuned"]))
+
+
+def compare(
+    truth: np.ndarray,
+    before: dict[str, np.ndarray],
+    after: dict[str, np.ndarray],
+    confidence: float,
+) -> dict[str, dict]:
+    """Return what `metrics.compare` says of probabilities after calibration, and some before."""
+    scores = metrics.compare(truth, after["head"], after["fine_tuned"], confidence)
+    for name, each in before.items():
+        scores[name]["uncalibrated"] = metrics.proper_scores(truth, each)
+    return scores
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Write the classifier that others use: raw pixels in, one probability per class out.
 
-Reads  data/manifest.csv, data/split.csv, data/raw/, models/fine_tuned.weights.h5, and for the model
-       card and the gate metrics/split.json, metrics/test.json, metrics/evaluate/
+Reads  data/manifest.csv, data/split.csv, data/raw/, models/fine_tuned.weights.h5,
+       models/calibration/ (its temperature is part of the classifier), and for the model card and
+       the gate metrics/split.json, metrics/test.json, metrics/evaluate/
 Writes models/export/: the classifier in each of `export.formats`, all of which take
        float32 (n, size, size, 3), RGB 0..255 and give float32 (n, classes); labels.json with the
        class names in the order of the probabilities, input.json, MODEL_CARD.md
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
+from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.evaluation.run_result import RunResult
 from thaw.export import model_card, verification
@@ -32,14 +34,15 @@ def main() -> None:
     check_installed(settings)
     result = RunResult()
     decoding = value_range.of_set(decoding, result.rows)
-    loader = ImageLoader(spec.size, decoding)
+    loader = ImageLoader(spec.size, decoding, digests=result.digests)
     verification.check_gate(result.test_scores, settings)
     found = weights.read_provenance(paths.FINE_TUNED)
     check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")
 
     classes = result.classes
     network = classifier.load(spec, head_spec, len(classes), paths.FINE_TUNED)
-    model = classifier.with_probabilities(network)
+    calibration = Calibration.read(paths.CALIBRATION)
+    model = classifier.with_probabilities(network, calibration.temperature["fine_tuned"])
     train, test = (some(result.truth, rows) for rows in (result.train, result.test))
     with files.replacing(paths.EXPORT) as folder:
         verification.write(

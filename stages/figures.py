@@ -1,13 +1,14 @@
 """Draw the run: its images, learning curves and errors, and what the network looks at.
 
 Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/, data/predictions.csv,
-       models/fine_tuned.weights.h5, both logs
+       metrics/evaluate/, models/fine_tuned.weights.h5, models/calibration/, both logs
 Writes metrics/figures/*.png, with classes.csv where they number classes
 """
 
 from itertools import chain
 
 from thaw.models.tf_setup import make_deterministic
+from thaw.calibration.saved import Calibration
 from thaw.data import value_range
 from thaw.evaluation.run_result import RunResult
 from thaw.features import arrays
@@ -36,15 +37,16 @@ def main() -> None:
     check_provenance(found, of_backbone(spec, decoding), paths.FINE_TUNED, "fine_tune")
     make_deterministic()
 
-    loader = ImageLoader(spec.size, decoding)
+    loader = ImageLoader(spec.size, decoding, digests=result.digests)
     pooling = "avg" if head_spec.pooling == "flatten" else head_spec.pooling
     features = arrays.load(paths.FEATURES, pooling, len(result.rows))
+    calibration = Calibration.read(paths.CALIBRATION)
     logs = history.read(paths.HEAD_LOG), history.read(paths.FINE_TUNE_LOG)
     network = classifier.load(spec, head_spec, len(result.classes), paths.FINE_TUNED)
     order = NETWORKS[spec.name].channel_order
     figures = chain(
         run_figures.of_training_images(result, loader, augmentation),
-        run_figures.of_metrics(result, logs),
+        run_figures.of_metrics(result, logs, calibration.unsure),
         run_figures.of_test_images(result, loader, settings.images),
         run_figures.of_network(result, loader, network, settings.layers, order),
         run_figures.of_features(result, features, settings.points),

@@ -7,8 +7,6 @@ Writes models/fine_tuned.weights.h5: the joined network
        metrics/environment.json: the processor's instructions, the versions and threads of this run
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
@@ -16,12 +14,11 @@ from thaw.data import manifest, value_range
 from thaw.features import arrays
 from thaw.features.extract import ImageSource
 from thaw.features.provenance import of_backbone
-from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
 from thaw.models.settings import Backbone, Head
-from thaw.project import files, params, paths, software
+from thaw.project import files, params, paths, snapshots, software
 from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
@@ -58,7 +55,7 @@ def main() -> None:
     split, classes = split.iloc[used], manifest.class_indices(rows)[used]
     some = np.flatnonzero(split == "validation")[:PARITY_ROWS]
     features = arrays.load(paths.FEATURES, network.pooling, len(rows))[used[some]]
-    check_joined(network, [images[row] for row in some], decoding, features, provenance)
+    check_joined(network, source, some, features, provenance)
     print(f"trains from layer {network.backbone.layers[first].name} on")
     with files.scratch(paths.INPUTS) as scratch:
         model, inputs, augmented = frozen_activations.to_train(
@@ -94,7 +91,8 @@ def load_network(classes: int, decoding: Decoding) -> tuple[JoinedNetwork, dict]
     spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
     expected = of_backbone(spec, decoding) | {"weights_sha256": files.sha256(paths.BACKBONE)}
     provenance = arrays.read_provenance(paths.FEATURES)
-    network = classifier.load_parts(spec, head_spec, classes, paths.BACKBONE, paths.HEAD)
+    with snapshots.copied(paths.BACKBONE, expected["weights_sha256"]) as backbone:
+        network = classifier.load_parts(spec, head_spec, classes, backbone, paths.HEAD)
     check_provenance(provenance, expected, paths.FEATURES, "extract")
     check_provenance(weights.read_provenance(paths.HEAD), expected, paths.HEAD, "train_head")
     unfreezing.freeze_normalization(network.head)
@@ -102,11 +100,12 @@ def load_network(classes: int, decoding: Decoding) -> tuple[JoinedNetwork, dict]
 
 
 def check_joined(
-    network: JoinedNetwork, images: list[Path], decoding: Decoding, features: np.ndarray,
+    network: JoinedNetwork, source: ImageSource, rows: np.ndarray, features: np.ndarray,
     provenance: dict,
 ) -> None:  # fmt: skip
-    """Hold the joined network on images against the head on their cached features."""
-    pixels = ImageLoader(network.joined.input_shape[1], decoding).stack(images)
+    """Hold the joined network on some images against the head on their cached features."""
+    loader = source.loader(network.joined.input_shape[1])
+    pixels = loader.stack([source.images[row] for row in rows])
     difference = check_parity(
         network.joined, network.head, pixels, features, OF_ANOTHER, provenance["precision"]
     )

@@ -24,6 +24,7 @@ STAGES = (
     "augment",
     "train_head",
     "fine_tune",
+    "calibrate",
     "evaluate",
     "figures",
     "export",
@@ -131,7 +132,7 @@ def project(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory) -> Path:
-    """A project after all ten stages, run in order. Only to be read."""
+    """A project after all stages, run in order. Only to be read."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -21,7 +21,8 @@ ARROWS = {
     "features": {"project", "images", "models"},
     "training": {"project", "images", "data", "models", "features"},
     "evaluation": {"project", "images", "data"},
-    "figures": {"project", "images", "data", "training", "evaluation"},
+    "calibration": {"project", "images", "models", "features", "evaluation"},
+    "figures": {"project", "images", "data", "training", "calibration", "evaluation"},
     "export": {"project", "images", "data", "evaluation"},
 }
 FILES = sorted(

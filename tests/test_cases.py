@@ -217,7 +217,8 @@ def labels_table_with_split(root):
            'data.labels.split to "", or leave it out of data.layout',
            data={"labels": "meta.csv"}),
       Case({"cat": 30, "dog": 30}, {"train": 20, "validation": 20, "test": 20},
-           ("not used: patient",), {"labels": {"table": "meta.csv", "group": ""}}))  # fmt: skip
+           ("for scores only: patient",),
+           {"labels": {"table": "meta.csv", "group": ""}}))  # fmt: skip
 def groups_against_the_split(root):
     ids = named_like_their_class(root, "img")
     parts = [("train", "val", "test")[number // 2 % 3] for number in range(60)]
@@ -235,7 +236,7 @@ def paths_and_numbers(root):
 
 
 @case(Case({"Cat, tabby": 30, "Dog": 30}, data={"labels": "train/metadata.csv"},
-           words=("path from file_name, label from label; not used: url",)))  # fmt: skip
+           words=("path from file_name, label from label; for scores only: url",)))  # fmt: skip
 def quoted_cells_of_another_machine(root):
     ids = named_like_their_class(root, "train")
     names = {"cat": '"Cat, tabby"', "dog": '"Dog"'}

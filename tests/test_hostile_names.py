@@ -194,7 +194,7 @@ def test_a_path_is_no_formula_in_what_predict_writes(name):
 def test_numbers_are_no_formulas():
     assert layout_doubts.of_formulas(["-1", "+1", "1", "-0.5", "a=b", "x-y"]) == []
     [said] = layout_doubts.of_formulas(["-1+2", "=x"])
-    assert said.startswith("'-1+2' and '=x' begin as a formula does")
+    assert said.startswith("'-1+2' and '=x' begin as formulas do")
 
 
 TERMINAL = """

@@ -95,22 +95,40 @@ def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
     return [train[held_out] for held_out in parts]
 
 
-def score(rows: Rows, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:
-    """Train a head without the rows `held_out`; return its accuracy and loss on them, in nats."""
+class Predicted(NamedTuple):
+    """What a head says of images: probabilities float64 (n, k), and the epoch it is of."""
+
+    probabilities: np.ndarray
+    epoch: int
+
+
+def predict(
+    rows: Rows, split: np.ndarray, asked: np.ndarray, chosen: dict[str, params.Section]
+) -> Predicted:
+    """Train a head on the rows that `split` calls train, and ask it of the rows `asked`."""
     spec, loss, settings = chosen["head"], chosen["loss"], chosen["train_head"]
     places = HeadFiles(paths.FEATURES, paths.AUGMENTED_COPIES, files.sha256(paths.SPLIT))
-    split = pd.Series(rows.split)
-    features = head_training.load_features(places, spec.pooling, split, settings.seed)
-    split = split.mask(split.index.isin(held_out), "held out")
-    data = HeadData(*features, rows.classes, split, rows.names)
+    features = head_training.load_features(
+        places, spec.pooling, pd.Series(rows.split), settings.seed
+    )
+    data = HeadData(*features, rows.classes, pd.Series(split), rows.names)
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
         head, best = head_training.train(data, spec, loss, settings, Path(scratch) / "log")
-    probabilities = metrics.to_probabilities(head.predict(data.inputs[held_out], verbose=0))
+    # Called and not by `predict`, which would compile a function anew for each of many heads.
+    logits = head(data.inputs[asked], training=False).numpy()
+    return Predicted(metrics.to_probabilities(logits), best["epoch"])
+
+
+def score(rows: Rows, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:
+    """Train a head without the rows `held_out`; return its accuracy and loss on them, in nats."""
+    split = rows.split.copy()
+    split[held_out] = "held out"
+    probabilities, epoch = predict(rows, split, held_out, chosen)
     truth = rows.classes[held_out]
     return {
         "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
         "loss": log_loss(truth, probabilities, labels=range(len(rows.names))),
-        "epochs": best["epoch"],
+        "epochs": epoch,
     }
 
 

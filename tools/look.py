@@ -16,7 +16,7 @@ from thaw.data.settings import Split
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
 from thaw.labels.layout import Listing
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, stage_run
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line
@@ -136,6 +136,11 @@ def main() -> None:
     parser.add_argument("--labels", metavar="TABLE", help="a table in the source")
     parser.add_argument("--use", action="store_true", help="put what fits into params.yaml")
     options = parser.parse_args()
+    with stage_run.alone():  # it downloads to where the stage does
+        look(options)
+
+
+def look(options: argparse.Namespace) -> None:
     values = params.read()
     old = values.get("data") or {}
     digest = old.get("sha256") if old.get("source") == options.source else None
@@ -159,9 +164,7 @@ def main() -> None:
     if not options.use:
         print(f"\n{shown(changes)}\n\nthis fits into params.yaml; --use puts it there")
         return
-    changed = recipe.apply(paths.PARAMS.read_text(encoding="utf-8"), changes)
-    with files.replacing(paths.PARAMS) as partial:
-        partial.write_text(changed, encoding="utf-8")
+    recipe.change(changes)
     print(f"\n{shown(changes)}\n\nthis is in {paths.PARAMS} now; `dvc repro` runs it")
 
 

@@ -1,12 +1,13 @@
-"""Check every section of params.yaml, and that there is a Git repository, before any stage runs.
+"""Check all of params.yaml, the Git repository and dvc.lock, before any stage runs.
 
-Reads params.yaml; prints how many keys fit, or the first one that does not. Of a file of an earlier
-version it names the new name of each old key.
+Prints how many keys fit, or the first one that does not. Of a file of an earlier version it names
+the new name of each old key.
 """
 
 import sys
 from pathlib import Path
 
+from thaw.calibration.settings import Calibrate
 from thaw.data.settings import Split
 from thaw.evaluation.settings import Evaluate
 from thaw.export.settings import Export, check_installed
@@ -21,6 +22,7 @@ from thaw.project.plain_text import one_line
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
 from thaw.training.settings import Augmentation, FineTune, Loss, Training
+from tools.revisions import dvc_lock
 
 SCHEMAS = {
     "data": Data,
@@ -33,6 +35,7 @@ SCHEMAS = {
     "loss": Loss,
     "train_head": Training,
     "fine_tune": FineTune,
+    "calibrate": Calibrate,
     "evaluate": Evaluate,
     "figures": Figures,
     "export": Export,
@@ -69,6 +72,7 @@ def main() -> None:
         print(f"error: {one_line(error)}", file=sys.stderr)
     count = check(values)
     check_git(Path.cwd())
+    dvc_lock.check_files()
     print(f"{params.PARAMS}: all {count} keys fit")
 
 

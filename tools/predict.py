@@ -9,6 +9,7 @@ are classified all the same.
 fine-tuning), the path of an exported folder or a .keras file with labels.json beside it, or a Git
 branch, tag, commit or DVC experiment, whose export comes from DVC's cache or a remote. Images are
 decoded as params.yaml says in `images`, and refused as it says in `data`, as when training.
+--compare says in a line on standard error whether they look like the training images of the run.
 """
 
 import argparse
@@ -29,9 +30,9 @@ from thaw.project.errors import UserError
 from thaw.project.plain_text import visible
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import batch_predict, inputs
+from tools.serving import batch_predict, drift, inputs, neighbours
 from tools.serving.batch_predict import Prediction
-from tools.serving.predictor import load_predictor
+from tools.serving.predictor import Predictor, load_predictor
 
 FEW = 10  # images that need no progress bar
 DIGITS = 6  # of a probability, where a program reads it
@@ -73,10 +74,14 @@ def as_csv(
     yield _row(["path", *(f"{name}{rank}" for rank in ranks for name in COLUMNS), "error"])
     for prediction in predictions:
         cells = [cell for pair in likeliest(prediction, labels, top) for cell in pair]
-        place = prediction.place
-        if place.startswith(FORMULA):
-            place = f"./{place}"  # the same file, and no formula to a spreadsheet
-        yield _row([place, *(cells or [""] * (2 * top)), prediction.reason or ""])
+        yield _row(
+            [as_cell(prediction.place), *(cells or [""] * (2 * top)), prediction.reason or ""]
+        )
+
+
+def as_cell(place: str) -> str:
+    """Return a path as a cell of CSV: the same file, and no formula to a spreadsheet."""
+    return f"./{place}" if place.startswith(FORMULA) else place
 
 
 def _row(cells: list) -> str:
@@ -117,6 +122,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def compared(model: str, predictor: Predictor) -> drift.Comparison:
+    """Return what compares with the training images. Raises UserError for a model of elsewhere."""
+    if model not in ("fine_tuned", "head"):
+        raise UserError(f"--compare: {model} is not of the run in this folder")
+    training = neighbours.load()
+    neighbours.check_size(training, predictor.loader)
+    return drift.Comparison(training)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -125,6 +139,7 @@ def main() -> None:
     parser.add_argument("--model", default="fine_tuned", metavar="head|fine_tuned|PATH|EXP")
     parser.add_argument("--top", type=_positive, default=1, metavar="K", help="this many classes")
     parser.add_argument("--format", default="table", choices=OUTPUT_FORMATS)
+    parser.add_argument("--compare", action="store_true", help="with the training images")
     options = parser.parse_args()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     sys.stdout.reconfigure(errors="surrogateescape")  # a path may be of any bytes
@@ -132,15 +147,19 @@ def main() -> None:
     listed = inputs.lines_of(sys.stdin.buffer.read()) if inputs.STDIN in options.paths else []
     places = inputs.images(options.paths, listed)
     predictor = load_predictor(options.model)
+    comparison = compared(options.model, predictor) if options.compare else None
+    backbone = comparison.training.network.ready() if comparison else None
     invalid = 0
 
     def counted() -> Iterator[Prediction]:
         nonlocal invalid
         hidden = None if len(places) > FEW else True  # None: shown on a terminal only
-        found = batch_predict.predictions(predictor, places, data, runtime)
+        found = batch_predict.predictions(predictor, places, data, runtime, backbone)
         bar = tqdm(found, "predict", len(places), unit=" images", disable=hidden, leave=False)
         for prediction in bar:
             invalid += prediction.reason is not None
+            if prediction.features is not None:
+                comparison.note(prediction.features)
             yield prediction
 
     top = min(options.top, len(predictor.labels))
@@ -149,6 +168,8 @@ def main() -> None:
     for line in OUTPUT_FORMATS[options.format](counted(), predictor.labels, top, places):
         write(line)
     sys.stdout.flush()
+    if comparison:
+        print(comparison.line(), file=sys.stderr)
     if invalid:
         raise UserError(f"{invalid} of {len(places)} images are invalid; fix or remove them")
 

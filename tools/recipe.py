@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, stage_run
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 
@@ -35,6 +35,13 @@ def apply(text: str, recipe: dict) -> str:
     written = io.StringIO()
     yaml.dump(values, written)
     return written.getvalue()
+
+
+def change(recipe: dict) -> None:
+    """Change params.yaml by a recipe; raises what `apply` raises."""
+    changed = apply(paths.PARAMS.read_text(encoding="utf-8"), recipe)
+    with files.replacing(paths.PARAMS) as partial:
+        partial.write_text(changed, encoding="utf-8")
 
 
 def _null(representer, _: None):
@@ -66,9 +73,8 @@ def main() -> None:
     if options.show:
         print((RECIPES / f"{options.name}.yaml").read_text(encoding="utf-8"), end="")
         return
-    changed = apply(paths.PARAMS.read_text(encoding="utf-8"), recipe)
-    with files.replacing(paths.PARAMS) as partial:
-        partial.write_text(changed, encoding="utf-8")
+    with stage_run.alone():
+        change(recipe)
     print(f"{paths.PARAMS} follows {options.name}; `git diff {paths.PARAMS}` shows what changed")
 
 

@@ -23,7 +23,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from tools.experiments.plan import stages
 from tools.reports import captions, html, significance, yardstick
-from tools.revisions import machines, run_revision
+from tools.revisions import dvc_lock, machines, run_revision
 from tools.revisions.run_revision import Revision
 
 FILE, BUDGET = "report", Path("report.yaml")
@@ -189,7 +189,11 @@ def main() -> None:
     budget = params.load(significance.Budget, "budget", BUDGET)
     if options.out.exists() and not (options.out / f"{FILE}.md").is_file():
         raise UserError(f"--out {options.out}: this is there and no report; name another folder")
-    with tempfile.TemporaryDirectory() as scratch, files.replacing(options.out) as folder:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        files.replacing(options.out) as folder,
+        dvc_lock.of_one_run(),
+    ):
         folder.mkdir()
         before, after = run_revision.at(options.against, Path(scratch)), run_revision.workspace()
         verdict, why = significance.judge(significance.compare(before, after, budget.model), budget)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.evaluation import metrics
+from thaw.evaluation import class_scores
 from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.figures import style
@@ -99,7 +99,7 @@ def recall(found: Revision) -> list[str]:
     names = pd.Index(found.counts.index)
     truth, guess = (names.get_indexer(found.confusion[each]) for each in ("actual", "predicted"))
     confidence = found.params["evaluate.confidence"]
-    table = metrics.recall_by_class(truth, {"of": guess}, list(names), confidence)
+    table = class_scores.by_class(truth, {"of": guess}, list(names), confidence)
     columns = table[["of", "of_low", "of_high"]].to_numpy()
     return ["{:.3f} ({:.3f} to {:.3f})".format(*row) for row in columns]
 
@@ -149,9 +149,10 @@ def main() -> None:
     options = parser.parse_args()
     if not paths.TEST.is_file():
         raise UserError(f"{paths.TEST} is missing; run `make run` or `dvc repro` first")
-    text = compose(run_revision.workspace())
+    with dvc_lock.of_one_run():
+        page = html.page(compose(run_revision.workspace()), Path())
     with files.replacing(PAGE) as partial:
-        partial.write_text(html.page(text, Path()), encoding="utf-8")
+        partial.write_text(page, encoding="utf-8")
     print(PAGE)
     if not options.no_open and browser_there():
         webbrowser.open(PAGE.resolve().as_uri())

@@ -11,6 +11,7 @@ Listens on this machine only, unless --host says otherwise. Ctrl-C ends it.
 import argparse
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
+from tools.revisions import dvc_lock
 from tools.serving import neighbours
 from tools.serving.listening import LOOPBACK, check_installed, listen, port, serve
 from tools.serving.predictor import Predictor, load_predictor
@@ -102,11 +104,12 @@ def main() -> None:
 
     listening = listen(options.host, options.port)
     print("loading the classifier ...", flush=True)
-    responder, missing = load(options)
     local = options.host in LOOPBACK
-    application = app.build(
-        responder, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
-    )
+    with dvc_lock.of_one_run() if of_this_run(options.model) else nullcontext():
+        responder, missing = load(options)
+        application = app.build(
+            responder, missing, LOOPBACK if local else ["*"], with_run=of_this_run(options.model)
+        )
     for sentence in missing:
         print(sentence)
     if not local:

@@ -7,6 +7,7 @@ longest until so much is left; 0 empties it. Nothing depends on what is in it.
 import argparse
 
 from thaw.features.store import open_store
+from thaw.features.store_file import UNUSABLE, advice, is_damage
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
@@ -29,14 +30,19 @@ def main() -> None:
         return
     with open_store(runtime) as kept:
         if not kept.connection:  # and it said why
-            raise UserError(f"{runtime.store_file} was no store; run this again")
-        if options.prune is not None:
-            kept.prune(options.prune * 1e9)
-        print(
-            f"{runtime.store_file}: {kept.count()} features of images and augmented copies, and "
-            f"networks; {kept.size() / 1e6:.1f} MB of at most "
-            f"{runtime.store_gigabytes * 1e3:.0f} MB"
-        )
+            raise UserError(f"{runtime.store_file} cannot be used")
+        try:
+            if options.prune is not None:
+                kept.prune(options.prune * 1e9)
+            count, size = kept.count(), kept.size()
+        except UNUSABLE as error:
+            kept.close(is_damage(error))
+            todo = advice(error, runtime.store_file)
+            raise UserError(f"{runtime.store_file}: {error}", hint=todo) from None
+    print(
+        f"{runtime.store_file}: {count} features of images and augmented copies, and networks; "
+        f"{size / 1e6:.1f} MB of at most {runtime.store_gigabytes * 1e3:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from thaw.data import inspection
 from thaw.images import image_files
 from thaw.images.image_checks import InvalidImage
 from thaw.images.settings import Decoding
+from thaw.project import files
 from thaw.project.errors import UserError
 
 SETTINGS = Decoding(
@@ -24,6 +25,22 @@ def test_the_digest_of_pixels_does_not_depend_on_strips(monkeypatch):
     whole = inspection.pixel_sha256(image)
     monkeypatch.setattr(image_files, "STRIP", 4)
     assert inspection.pixel_sha256(image) == whole
+
+
+def test_the_digest_is_of_what_was_decoded(tmp_path, monkeypatch):
+    draw_images(tmp_path, {"red": 1, "green": 1})
+    file, other = tmp_path / "red/0.jpg", tmp_path / "green/0.jpg"
+    before = inspection.inspect(file, SETTINGS, 5, 10_000)
+    decoded = inspection.to_rgb
+
+    def swapped_first(*given):
+        file.write_bytes(other.read_bytes())
+        return decoded(*given)
+
+    monkeypatch.setattr(inspection, "to_rgb", swapped_first)
+    assert inspection.inspect(file, SETTINGS, 5, 10_000) == before
+    monkeypatch.undo()
+    assert inspection.inspect(file, SETTINGS, 5, 10_000).sha256 == files.sha256(other)
 
 
 @pytest.mark.parametrize(

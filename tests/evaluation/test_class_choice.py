@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thaw.evaluation import class_choice, metrics
+from thaw.evaluation import class_choice, class_scores, metrics
 
 
 def test_the_worst_have_the_lowest_recall_and_the_most_images_of_those():
@@ -21,7 +21,7 @@ def tables(classes: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     predicted[truth == 7] = [5, 17, 17]
     predicted[5] = 7
     names = [f"class {label:03}" for label in range(classes)]
-    recall = metrics.recall_by_class(truth, {"fine_tuned": predicted}, names, 0.95)
+    recall = class_scores.by_class(truth, {"fine_tuned": predicted}, names, 0.95)
     return recall, metrics.confusion(truth, predicted, names)
 
 

@@ -27,6 +27,9 @@ def test_score_of_three_classes():
     probabilities = metrics.to_probabilities(THREE)[np.arange(4), truth]
     assert got["loss"] == pytest.approx(-np.log(probabilities).mean(), abs=1e-4)
     assert 0.5 < got["roc_auc"] <= 1
+    assert {name: got[name] for name in ("loss", "brier", "ece")} == metrics.proper_scores(
+        truth, metrics.to_probabilities(THREE)
+    )
     wider = metrics.score(truth, metrics.to_probabilities(THREE), 0.99)
     assert wider["accuracy_low"] < got["accuracy_low"]
 
@@ -38,6 +41,15 @@ def test_score_of_two_classes():
     assert got["roc_auc"] == pytest.approx(5 / 6, abs=1e-4)  # 5 of the 6 pairs are in order
 
 
+def test_proper_scores_by_hand():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]])
+    assert metrics.proper_scores(np.array([0, 2]), probabilities) == {
+        "loss": 1.3296,  # -(ln 0.7 + ln 0.1) / 2
+        "brier": 0.7,  # (0.09 + 0.04 + 0.01 + 0.09 + 0.36 + 0.81) / 2
+        "ece": 0.45,  # (|0.7 - 1| + |0.6 - 0|) / 2
+    }
+
+
 def test_gain_is_mcnemars_exact_test():
     truth = np.zeros(20, int)
     before, after = np.zeros(20, int), np.zeros(20, int)
@@ -47,19 +59,9 @@ def test_gain_is_mcnemars_exact_test():
     assert metrics.gain(truth, before, before)["p_value"] == 1.0
 
 
-def test_tables():
-    truth, classes = np.array([2, 0, 0, 2, 1]), ["a", "b", "c"]
-    predicted = {"head": np.array([2, 0, 1, 0, 1]), "fine_tuned": np.array([2, 0, 0, 2, 0])}
-    recall = metrics.recall_by_class(truth, predicted, classes, 0.95)
-    assert recall[["class", "images", *predicted]].to_dict("list") == {
-        "class": ["a", "b", "c"],
-        "images": [2, 1, 2],
-        "head": [0.5, 1.0, 0.5],
-        "fine_tuned": [1.0, 0.0, 1.0],
-    }
-    both = recall[["head_low", "head_high"]].to_numpy().tolist()
-    assert both == [[0.0945, 0.9055], [0.2065, 1.0], [0.0945, 0.9055]]  # 1 of 2, 1 of 1, 1 of 2
-    pairs = metrics.confusion(truth, predicted["fine_tuned"], classes)
+def test_confusion_is_sorted_pairs():
+    truth, predicted = np.array([2, 0, 0, 2, 1]), np.array([2, 0, 0, 2, 0])
+    pairs = metrics.confusion(truth, predicted, ["a", "b", "c"])
     assert pairs.to_numpy().tolist() == [list(p) for p in ("aa", "aa", "ba", "cc", "cc")]
 
 
@@ -73,6 +75,7 @@ def test_the_headline_is_short_and_counts_each_split():
         "head_test_acc": table["head"]["accuracy"],
         "test_acc": 0.75,
         "gain": round(0.75 - table["head"]["accuracy"], 4),
+        "ece": table["fine_tuned"]["ece"],
         "images": {"train": 3, "validation": 1, "test": 1},
     }
 
@@ -112,7 +115,9 @@ def test_roc_by_hand_and_its_area_is_the_score():
 def test_reliability_by_hand():
     truth = np.array([0, 1, 1, 0, 1])
     first = np.array([0.95, 0.05, 0.92, 0.62, 0.0])  # the third is wrong, at 0.92
-    got = metrics.reliability(truth, np.stack([first, 1 - first], axis=1))
+    probabilities = np.stack([first, 1 - first], axis=1)
+    assert metrics.reliability(truth, probabilities)["images"].tolist() == [1, 1, 3]  # of fifteen
+    got = metrics.reliability(truth, probabilities, bins=10)
     assert got.to_dict("records") == [
         {"confidence": 0.62, "accuracy": 1.0, "images": 1},
         {"confidence": 0.955, "accuracy": 0.75, "images": 4},

@@ -11,6 +11,8 @@ from thaw.project.errors import UserError
 
 LABELS = ["dog", "NA", "dog", "NA", "dog", "NA", "dog"]
 SPLIT = ["test", "train", "train", "test", "excluded", "validation", "test"]
+SLICE = {"by": "group", "part": "NA", "images": 3, "accuracy": 0.5, "low": 0.1, "high": 0.9}
+SLICE |= {"rest": 1.0, "p_value": 0.04}
 PROBABILITIES = np.array([[0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])  # of NA and dog
 
 
@@ -28,6 +30,7 @@ def folder(tmp_path):
         paths.EVALUATION / "reliability.csv": pd.DataFrame(
             {"confidence": [0.7], "accuracy": [1.0], "images": [3]}
         ),
+        paths.EVALUATION / "slices.csv": pd.DataFrame([SLICE]),
     }
     for path, table in tables.items():
         files.write_csv(tmp_path / path, table)
@@ -52,6 +55,8 @@ def test_scores_and_tables(folder):
     assert run.split_report == {"images": {"found": 8}}
     assert run.recall.to_dict("records") == [{"class": "NA", "fine_tuned": "0.5"}]
     assert run.reliability.to_dict("records") == [{"confidence": 0.7, "accuracy": 1.0, "images": 3}]
+    assert run.slices.to_dict("records") == [SLICE]
+    assert run.slices["images"].dtype.kind == "i"
 
 
 def test_files_are_read_when_they_are_asked_for_and_once(folder):

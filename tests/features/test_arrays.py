@@ -15,19 +15,49 @@ def test_features_that_are_missing_or_of_another_manifest_are_refused(tmp_path):
         UserError, match=r"\[head.pooling\]: 'flatten' needs .* extract.feature_maps"
     ):
         arrays.load(tmp_path / "f", "flatten", 17)
-    with pytest.raises(UserError, match=r"holds 17 rows of float32 instead of 16"):
+    with pytest.raises(UserError, match=r"of shape \(17, 5\) of float32 instead of 16"):
         arrays.load(tmp_path / "f", "avg", 16)
     with pytest.raises(UserError, match=r"avg\.npy is missing; run `dvc repro extract`"):
         arrays.load(tmp_path / "none", "avg", 17)
     np.save(tmp_path / "f" / "avg.npy", np.zeros((17, 5)))
-    with pytest.raises(UserError, match=r"rows of float64"):
+    with pytest.raises(UserError, match=r"of float64"):
         arrays.load(tmp_path / "f", "avg", 17)
-    np.save(tmp_path / "f" / "avg.npy", np.array([{}] * 17), allow_pickle=True)
-    with pytest.raises(UserError, match=r"not a \.npy file \(Array can't be memory-mapped"):
-        arrays.load(tmp_path / "f", "avg", 17)
-    (tmp_path / "f" / "avg.npy").write_bytes(b"")
-    with pytest.raises(UserError, match=r"not a \.npy file"):
-        arrays.load(tmp_path / "f", "avg", 17)
+
+
+DAMAGE = {
+    "cut": (lambda whole: whole[:-1], r"\(mmap length is greater than file"),
+    "cut to its header": (lambda whole: whole[:128], r"\(mmap length is greater"),
+    "cut in its header": (lambda whole: whole[:50], r"\(EOF: reading array header"),
+    "empty": (lambda whole: b"", r"\(EOF: reading magic string"),
+    "zeros": (lambda whole: b"\0" * len(whole), r"\(the magic string is not correct; .*\)"),
+    "of a shape that no disk has": (
+        lambda whole: whole.replace(b"5), }" + b" " * 22, b"5" + b"0" * 22 + b"), }"),
+        r"is cut, or no \.npy file",
+    ),
+    "of a single number": (
+        lambda whole: whole[:128].replace(b"(17, 5)", b"()     ") + b"\0" * 4,
+        r"holds an array of shape \(\) of float32 instead of 17 rows of float32",
+    ),
+    "longer": (lambda whole: whole + b"\0", r"avg\.npy has more bytes than its shape \(17, 5\) "),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_refused_in_one_line(tmp_path, damage):
+    file, (change, said) = tmp_path / "avg.npy", DAMAGE[damage]
+    np.save(file, np.ones((17, 5), "float32"))
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(UserError, match=said) as caught:
+        arrays.load(tmp_path, "avg", 17)
+    assert str(caught.value).startswith(f"{file} ")
+    assert str(caught.value).endswith("; run `dvc repro --force --single-item extract`")
+    assert "\n" not in str(caught.value)
+
+
+def test_python_objects_are_not_read(tmp_path):
+    np.save(tmp_path / "avg.npy", np.array([{}] * 17), allow_pickle=True)
+    with pytest.raises(UserError, match=r"no \.npy file \(Array can't be memory-mapped"):
+        arrays.load(tmp_path, "avg", 17)
 
 
 def test_augmented_rows_are_of_an_image_or_one_of_its_copies():
@@ -92,6 +122,8 @@ HOSTILE = [
 def test_a_hostile_array_is_one_line_and_runs_nothing(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "avg.npy").write_bytes(content)
-    with pytest.raises(UserError, match=r"^avg\.npy.*run `dvc repro extract`$"):
+    with pytest.raises(
+        UserError, match=r"^avg\.npy.*run `dvc repro --force --single-item extract`$"
+    ):
         arrays.load(Path(), "avg", 17)
     assert [path.name for path in tmp_path.iterdir()] == ["avg.npy"]

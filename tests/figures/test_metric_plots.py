@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from thaw.calibration import selection
 from thaw.evaluation import metrics
 from thaw.figures import metric_plots, style
 
@@ -64,8 +65,8 @@ def test_roc_of_a_poor_network_has_no_empty_corner():
 def test_reliability_shows_accuracies_counts_and_the_error():
     truth = np.array([0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1])
     second = np.array([0.1, 0.9, 0.9, 0.97, 0.9, 0.9, 0.9, 0.9, 0.9, 0.75, 1.0])
-    table = metrics.reliability(truth, np.stack([1 - second, second], axis=1))
-    above, below = metric_plots.reliability(table).axes
+    table = metrics.reliability(truth, np.stack([1 - second, second], axis=1), bins=10)
+    above, below = metric_plots.reliability(table, bins=10).axes
     sure = (1 * 0.9 + 7 * 0.9 + 0.97 + 1.0) / 10
     error = (1 * 0.75 + 10 * (1 - sure)) / 11
     assert above.get_title() == f"Expected calibration error {error:.3f}"
@@ -78,6 +79,21 @@ def test_reliability_shows_accuracies_counts_and_the_error():
     assert [text.get_text() for text in below.texts] == ["1", "10"]
 
 
+def test_risk_by_coverage_marks_where_images_become_unsure():
+    truth, probabilities = predictions(3, 3.0)
+    table = selection.risk_coverage(truth, probabilities)
+    errors = 100 * (probabilities.argmax(axis=1) != truth).mean()
+    [axis] = metric_plots.risk_coverage(table, None).axes
+    curve, overall = axis.lines
+    assert curve.get_ydata()[-1] == pytest.approx(errors)
+    assert curve.get_xdata()[-1] == 100
+    assert overall.get_ydata() == pytest.approx([errors, errors])
+    [axis] = metric_plots.risk_coverage(table, 0.9).axes
+    answered = 100 * (probabilities.max(axis=1) >= 0.9).mean()
+    assert axis.lines[-1].get_xdata() == pytest.approx([answered])
+    assert len(metric_plots.risk_coverage(table, 1.1).axes[0].lines) == 2  # of no image
+
+
 @pytest.mark.parametrize("classes", [2, 29])
 def test_all_are_drawn_with_odd_names(classes, tmp_path):
     truth, probabilities = predictions(classes, 4.0, 603)
@@ -85,6 +101,7 @@ def test_all_are_drawn_with_odd_names(classes, tmp_path):
     for name, figure in {
         "roc": metric_plots.roc(truth, probabilities, names),
         "reliability": metric_plots.reliability(metrics.reliability(truth, probabilities)),
+        "risk": metric_plots.risk_coverage(selection.risk_coverage(truth, probabilities), 0.9),
     }.items():
         style.save(figure, tmp_path / f"{name}.png")
         with Image.open(tmp_path / f"{name}.png") as image:

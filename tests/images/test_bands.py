@@ -73,7 +73,8 @@ def test_more_bands_are_refused_and_print_no_line_of_their_own(tmp_path, count):
     ):
         pass
     code = (
-        f"from thaw.images import image_files; image_files.open_file({str(tmp_path / 'x.tif')!r})"
+        "from thaw.images import image_files\n"
+        f"with image_files.open_file({str(tmp_path / 'x.tif')!r}):\n    pass"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.startswith("Traceback")  # without Pillow's line for each

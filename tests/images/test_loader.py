@@ -8,6 +8,8 @@ from sklearn import datasets
 from thaw.images import loader
 from thaw.images.loader import ImageLoader, prefetch
 from thaw.images.settings import Decoding
+from thaw.project import files, snapshots
+from thaw.project.errors import UserError
 
 SETTINGS = Decoding(
     apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
@@ -114,6 +116,31 @@ def test_to_file_puts_each_image_into_its_own_row(paths, tmp_path):
     assert isinstance(pixels, np.memmap)
     assert (pixels.shape, pixels.dtype) == ((17, 5, 5, 3), np.uint8)
     assert pixels[:, 4, 4, 2].tolist() == [number * 10 for number in range(17)]
+
+
+def test_a_file_that_has_another_digest_by_now_is_refused(paths):
+    digests = {path: files.sha256(path) for path in paths}
+    loader = ImageLoader(5, SETTINGS, 2, digests)
+    assert loader.stack(paths).shape == (17, 5, 5, 3)
+    paths[7].write_bytes(paths[8].read_bytes())
+    with pytest.raises(UserError, match=r"7\.png is not the image that data/manifest\.csv names; "):
+        list(loader.batches(paths, 5, "test"))
+    with pytest.raises(KeyError):  # a file that nobody has a digest of is none of them
+        loader.load(paths[0].with_name("other.png"))
+
+
+def test_what_is_decoded_is_what_was_hashed(paths, monkeypatch):
+    loader = ImageLoader(5, SETTINGS, digests={paths[7]: files.sha256(paths[7])})
+    hashed = snapshots.sha256
+
+    def swapped_then(file):
+        digest = hashed(file)
+        paths[7].write_bytes(paths[8].read_bytes())
+        return digest
+
+    monkeypatch.setattr(snapshots, "sha256", swapped_then)
+    assert (loader.load(paths[7]) == 70).all()
+    assert (ImageLoader(5, SETTINGS).load(paths[7]) == 80).all()
 
 
 def test_a_stack_of_none_has_no_rows():

@@ -107,7 +107,7 @@ def test_a_number_without_its_zeros_counts_only_where_none_has_them(tmp_path):
     touch(tmp_path, *(f"i/{number:03}.jpg" for number in range(9)))
     rows = [f"{number},{number * 2 % 9:03},{'ab'[number % 2]}\n" for number in range(9)]
     (tmp_path / "labels.csv").write_text("x,y,label\n" + "".join(rows))
-    assert read(tmp_path).notes == ["labels.csv: path from y, label from label; not used: x"]
+    assert read(tmp_path).notes == ["labels.csv: path from y, label from label; for scores only: x"]
 
 
 def test_labels_of_train_are_of_a_folder_for_train(tmp_path):
@@ -118,7 +118,11 @@ def test_labels_of_train_are_of_a_folder_for_train(tmp_path):
         read(tmp_path, "trainLabels.csv")
     found = read(tmp_path, "trainLabels.csv", label="level")
     assert {each.path.parent.name for each in found.found} == {"train_images"}
-    assert found.notes[0] == "trainLabels.csv: path from image, label from level; not used: quality"
+    assert found.notes[0].endswith(": path from image, label from level; for scores only: quality")
+    assert found.columns.to_dict("list")["quality"] == ["1"] * 6
+    assert sorted(found.columns["path"]) == sorted(
+        each.path.relative_to(tmp_path).as_posix() for each in found.found
+    )
 
 
 def test_split_and_group(tmp_path):
@@ -147,7 +151,9 @@ def test_no_column_may_be_wanted_for_the_group_or_the_split(tmp_path):
     assert {each[2:] for each in read(tmp_path).found} == {("train", "p1")}
     found = read(tmp_path, group="", split="")
     assert {each[2:] for each in found.found} == {("", "")}
-    assert found.notes == ["labels.csv: path from id, label from label; not used: patient, set"]
+    assert found.notes == [
+        "labels.csv: path from id, label from label; for scores only: patient, set"
+    ]
 
 
 def test_one_hot_columns(tmp_path):
@@ -328,3 +334,9 @@ def test_a_cell_without_end_is_no_traceback(tmp_path):
     (tmp_path / "labels.csv").write_text('path,label\ncat1.jpg,"5 inch' + "x" * 140_000)
     with pytest.raises(UserError):
         read(tmp_path)
+
+
+def test_labels_that_a_spreadsheet_would_compute_are_named(tmp_path):
+    six(tmp_path)
+    (tmp_path / "labels.csv").write_text(table_of("{}.jpg,={}", "image,label"))
+    assert "'=cat' and '=dog' begin as formulas do" in "\n".join(read(tmp_path).notes)

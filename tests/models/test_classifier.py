@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import head_spec
+from thaw.calibration import temperature
 from thaw.evaluation import metrics
 from thaw.models import backbones, classifier, heads, pretrained
 from thaw.models.settings import Backbone
@@ -50,7 +51,10 @@ def test_load(backbone, pooling, tmp_path):
 def test_probabilities_are_those_of_the_scores(backbone, classes, tmp_path):
     _, _, joined = parts(backbone, "avg", classes)
     expected = metrics.to_probabilities(joined.predict(PIXELS, verbose=0))
-    whole = classifier.with_probabilities(joined)
+    plain = classifier.with_probabilities(joined).predict(PIXELS, verbose=0)
+    assert plain == pytest.approx(expected, abs=1e-6)
+    expected = temperature.apply(expected, 1.7)
+    whole = classifier.with_probabilities(joined, 1.7)
     whole.save(tmp_path / "x.keras")
     for model in (whole, keras.saving.load_model(tmp_path / "x.keras", safe_mode=True)):
         got = model.predict(PIXELS, verbose=0)

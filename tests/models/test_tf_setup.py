@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from thaw.models.tf_setup import make_deterministic
 from tests.imports import ROOT
+from thaw.project import software
 
 
 def test_the_import_prints_nothing_and_is_not_looked_through_by_the_garbage_collector():
@@ -36,6 +37,10 @@ def test_draws_repeat_and_operations_are_told_to(monkeypatch):
 def test_all_processors_run_the_same_operations():
     """TensorFlow itself switches oneDNN on only where there is AVX-512; a user may choose."""
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "1")
+
+
+def test_the_number_of_threads_is_fixed():
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(software.THREADS)
 
 
 @pytest.mark.slow

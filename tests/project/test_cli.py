@@ -60,6 +60,36 @@ def test_a_reader_that_has_enough_is_no_error(lines):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_a_stdout_that_takes_no_more_is_one_line():
+    code = "from thaw.project.cli import run; run(lambda: print('x'))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: [Errno 28] No space left on device; check")
+    assert done.stderr.count("\n") == 1
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from thaw.project.cli import run
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+run(lambda: np.ones(2**34) if sys.argv[1] == "numpy" else bytearray(2**34))
+"""
+
+
+@pytest.mark.parametrize("kind", ["numpy", "python"])
+def test_a_lack_of_memory_is_one_line(kind):
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, kind], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: not enough memory (")
+    assert done.stderr.count("\n") == 1
+
+
 def test_another_broken_pipe_is_an_error():
     def main():
         raise BrokenPipeError("the server hung up")

@@ -1,15 +1,11 @@
 import fcntl
 import json
 import os
-import signal
-import subprocess
-import sys
 from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
-from tests.imports import ROOT
 from thaw.project import files
 
 
@@ -72,45 +68,6 @@ def test_two_writers_at_once_each_write_their_own(tmp_path, kind):
         end = tmp_path / ("x" if kind == "file" else "x/inner")
         assert end.read_text() == "fast"
     assert end.read_text() == "slow"
-    assert [each.name for each in tmp_path.iterdir()] == ["x"]
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from thaw.project import files
-
-moment, name = sys.argv[1:]
-whole = getattr(files, name) if hasattr(files, name) else getattr(Path, name)
-
-def kill(*arguments, **options):
-    if moment == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    whole(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(files if hasattr(files, name) else Path, name, kill)
-with files.replacing(Path("x")) as partial:
-    partial.mkdir()
-    for number in range(3):
-        (partial / str(number)).write_text("new")
-"""
-
-
-@pytest.mark.parametrize("name", ["_sync", "replace", "_sync_folder", "remove"])
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_kill_leaves_no_half_of_a_folder(tmp_path, monkeypatch, moment, name):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x").mkdir()
-    for number in range(3):
-        (tmp_path / "x" / str(number)).write_text("old")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([sys.executable, "-c", KILLED, moment, name], env=environment)
-    assert ended.returncode == -signal.SIGKILL
-    read = [path.read_text() for path in (tmp_path / "x").glob("*")]
-    assert read in (["old"] * 3, ["new"] * 3, [])
-    with files.replacing(tmp_path / "x") as partial:
-        partial.mkdir()
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 

@@ -21,6 +21,15 @@ def main():
 
 run(main)
 """
+TOOL = """
+from thaw.project.cli import run
+from thaw.project.errors import UserError
+
+def main():
+    raise UserError("x is missing")
+
+run(main)
+"""
 PARENT = """
 import subprocess, sys
 subprocess.run([sys.executable, "-m", "stages.slow"])
@@ -31,6 +40,10 @@ subprocess.run([sys.executable, "-m", "stages.slow"])
 def checkout(tmp_path):
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages/slow.py").write_text(STAGE)
+    (tmp_path / "tools").mkdir()
+    for package in ("stages", "tools"):
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "tools/missing.py").write_text(TOOL)
     return tmp_path
 
 
@@ -55,8 +68,14 @@ def test_a_stage_runs_once_at_a_time(checkout):
     second = start(checkout, "-m", "stages.slow")
     assert second.wait(30) == 1
     assert (checkout / "said").read_text() == (
-        f"error: a stage runs in this folder already (process {first.pid}); wait until it has "
+        f"error: stages.slow is at work in this folder (process {first.pid}); wait until it has "
         "ended, or stop it\n"
+    )
+    tool = start(checkout, "-m", "tools.missing")
+    assert tool.wait(30) == 1
+    assert (checkout / "said").read_text() == (
+        f"error: x is missing; stages.slow is at work in this folder (process {first.pid}), and "
+        "what is missing or old may be new when it has ended\n"
     )
     first.kill()
     first.wait()

@@ -147,6 +147,17 @@ def test_another_size_is_named_before_the_body(server, path):
     assert left(path) == set()
 
 
+@pytest.mark.parametrize(("name", "most"), [("good", 0), ("unknown_length", 70_000 + fetch.PIECE)])
+def test_more_than_is_wanted_is_not_fetched(server, path, name, most):
+    """Of a server that says how much comes, and of one that does not."""
+    with pytest.raises(
+        UserError, match=r"larger than 7e-05 GB, which may be .*max_gigabytes in pa"
+    ):
+        fetch.download(f"{server.url}/{name}", path, largest=70_000)
+    part = path.with_name("archive.part")
+    assert (part.stat().st_size if part.exists() else 0) <= most
+
+
 def test_a_disk_without_room_is_named_before_the_body(server, path, monkeypatch):
     usage = namedtuple("usage", "total used free")(0, 0, 299_999)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)

@@ -13,6 +13,7 @@ from tests import hostile
 from tests.conftest import CLASSES, draw_images, refusal, run_stage, set_params
 from tests.imports import ROOT
 from tests.server import running
+from thaw.data import validation
 from thaw.sources import fetch
 
 
@@ -98,6 +99,20 @@ def test_corrections_are_applied_and_counted(project, capsys):
     report = json.loads((project / "metrics/split.json").read_text())
     assert (report["images"]["found"], report["images"]["left_out"]) == (59, 1)
     assert sum(report["relabelled"].values()) == 1
+
+
+def test_an_image_that_changed_while_it_was_brought_in_is_refused(project, monkeypatch):
+    check_alike = validation.check_alike
+
+    def swapped_then(*given):
+        checked = check_alike(*given)
+        (project / "images/red/3.jpg").write_bytes((project / "images/red/4.jpg").read_bytes())
+        return checked
+
+    monkeypatch.setattr(validation, "check_alike", swapped_then)
+    line = refusal("download")
+    assert line == "error: images/red/3.jpg changed after its digest was taken; run this again"
+    assert not (project / "data/raw").exists()
 
 
 def test_by_default_a_few_invalid_images_are_left_out_and_said(project, capsys):
@@ -260,6 +275,9 @@ def test_labels_come_from_a_table(project):
     (project / "images/labels.csv").write_text(f"id,kind,more\n{rows}")
     run_stage("download")
     assert read("data/manifest.csv")["label"].value_counts().to_dict() == {"even": 10, "odd": 9}
+    further = read("data/columns.csv")
+    assert list(further) == ["path", "more"]
+    assert sorted(further["path"]) == sorted(read("data/manifest.csv")["path"])
 
 
 @pytest.mark.parametrize(
@@ -300,6 +318,7 @@ def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch)
         run_stage("download")
         assert server.count("/x.zip") == 2
     assert sorted(path.name for path in (project / "data").iterdir()) == [
+        "columns.csv",
         "manifest.csv",
         "quarantine.csv",
         "raw",

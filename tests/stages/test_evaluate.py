@@ -1,7 +1,11 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from tests.conftest import run_stage, set_params
+from thaw.evaluation import metrics
 
 CLASSES = ["blue sky", "green", "red"]
 
@@ -17,7 +21,14 @@ def test_scores_are_those_of_the_predictions(finished_run):
     assert table["fine_tuned"].tolist() == [CLASSES[best] for best in probabilities.argmax(axis=1)]
 
     scores = json.loads((finished_run / "metrics/test.json").read_text())
-    assert set(scores) == {"head", "fine_tuned", "gain"}
+    assert set(scores) == {"head", "fine_tuned", "gain", "refused"}
+    truth = np.array([CLASSES.index(label) for label in table["label"]])
+    rounded = probabilities / probabilities.sum(axis=1, keepdims=True)
+    for name, value in metrics.proper_scores(truth, rounded).items():
+        assert scores["fine_tuned"][name] == pytest.approx(value, abs=2e-4)
+        assert scores["fine_tuned"]["uncalibrated"][name] >= 0
+    assert scores["fine_tuned"]["uncalibrated"] != scores["head"]["uncalibrated"]
+    assert scores["refused"]["unsure"] == 0
     for model in ("head", "fine_tuned"):
         accuracy = (table[model] == table["label"]).mean()
         assert scores[model]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
@@ -30,6 +41,7 @@ def test_scores_are_those_of_the_predictions(finished_run):
         "head_test_acc": scores["head"]["accuracy"],
         "test_acc": scores["fine_tuned"]["accuracy"],
         "gain": scores["gain"]["accuracy"],
+        "ece": scores["fine_tuned"]["ece"],
     }
     confusion = pd.read_csv(finished_run / "metrics/evaluate/confusion.csv")
     pairs = sorted(zip(table["label"], table["fine_tuned"]))
@@ -42,5 +54,21 @@ def test_scores_are_those_of_the_predictions(finished_run):
     recall = pd.read_csv(finished_run / "metrics/evaluate/recall.csv")
     assert recall["class"].tolist() == CLASSES
     assert recall["images"].sum() == len(table)
+    slices = pd.read_csv(finished_run / "metrics/evaluate/slices.csv")
+    bright = slices[slices["by"] == "brightness"]  # a quarter of 21 images is too small
+    assert set(slices["by"]) <= {"size", "shape", "brightness", "format", "mode", "folder", "group"}
+    assert bright["images"].between(10, len(table) - 10).all()
     for model in ("head", "fine_tuned"):
         assert recall[model].between(recall[f"{model}_low"], recall[f"{model}_high"]).all()
+
+
+def test_the_batch_size_changes_no_byte(after_run):
+    """Without AVX-512 TensorFlow computes other last digits for another number of images."""
+    found = set()
+    for batch_size in (2, 7, 32):
+        set_params(after_run / "params.yaml", {"runtime": {"batch_size": batch_size}})
+        for stage in ("calibrate", "evaluate"):
+            run_stage(stage)
+        logits = after_run / "models/calibration/validation_logits.npy"
+        found.add((logits.read_bytes(), (after_run / "data/predictions.csv").read_bytes()))
+    assert len(found) == 1

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.conftest import run_stage, set_params
+from tests.conftest import refusal, run_stage, set_params
 from tests.imports import ROOT
+from thaw.features import frozen_backbone
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import backbones
@@ -143,6 +144,50 @@ def test_one_more_image_is_one_more_pass(after_run, with_store, capsys):
     run_stage("extract")
     assert "1 images passed once, 58 were in the feature store" in capsys.readouterr().out
     assert np.array_equal(np.load("data/features/avg.npy"), before)
+
+
+def test_an_image_that_was_swapped_meanwhile_is_refused_and_not_stored(
+    after_run, with_store, capsys
+):
+    before = features_as_bytes()
+    paths = pd.read_csv("data/manifest.csv")["path"]
+    one, other = Path("data/raw", paths[31]), Path("data/raw", paths[3])
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    assert refusal("extract") == (
+        f"error: {one} is not the image that data/manifest.csv names; its content has changed; "
+        "run `dvc repro` again"
+    )
+    assert features_as_bytes() == before
+    one.write_bytes(kept)
+    run_stage("extract")
+    assert " 0 images passed" not in capsys.readouterr().out
+    assert features_as_bytes() == before
+
+
+def test_weights_that_were_swapped_meanwhile_are_refused(after_run, with_store, monkeypatch):
+    of_backbone = frozen_backbone.of_backbone
+
+    def swapped_first(spec, settings, weights, *given):
+        weights.write_bytes(Path("models/fine_tuned.weights.h5").read_bytes())
+        return of_backbone(spec, settings, weights, *given)
+
+    monkeypatch.setattr(frozen_backbone, "of_backbone", swapped_first)
+    assert refusal("extract") == (
+        "error: models/backbone.weights.h5 changed after its digest was taken; run this again"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["augment", "fine_tune", "evaluate", "figures", "export"])
+def test_all_that_decode_images_refuse_what_the_manifest_does_not_name(after_run, stage):
+    changes = {"extract": {"augmented_copies": 1}} if stage == "augment" else {}
+    set_params(after_run / "params.yaml", changes)
+    for image in Path("data/raw").rglob("*.jpg"):
+        image.write_bytes(image.read_bytes() + b"x")
+    line = refusal(stage)
+    assert "is not the image that data/manifest.csv names" in line
+    assert line.startswith("error: data/raw/")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ ALL = {
     "confusion_matrix",
     "roc",
     "reliability",
+    "risk_coverage",
+    "slices",
     "images",
     "misclassified",
     "least_certain",

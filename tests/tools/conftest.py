@@ -1,17 +1,28 @@
 """What tools find: a repository that runs DVC experiments, and a project with an export."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import TINY, draw_images, run_stage, set_params
 from tests.imports import ROOT
 from tests.repository import call, commit, make_repository
 from tests.tools import small_model
-from thaw.project import paths
+from thaw.data import manifest
+from thaw.features import arrays, frozen_backbone, provenance
+from thaw.features.frozen_backbone import FrozenNetwork
+from thaw.features.settings import Extract
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
+from thaw.models.settings import Backbone
+from thaw.project import files, params, paths
+
+COLOURS_SIDE = 32  # pixels
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +96,53 @@ def split_images(split_once, tmp_path, monkeypatch) -> Path:
     shutil.copytree(split_once, folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def extracted(split_images):
+    """A project whose images are split, and features that tell their classes apart."""
+    truth, random = manifest.class_indices(manifest.read(paths.MANIFEST)), np.random.default_rng(0)
+    directions = random.normal(size=(3, 256))[truth]
+    features = (directions + random.normal(size=directions.shape)).astype("float32")
+    save_features(paths.FEATURES, features, {"backbone": "none"})
+    files.write_json(paths.AUGMENTED_COPIES / arrays.PROVENANCE_FILE, {"copies": 0})
+
+
+def save_features(folder: Path, features: np.ndarray, provenance: dict) -> None:
+    """Leave features as the stages do that extract them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "avg.npy", features)
+    files.write_json(folder / arrays.PROVENANCE_FILE, provenance)
+
+
+def colours(batches: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Stand in for a network: an image's features are its mean colour, seen from the grey."""
+    for pixels in batches:
+        yield {"avg": pixels.mean(axis=(1, 2), dtype="float32") - 127}
+
+
+@pytest.fixture
+def colour_features(split_images, monkeypatch) -> Path:
+    """A project whose images are split, with mean colours as features."""
+    paths.BACKBONE.parent.mkdir()
+    paths.BACKBONE.write_bytes(b"weights")
+    decoding = params.load(Decoding, "images")
+    pixels = ImageLoader(COLOURS_SIDE, decoding).stack(
+        [paths.RAW / path for path in pd.read_csv(paths.MANIFEST)["path"]]
+    )
+    paths.FEATURES.mkdir()
+    np.save(paths.FEATURES / "avg.npy", next(colours([pixels]))["avg"])
+    spec, settings = params.load(Backbone, "backbone"), params.load(Extract, "extract")
+    of_features = provenance.of_features(spec, decoding, settings, paths.BACKBONE)
+    files.write_json(paths.FEATURES / arrays.PROVENANCE_FILE, of_features)
+    network = FrozenNetwork(COLOURS_SIDE, {"avg": (3,)}, of_features, lambda: colours)
+    monkeypatch.setattr(frozen_backbone, "of_backbone", lambda *_: network)
+    return split_images
+
+
+@pytest.fixture
+def answering(colour_features) -> Path:
+    """The same with a classifier of the three classes, which takes images of the same size."""
+    labels = manifest.classes(manifest.read(paths.MANIFEST))
+    small_model.export(paths.EXPORT, labels, side=COLOURS_SIDE)
+    return colour_features

@@ -1,32 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.random import default_rng
 
-from thaw.data import manifest
-from thaw.features import arrays
+from tests.tools.conftest import save_features
 from thaw.project import files, paths
 from thaw.project.errors import UserError
 from tools import crossval
-
-
-@pytest.fixture
-def extracted(split_images):
-    """A project whose images are split, and features that tell their classes apart."""
-    truth, random = manifest.class_indices(manifest.read(paths.MANIFEST)), default_rng(0)
-    directions = random.normal(size=(3, 256))[truth]
-    features = (directions + random.normal(size=directions.shape)).astype("float32")
-    save(paths.FEATURES, features, {"backbone": "none"})
-    files.write_json(paths.AUGMENTED_COPIES / arrays.PROVENANCE_FILE, {"copies": 0})
-
-
-def save(folder: Path, features: np.ndarray, provenance: dict) -> None:
-    """Leave features as the stages do that extract them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "avg.npy", features)
-    files.write_json(folder / arrays.PROVENANCE_FILE, provenance)
 
 
 def called(monkeypatch, *arguments: str) -> None:
@@ -93,11 +72,11 @@ def test_augmented_copies_are_of_training_folds_only(extracted):
     train = np.flatnonzero(rows.split == "train")
     copies = np.repeat(np.load(paths.FEATURES / "avg.npy")[train, None], 2, axis=1) + 1
     provenance = {"backbone": "none", "split_sha256": files.sha256(paths.SPLIT), "copies": 2}
-    save(paths.AUGMENTED_COPIES, copies, provenance)
+    save_features(paths.AUGMENTED_COPIES, copies, provenance)
     before = crossval.score(rows, fold, chosen)
     assert before != alone
     copies[np.isin(train, fold)] = np.nan
-    save(paths.AUGMENTED_COPIES, copies, provenance)
+    save_features(paths.AUGMENTED_COPIES, copies, provenance)
     assert crossval.score(rows, fold, chosen) == before
 
 

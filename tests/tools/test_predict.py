@@ -220,3 +220,25 @@ def test_a_reader_who_has_read_enough_gets_no_traceback(exported):
     called.stdout.close()
     assert called.wait(60) == 1
     assert called.stderr.read() == ""
+
+
+def test_compare_says_in_a_line_whether_images_are_like_those_of_the_run(
+    answering, monkeypatch, capfd
+):
+    for number in range(14):
+        file = answering / f"odd/{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 40), (240, 240 - number, 20 + number)).save(file)
+    for place, said in (("images/red", "like the training images, as far as 19 images can tell"),
+                        ("odd", "UNLIKE the training images (p = ")):  # fmt: skip
+        monkeypatch.setattr("sys.argv", ["predict", "--compare", "--format", "csv", place])
+        predict.main()
+        out, err = capfd.readouterr()
+        assert len(list(csv.reader(io.StringIO(out)))) == 1 + len(list(Path(place).iterdir()))
+        assert err.startswith(said)
+        assert len(err.splitlines()) == 1
+
+
+def test_compare_needs_a_model_of_this_run(exported, called):
+    with pytest.raises(UserError, match="--compare: models/export is not of the run in this"):
+        called("--compare", "--model", str(paths.EXPORT), "images/red/0.jpg")

@@ -6,8 +6,9 @@ from ruamel.yaml import YAML
 
 from tests.conftest import STAGES, TINY, draw_images, run_stage, set_params
 from tests.imports import ROOT
+from thaw.project import stage_run
 from thaw.project.errors import UserError
-from tools import params, recipe
+from tools import look, params, recipe
 
 NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 
@@ -84,3 +85,15 @@ def test_each_recipe_runs_from_end_to_end(here, monkeypatch, name):
     for stage in STAGES:
         run_stage(stage)
     assert (here / "models/export/model.keras").is_file()
+
+
+def test_params_are_not_changed_under_a_stage(tmp_path, monkeypatch):
+    """It reads its section when it begins, and DVC notes what the file has when it has ended."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with stage_run.alone():
+        for tool, arguments in ((recipe, ["tf-tutorial"]), (look, ["images", "--use"])):
+            monkeypatch.setattr("sys.argv", ["tool", *arguments])
+            with pytest.raises(UserError, match=r"is at work in this folder.*; wait until it has"):
+                tool.main()
+    assert (tmp_path / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()

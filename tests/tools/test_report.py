@@ -204,3 +204,12 @@ def test_a_budget_that_does_not_fit_is_one_line(repository, monkeypatch):
     with pytest.raises(UserError) as raised:
         report.main()
     assert (raised.value.file, raised.value.key) == ("report.yaml", "budget.max_fal")
+
+
+def test_a_report_of_two_runs_is_not_written(repository, monkeypatch):
+    monkeypatch.setattr(report, "compose", lambda *_: leave(repository, 7) or "# of both")
+    leave(repository, 30)
+    monkeypatch.setattr("sys.argv", ["report"])
+    with pytest.raises(UserError, match="a run has replaced outputs while they were read; try"):
+        report.main()
+    assert not (repository / "report").exists()

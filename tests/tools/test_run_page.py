@@ -122,3 +122,14 @@ def test_before_the_first_run(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="run `make run`"):
         run_page.main()
     assert not (tmp_path / "run.html").exists()
+
+
+def test_a_page_of_two_runs_is_not_written(finished, monkeypatch):
+    def compose(found):
+        (finished[0] / "dvc.lock").write_text("stages: {evaluate: {outs: []}}\n")
+        return "# of both"
+
+    monkeypatch.setattr(run_page, "compose", compose)
+    with pytest.raises(UserError, match="a run has replaced outputs while they were read; try"):
+        called(monkeypatch)
+    assert not (finished[0] / "run.html").exists()

@@ -38,5 +38,20 @@ def test_mistakes_are_one_line(project, monkeypatch):
         called(monkeypatch, "--prune", "-1")
     (project / "kept").mkdir()
     (project / "kept/features.sqlite").write_text("no database" * 100)
-    with pytest.raises(UserError, match=r"features.sqlite was no store"):
+    with pytest.raises(UserError, match=r"features.sqlite cannot be used"):
         called(monkeypatch)
+
+
+def test_a_damaged_store_is_one_line_and_begun_anew(project, monkeypatch, capsys):
+    set_params(project / "params.yaml", {"runtime": {"store": "kept"}})
+    file = project / "kept/features.sqlite"
+    with FeatureStore(file, 1.0) as kept:
+        kept.put((bytes([number]) * 32, b"x" * 10_000) for number in range(17))
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + b"x" * (len(content) - 4096))
+    with pytest.raises(
+        UserError, match=r"features.sqlite: .* is malformed; it was damaged; it is d"
+    ):
+        called(monkeypatch, "--prune", "0")
+    called(monkeypatch)
+    assert "nothing is there yet" in capsys.readouterr().out

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 import signal
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
-from tests.conftest import draw_images, set_params
+from tests.conftest import STAGES, draw_images, run_stage, set_params
 from tests.repository import call
 from tests.small_run import make
 from thaw.project.errors import UserError
@@ -73,6 +75,26 @@ def test_two_backbones_and_four_rates_with_a_worker_killed(called, repository):
     again = called(*wanted)
     assert "0 of 8 runs to do: no stage; 0.0 minutes" in again
     assert again[again.rindex("    experiment") :] == said[said.rindex("    experiment") :]
+
+
+@pytest.mark.slow
+def test_a_trial_on_one_core_has_the_bytes_of_the_workspace(called, repository):
+    """Workers of `-j 2` have cores of their own, the workspace has all."""
+    called("-S", "fine_tune.learning_rate=0.001,0.003", "-j", "2")
+    for stage in STAGES[: STAGES.index("fine_tune")]:
+        run_stage(stage)
+    refs = call("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/*", cwd=repository)
+    commits = [ref for ref in refs.split() if "/sweep-" in ref]
+    assert len(commits) == 2
+    trained = "models/fine_tuned.weights.h5"
+    for commit in commits:
+        for file in ("params.yaml", "dvc.lock"):
+            text = call("git", "show", f"{commit}:{file}", cwd=repository)
+            (repository / file).write_text(text, encoding="utf-8")
+        outs = YAML(typ="safe").load(repository / "dvc.lock")["stages"]["fine_tune"]["outs"]
+        [there] = [each["md5"] for each in outs if each["path"] == trained]
+        run_stage("fine_tune")
+        assert hashlib.md5((repository / trained).read_bytes()).hexdigest() == there
 
 
 def check_table(said: str, names: list[str]) -> None:
@@ -204,7 +226,7 @@ def test_a_clone_that_was_never_run_is_one_line(called, repository):
     lock = {"schema": "2.0", "stages": {"figures": {"cmd": "python -m stages.figures", "outs": [
         {"path": "metrics/figures", "hash": "md5", "md5": f"{'0' * 32}.dir"}
     ]}}}  # fmt: skip
-    (repository / "dvc.lock").write_text(json.dumps(lock))
+    (repository / "dvc.lock").write_text(f"{json.dumps(lock)}\n")
     call("git", "add", "dvc.lock", cwd=repository)
     call("git", "commit", "--quiet", "--message", "run elsewhere", cwd=repository)
     with pytest.raises(UserError, match=r"^metrics/figures is not in DVC's cache, and DVC saves"):

@@ -14,6 +14,7 @@ from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
+from thaw.project import files
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.training import augmentation, frozen_activations, unfreezing
@@ -37,7 +38,7 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSo
         apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
     )
     runtime = Runtime(workers=1, batch_size=2, store=store, store_gigabytes=1.0)
-    return extract.ImageSource(images, [image.name for image in images], decoding, runtime)
+    return extract.ImageSource(images, [*map(files.sha256, images)], decoding, runtime)
 
 
 def lite() -> keras.Model:

@@ -13,7 +13,7 @@ from thaw.images import bands, sixteen_bits
 from thaw.images.image_checks import check_kind, opened
 from thaw.images.image_files import orientation, strips, to_rgb
 from thaw.images.settings import Decoding
-from thaw.project import files
+from thaw.project import snapshots
 
 FIRST_FRAME = ("GIF", "PNG", "TIFF")  # moving or many pages: the first is the image
 LARGE = 16_000_000  # pixels
@@ -23,11 +23,12 @@ one_large_image = threading.Lock()
 class Facts(NamedTuple):
     """What the manifest says of an image.
 
-    sha256 is of the file, pixel_sha256 of its size and RGB pixels as they will be used, phash the
-    perceptual hash of those (hexadecimal, "" for none). mode is Pillow's, with an X where there are
-    further bands; width and height are in pixels after turning; orientation is the EXIF value, 1 to
-    8; more_frames, "yes" or "", tells of further frames or pages that are not used; largest is the
-    largest value of an image of 16 bits a value, "" for all other.
+    sha256 is of the very bytes that were decoded, pixel_sha256 of its size and RGB pixels as they
+    will be used, phash the perceptual hash of those (hexadecimal, "" for none). mode is Pillow's,
+    with an X where there are further bands; width and height are in pixels after turning;
+    orientation is the EXIF value, 1 to 8; more_frames, "yes" or "", tells of further frames or
+    pages that are not used; largest is the largest value of an image of 16 bits a value, "" for all
+    other.
     """
 
     sha256: str
@@ -52,10 +53,11 @@ def inspect(path: Path, settings: Decoding, min_side: int, max_pixels: int) -> F
     """
     check_kind(path)
     with opened(path, min_side, max_pixels) as image, turn(image):
+        digest = snapshots.sha256(image.fp)
         more = image.format in FIRST_FRAME and getattr(image, "is_animated", False)
         rgb, largest = to_rgb(image, settings), sixteen_bits.largest(image)
         return Facts(
-            sha256=files.sha256(path),
+            sha256=digest,
             pixel_sha256=pixel_sha256(rgb),
             phash=perceptual_hash(rgb),
             format=image.format,

@@ -66,6 +66,11 @@ def image_paths(manifest: pd.DataFrame, root: Path) -> list[Path]:
     return [root / path for path in manifest["path"]]
 
 
+def digests(manifest: pd.DataFrame, root: Path) -> dict[Path, str]:
+    """Return the SHA-256 digest of each of `image_paths`, for an ImageLoader to hold them to."""
+    return dict(zip(image_paths(manifest, root), manifest["sha256"]))
+
+
 def first_of_each_class(truth: np.ndarray, count: int) -> np.ndarray:
     """Return up to `count` rows of `truth`: the first of every class, then the second, ..."""
     turn = pd.Series(truth).groupby(truth).cumcount().to_numpy()

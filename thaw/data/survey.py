@@ -19,7 +19,7 @@ from thaw.images.image_files import to_rgb
 from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
 from thaw.labels.layout import Found
-from thaw.project import files
+from thaw.project import snapshots
 from thaw.sources.settings import Data
 
 SECONDS = 8.0  # to decode pixels in; after that only headers and the files' bytes are compared
@@ -113,7 +113,7 @@ def _glance(path: Path, min_side: int, most: float, decoding: Decoding, decode: 
     check_kind(path)
     with opened(path, min_side, most) as image, turn(image):
         pixels, largest = "", None
-        facts = (*image.size, image.format, bands.name(image), files.sha256(path))
+        facts = (*image.size, image.format, bands.name(image), snapshots.sha256(image.fp))
         if decode:
             rgb, largest = to_rgb(image, decoding), sixteen_bits.largest(image)
             pixels = pixel_sha256(rgb)

@@ -23,7 +23,7 @@ def worst_and_largest(
 def for_plots(recall: pd.DataFrame, confusion: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return "recall" and "confusion" as DVC plots them: of more than 2 x EACH classes, some.
 
-    `recall`, `confusion`: what `metrics.recall_by_class` and `metrics.confusion` gave. The matrix
+    `recall`, `confusion`: what `class_scores.by_class` and `metrics.confusion` gave. The matrix
     has the worst classes, what they are taken for most often, and OTHERS, all others together.
     """
     recall = recall[["class", "images", "fine_tuned"]]

@@ -13,6 +13,7 @@ from thaw.project.errors import UserError
 
 DIGITS = 4  # of every score that is written
 PROBABILITY_DIGITS = 6
+BINS = 15  # of confidence, as in Guo and others 2017
 
 
 def to_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -28,27 +29,42 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
     """Score probabilities (n, k) against the true classes int (n,); all k classes must occur.
 
     Returns rounded values: accuracy; accuracy_low and accuracy_high, its interval by Wilson's score
-    method (Wilson 1927); loss, the cross-entropy in nats; macro_f1; and roc_auc, the mean over
-    classes of each against the rest.
+    method (Wilson 1927); macro_f1; roc_auc, the mean over classes of each against the rest; and
+    those of `proper_scores`.
     """
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == truth).sum())
-    low, high = _wilson(correct, len(truth), confidence)
+    low, high = wilson(correct, len(truth), confidence)
     two = probabilities.shape[1] == 2
     values = {
         "accuracy": correct / len(truth),
         "accuracy_low": low,
         "accuracy_high": high,
-        "loss": log_loss(truth, probabilities, labels=range(probabilities.shape[1])),
         "macro_f1": f1_score(truth, predicted, average="macro"),
         "roc_auc": roc_auc_score(
             truth, probabilities[:, 1] if two else probabilities, multi_class="ovr"
         ),
     }
+    rounded = {name: round(float(value), DIGITS) for name, value in values.items()}
+    return rounded | proper_scores(truth, probabilities)
+
+
+def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Score probabilities (n, k) themselves, not only the predicted classes; rounded.
+
+    loss: the cross-entropy in nats; brier: the mean squared distance from the true class, summed
+    over classes, 0 to 2 (Brier 1950); ece: the expected calibration error.
+    """
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    values = {
+        "loss": log_loss(truth, probabilities, labels=range(probabilities.shape[1])),
+        "brier": ((probabilities**2).sum(axis=1) - 2 * of_truth + 1).mean(),
+        "ece": calibration_error(reliability(truth, probabilities)),
+    }
     return {name: round(float(value), DIGITS) for name, value in values.items()}
 
 
-def _wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
+def wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
     """Return the interval of correct / images by Wilson's score method; (0, 1) for no image."""
     if not images:
         return 0.0, 1.0
@@ -94,13 +110,15 @@ def compare(
 def headline(table: dict[str, dict[str, float]], split: pd.Series) -> dict:
     """Return the few numbers of a run that DVC compares with those of others.
 
-    They are both test accuracies and the gain, of what `compare` gave, and how many images each
-    split has. Their names are short, so that `dvc exp show` fits a terminal.
+    They are both test accuracies, the gain and the fine-tuned calibration error, of what `compare`
+    gave, and how many images each split has. Their names are short, so that `dvc exp show` fits a
+    terminal.
     """
     return {
         "head_test_acc": table["head"]["accuracy"],
         "test_acc": table["fine_tuned"]["accuracy"],
         "gain": table["gain"]["accuracy"],
+        "ece": table["fine_tuned"]["ece"],
         "images": {name: int((split == name).sum()) for name in manifest.SPLITS},
     }
 
@@ -119,22 +137,11 @@ def summary(table: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def recall_by_class(
-    truth: np.ndarray, predicted: dict[str, np.ndarray], classes: list[str], confidence: float
-) -> pd.DataFrame:
-    """Return class, images, and by model its recall on that class, in the classes' order.
-
-    MODEL_low and MODEL_high are the recall's interval by Wilson's score method.
-    """
-    images = np.bincount(truth, minlength=len(classes))
-    table = {"class": classes, "images": images}
-    for name, each in predicted.items():
-        correct = np.bincount(truth[each == truth], minlength=len(classes))
-        table[name] = (correct / np.maximum(images, 1)).round(DIGITS)
-        bounds = [_wilson(*map(int, pair), confidence) for pair in zip(correct, images)]
-        for column, values in zip(("low", "high"), zip(*bounds)):
-            table[f"{name}_{column}"] = np.round(values, DIGITS)
-    return pd.DataFrame(table)
+def calibration_summary(scores: dict) -> str:
+    """Return on a line what calibration changed, by a model's scores."""
+    before = scores["uncalibrated"]
+    changes = [f"{name} {before[name]:.4f} -> {scores[name]:.4f}" for name in ("ece", "loss")]
+    return f"calibration, fine-tuned: {', '.join(changes)}"
 
 
 def roc(truth: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
@@ -153,7 +160,7 @@ def roc(truth: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(table).round(DIGITS)
 
 
-def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
+def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> pd.DataFrame:
     """Return the accuracy by confidence (Niculescu-Mizil and Caruana 2005).
 
     0..1 is cut into `bins` equal parts; there is a row for each in which a probability of a

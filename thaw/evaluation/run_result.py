@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from thaw.data import manifest
-from thaw.evaluation import metrics
+from thaw.evaluation import metrics, slices
 from thaw.project import paths
 from thaw.project.errors import UserError
 
@@ -49,13 +49,18 @@ class RunResult:
         return np.flatnonzero(self.split == "train")
 
     @cached_property
+    def validation(self) -> np.ndarray:
+        """The rows of the validation images, ascending."""
+        return np.flatnonzero(self.split == "validation")
+
+    @cached_property
     def test(self) -> np.ndarray:
         """The rows of the test images, ascending."""
         return np.flatnonzero(self.split == "test")
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """The fine-tuned network's probabilities of the test images, float64 (len(test), k)."""
+        """The fine-tuned network's calibrated probabilities of the test images, float64 (m, k)."""
         tested = self.rows.iloc[self.test]
         return metrics.read_predictions(self.folder / paths.PREDICTIONS, tested, self.classes)
 
@@ -71,7 +76,7 @@ class RunResult:
 
     @cached_property
     def recall(self) -> pd.DataFrame:
-        """What `metrics.recall_by_class` gave, as text."""
+        """What `class_scores.by_class` gave, as text."""
         return manifest.read_table(self.folder / paths.EVALUATION / "recall.csv", needs=("class",))
 
     @cached_property
@@ -80,6 +85,18 @@ class RunResult:
         columns = ("confidence", "accuracy", "images")
         file = self.folder / paths.EVALUATION / "reliability.csv"
         return manifest.read_table(file, columns, needs=()).astype({"images": int})
+
+    @cached_property
+    def digests(self) -> dict[Path, str]:
+        """The SHA-256 digest of each image's file."""
+        return manifest.digests(self.rows, self.folder / paths.RAW)
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """What `slices.table` gave."""
+        file = self.folder / paths.EVALUATION / "slices.csv"
+        table = manifest.read_table(file, slices.NUMBERS, needs=("by", "part"))
+        return table.astype({"images": int})
 
     def images(self, rows: np.ndarray) -> list[Path]:
         """Return the files of some rows, in their order."""

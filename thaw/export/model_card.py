@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from thaw.evaluation.class_choice import worst_and_largest
-from thaw.evaluation.metrics import calibration_error
+from thaw.evaluation.metrics import BINS, calibration_error
 from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
@@ -170,9 +170,9 @@ def _calibration(reliability: pd.DataFrame) -> str:
     direction = "overconfident" if gap > 0 else "underconfident"
     return (
         "The expected calibration error on the test images is "
-        f"{calibration_error(reliability):.3f} (in ten bins): the mean difference between the "
+        f"{calibration_error(reliability):.3f} (in {BINS} bins): the mean difference between the "
         f"probability of the named class and the accuracy. On average it is {direction} by "
-        f"{abs(gap):.3f}. Its probabilities were not calibrated.\n"
+        f"{abs(gap):.3f}. The validation images chose the temperature of its probabilities.\n"
     )
 
 

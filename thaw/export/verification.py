@@ -1,6 +1,7 @@
 """Write the finished classifier in formats that need no code of this project, and check them."""
 
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
 BATCH = 32
+FULL = 1 << 20  # bytes left on a disk on which some library has just failed to write
 SECONDS = 0.3  # of measuring how long one image takes
 
 
@@ -79,18 +81,24 @@ def write(
             json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
     for name in names:
-        with _refusing(name):
+        with _refusing(name, folder):
             EXPORT_FORMATS[name].write(model, folder / EXPORT_FORMATS[name].file, calibration)
 
 
 @contextmanager
-def _refusing(name: str) -> Iterator[None]:
-    """Turn whatever a converter or a runtime raises into a UserError; each has its own errors."""
+def _refusing(name: str, folder: Path) -> Iterator[None]:
+    """Turn whatever a converter or a runtime raises into a UserError; each has its own errors.
+
+    On a full disk it is an OSError, which has nothing to do with the network.
+    """
     try:
         yield
     except Exception as error:
+        said = str(error)[:300]
+        if "No space left" in said or shutil.disk_usage(folder).free < FULL:
+            raise OSError(f"no space left in {folder.parent.parent} for {name}") from error
         raise UserError(
-            f"not exported, as {name} fails on this network: {str(error)[:300]}",
+            f"not exported, as {name} fails on this network: {said}",
             key="export.formats",
             hint=f"take {name} out of the list",
         ) from error
@@ -110,7 +118,7 @@ def compare(
     expected, table = batchwise(model.predict_on_batch, pixels), {}
     for name in settings.names:
         file = folder / EXPORT_FORMATS[name].file
-        with _refusing(name):
+        with _refusing(name, folder):
             predict = EXPORT_FORMATS[name].open(file)
             got = batchwise(predict, pixels)
         check(name, truth, expected, got, settings)

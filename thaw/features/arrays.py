@@ -30,9 +30,10 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
     """Return the features that a head with this pooling takes, memory-mapped: float32 (rows, ...).
 
     Those of augmented copies are float32 (rows, copies, ...), with a row for each training image.
-    Raises UserError when there are none, or when they are not of this manifest.
+    Raises UserError when there are none, when they are damaged, or not of this manifest.
     """
     path = folder / f"{'map' if pooling == 'flatten' else pooling}.npy"
+    anew = f"run `dvc repro --force --single-item {stage}`"  # its cache may have the same damage
     try:
         features = np.lib.format.open_memmap(path, mode="r")  # nothing but .npy, and no objects
     except FileNotFoundError:
@@ -46,12 +47,15 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
     except Exception as error:  # numpy and its parser of the header raise all kinds
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault
-        raise UserError(f"{path}: not a .npy file ({error}); run `dvc repro {stage}`") from None
-    found = len(features) if features.ndim else 0
-    if features.dtype != "float32" or found != rows:
+        cause = " ".join(str(error).split())
+        raise UserError(f"{path} is cut, or no .npy file ({cause})", hint=anew) from None
+    if features.offset + features.nbytes != path.stat().st_size:
+        raise UserError(f"{path} has more bytes than its shape {features.shape} takes", hint=anew)
+    if features.dtype != "float32" or features.shape[:1] != (rows,):
         raise UserError(
-            f"{path} holds {found} rows of {features.dtype} instead of {rows} of float32; "
-            f"run `dvc repro {stage}`"
+            f"{path} holds an array of shape {features.shape} of {features.dtype} instead of "
+            f"{rows} rows of float32",
+            hint=anew,
         )
     return features
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.features import frozen_backbone, store
+from thaw.features import frozen_backbone, inference, store
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.inference import with_places
 from thaw.features.provenance import of_features
@@ -35,6 +35,11 @@ class ImageSource(NamedTuple):
     digests: Sequence[str]
     decoding: Decoding
     runtime: Runtime
+
+    def loader(self, size: int) -> ImageLoader:
+        """Return what loads the images at `size` pixels a side, each held to its digest."""
+        known = dict(zip(self.images, self.digests, strict=True))
+        return ImageLoader(size, self.decoding, self.runtime.threads, known)
 
 
 class AugmentedCopies(NamedTuple):
@@ -91,9 +96,11 @@ def run_network(
     the others being in the store.
     """
     count = copies.seeds.shape[1] if copies else None
-    provenance = network.provenance | (copies.provenance if copies else {}) | {"dtype": dtype}
+    provenance = network.provenance | {"dtype": dtype}
+    if copies:  # which TensorFlow makes, whatever computes their features
+        provenance |= copies.provenance | {"copied_on": inference.tensorflow_device()}
     keys = store.keys({**provenance, "outputs": list(network.shapes)}, source.digests, count)
-    loader = ImageLoader(network.size, source.decoding, source.runtime.threads)
+    loader = source.loader(network.size)
 
     def batches(rows: np.ndarray) -> Iterator:
         chosen = [source.images[row] for row in rows]

@@ -13,6 +13,7 @@ from thaw.features import inference, provenance, store
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
 from thaw.models.settings import Backbone
+from thaw.project import snapshots
 
 if TYPE_CHECKING:
     import keras
@@ -34,6 +35,8 @@ class FrozenNetwork(NamedTuple):
 
 def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
     """Return a model with named outputs, to be run by the engine that `provenance` names."""
+    if provenance["engine"] == "tensorflow":
+        provenance = provenance | {"device": inference.tensorflow_device()}
     shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
     how = provenance["engine"], provenance["precision"]
     ready = functools.cache(lambda: inference.forward(model, *how))
@@ -46,11 +49,17 @@ def of_backbone(
     """Return the backbone with pooled features as its outputs, and whole maps as `settings` say.
 
     `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it.
-    Raises UserError when the weights are not this network's, or the engine is not installed.
+    Raises UserError when the weights are not this network's or not those of `features`, or the
+    engine is not installed.
     """
-    network = provenance.of_network(spec) | {"weights_sha256": features["weights_sha256"]}
+    digest = features["weights_sha256"]
+    network = provenance.of_network(spec) | {"weights_sha256": digest}
     model = {"converted": network, "feature_maps": settings.feature_maps}
-    make = functools.partial(_pooled, spec, weights, settings.feature_maps)
+
+    def make() -> "keras.Model":
+        with snapshots.copied(weights, digest) as copy:
+            return _pooled(spec, copy, settings.feature_maps)
+
     return converted_once(make, model, features, kept)
 
 

@@ -4,6 +4,7 @@ OpenVINO runs a network that was converted once without TensorFlow, whose import
 this module imports neither before it is needed.
 """
 
+import os
 import sys
 import tempfile
 from collections import deque
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     import openvino
 
 PIXELS_AT_ONCE = 2**16  # in one call of OpenVINO
-IMAGES_AT_ONCE = 16  # in one call of TensorFlow on a CPU
+# In one call of TensorFlow, always, as its kernels compute another shape by another route.
+ON_CPU, ON_GPU = 16, 32
 SMALL = 2**16  # numbers in a variable
 
 # From batches of pixels to the outputs of each by name, in the same order. Several batches may be
@@ -33,10 +35,10 @@ def forward(model: "keras.Model", engine: str, precision: str) -> Forward:
     """Return a function from batches of pixels RGB 0..255 (k, h, w, 3) to the model's outputs.
 
     engine: openvino or tensorflow; precision: float32 or bfloat16, of what is in between, for the
-    outputs are float32. The pixels may be uint8 or float32. With OpenVINO the outputs for an image
-    do not depend on the others in its batch. With TensorFlow they may, by at most 1e-6 of the
-    largest output: its kernels on a CPU compute an image differently at another place of a call.
-    Raises UserError when the engine is not installed.
+    outputs are float32. The pixels may be uint8 or float32. On a CPU the outputs for an image do
+    not depend on the others in its batch, nor on the number of threads. (With oneDNN switched off
+    TensorFlow's may, by 1e-6 of the largest output.) Raises UserError when the engine is not
+    installed.
     """
     if engine == "openvino":
         return compiled(read(convert(model)), precision)
@@ -73,12 +75,10 @@ def _tensorflow(model: "keras.Model", precision: str) -> Forward:
         weights.copy(model, copied)
         model = copied
     traced = tf.function(lambda pixels: model(pixels, training=False))
-    on_cpu = not tf.config.list_physical_devices("GPU")
+    count = ON_GPU if tf.config.list_physical_devices("GPU") else ON_CPU
 
     def run(batches):
         for pixels in batches:
-            # On a CPU every call has one shape, as oneDNN computes another shape by another route.
-            count = IMAGES_AT_ONCE if on_cpu else len(pixels)
             parts = [pixels[start : start + count] for start in range(0, len(pixels), count)]
             answers = [traced(_filled(part, count)) for part in parts]
             yield {
@@ -89,6 +89,16 @@ def _tensorflow(model: "keras.Model", precision: str) -> Forward:
             }
 
     return run
+
+
+def tensorflow_device() -> str:
+    """Return what TensorFlow computes on, as results differ by it: its GPU's name, or CPU."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return f"CPU, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', '')}"
 
 
 def _filled(pixels: np.ndarray, count: int) -> np.ndarray:

@@ -13,20 +13,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import features as pillow
 
-from thaw.project import software
+from thaw.features import store_file
+from thaw.features.store_file import StoreFile
+from thaw.project import faults, software
 from thaw.project.settings import Runtime
 
 AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
 LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
 CHECK = 8  # bytes of SHA-256 over key and value that tell a damaged or misplaced value
 PRUNE_TO = 0.9  # of the limit
-FIRST_LOCK = 5  # seconds; some network disks never give one
-WAIT = 60  # seconds for a lock, where the first was given
 # Our files that decide the values, and packages of others, of which another version may differ in
-# the last bit.
-CODE = ("images", "models", "features")
+# the last bit. Pillow brings its decoders along, but where others build it.
+CODE = (
+    "images", "models", "features", "training/augmentation.py", "training/frozen_activations.py",
+)  # fmt: skip
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+DECODERS = ("avif", "jpg", "jpg_2000", "libjpeg_turbo", "libtiff", "webp")
 
 
 def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) -> np.ndarray:
@@ -35,8 +39,8 @@ def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) ->
     `provenance`: all that the features depend on besides the images and the software, as JSON can
     hold it; `digests`: of the images' files.
     """
-    code = CODE if copies is None else (*CODE, "training/augmentation.py")
-    prefix = json.dumps({**provenance, **software.identity(code, PACKAGES)}, sort_keys=True)
+    ours, decoders = software.identity(CODE, PACKAGES), [*map(pillow.version, DECODERS)]
+    prefix = json.dumps({**provenance, **ours, "decoders": decoders}, sort_keys=True)
 
     def key(*parts: object) -> bytes:
         return hashlib.sha256(" ".join(map(str, (prefix, *parts))).encode()).digest()
@@ -56,44 +60,28 @@ class FeatureStore:
     """Values (bytes) by key (bytes) in an SQLite file of at most `gigabytes`, or none (None).
 
     Many processes may use it at once. A value that was damaged on the disk counts as missing. When
-    the file itself cannot be used, it says so once on stderr and does as if it were empty.
+    the file itself cannot be used, it says so once on stderr and does as if it were empty. A file
+    that is damaged is deleted then, one that another program wrote never.
     """
 
     def __init__(self, path: Path | None, gigabytes: float):
-        self.path, self.limit, self.connection = path, gigabytes * 1e9, None
+        self.path, self.limit, self.file = path, gigabytes * 1e9, None
         if path:
-            self._guarded(self._open)
+            self.file = self._guarded(StoreFile, path)
 
-    def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(self.path, timeout=FIRST_LOCK)
-        self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = NORMAL")
-        self.connection.execute(
-            "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLOB, used REAL)"
-        )
-        self.connection.execute("BEGIN IMMEDIATE")
-        self.connection.rollback()
-        self.connection.execute(f"PRAGMA busy_timeout = {1000 * WAIT}")
+    @property
+    def connection(self) -> sqlite3.Connection | None:
+        """The connection to the file, or None where there is none that can be used."""
+        return self.file and self.file.connection
 
     def _guarded(self, act, *arguments):
         """Call `act`; where the file is of no use, go on without it."""
         try:
             return act(*arguments)
-        except (sqlite3.Error, OSError) as error:
-            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-                error, sqlite3.OperationalError
-            )
-            where = "on a network disk, let runtime.store name a folder of this machine"
-            print(
-                f"feature store {self.path}: {error}; going on without it ({where})",
-                file=sys.stderr,
-            )
-            self.close()
-            if damaged:
-                for ending in ("", "-wal", "-shm"):
-                    Path(f"{self.path}{ending}").unlink(missing_ok=True)
+        except store_file.UNUSABLE as error:
+            self.close(store_file.is_damage(error))
+            said = f"{error}; going on without it ({store_file.advice(error, self.path)})"
+            print(f"feature store {self.path}: {said}", file=sys.stderr)
             return None
 
     def get(self, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -132,6 +120,8 @@ class FeatureStore:
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
                 [(*each, time.time()) for each in values],
             )
+            faults.point("storing")
+        faults.point("stored")
         if self.size() > self.limit:
             self.prune(self.limit * PRUNE_TO)
 
@@ -164,10 +154,10 @@ class FeatureStore:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def close(self) -> None:
-        if self.connection:
-            self.connection.close()
-        self.connection = None
+    def close(self, damaged: bool = False) -> None:
+        if self.file:
+            self.file.close(damaged)
+        self.file = None
 
 
 def _check(key: bytes, value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Plots of a run's metrics: learning curves, ROC curves and reliability."""
+"""Plots of a run's metrics: learning curves, ROC curves, reliability, and risk by coverage."""
 
 from collections.abc import Sequence
 
@@ -89,7 +89,7 @@ def roc(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) ->
     return figure
 
 
-def reliability(table: pd.DataFrame, bins: int = 10) -> Figure:
+def reliability(table: pd.DataFrame, bins: int = metrics.BINS) -> Figure:
     """Draw accuracy by confidence with 95 % intervals, and below it the numbers of images.
 
     `table`: as `metrics.reliability` gives it.
@@ -119,4 +119,28 @@ def reliability(table: pd.DataFrame, bins: int = 10) -> Figure:
     below.bar_label(bars, fontsize=8)
     below.margins(y=0.3)
     below.set(xlabel="confidence: probability of the predicted class", ylabel="images")
+    return figure
+
+
+def risk_coverage(table: pd.DataFrame, unsure: float | None) -> Figure:
+    """Draw the error among the surest images by how many are answered (Geifman and others 2017).
+
+    `table`: as `selection.risk_coverage` gives it; unsure: the confidence below which an image is
+    called unsure, marked; None for no mark.
+    """
+    figure, axis = plt.subplots(figsize=(6, 4.2), layout="constrained")
+    coverage, risk = 100 * table["coverage"], 100 * table["risk"]
+    axis.plot(coverage, risk, color=BLUE, linewidth=2, label="the surest first")
+    overall = risk.iloc[-1]
+    axis.axhline(overall, color=GREY, linestyle=":", label=f"in any order: {overall:.1f} %")
+    answered = table[table["confidence"] >= (unsure or 0.0)]
+    if unsure is not None and len(answered):
+        at = answered.iloc[-1]
+        text = f"from {unsure:.3f} on: {100 * at['risk']:.1f} % of {100 * at['coverage']:.0f} %"
+        axis.plot(100 * at["coverage"], 100 * at["risk"], "o", color=ORANGE, label=text)
+    axis.set(xlabel="test images that are answered, %", ylabel="of these misclassified, %")
+    axis.set(xlim=(0, 101), ylim=(0, None))
+    axis.set_title("Error by coverage")
+    axis.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure

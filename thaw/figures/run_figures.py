@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from thaw.calibration import selection
 from thaw.data import manifest
 from thaw.evaluation import gradcam, metrics
 from thaw.evaluation.run_result import RunResult
@@ -16,6 +17,7 @@ from thaw.figures import (
     image_grid,
     metric_plots,
     network_plots,
+    slices_plot,
     tsne_plot,
 )
 from thaw.figures.style import class_names
@@ -40,16 +42,23 @@ def of_training_images(run: RunResult, loader: ImageLoader, augmentation: Augmen
     yield "augmentation", image_grid.augmented(image, copies, augmentation.model_dump())
 
 
-def of_metrics(run: RunResult, logs: tuple[pd.DataFrame, pd.DataFrame]) -> Drawn:
-    """Yield "learning_curves", "confusion_matrix", "roc" and "reliability".
+def of_metrics(
+    run: RunResult, logs: tuple[pd.DataFrame, pd.DataFrame], unsure: float | None
+) -> Drawn:
+    """Yield "learning_curves", "confusion_matrix", "roc", "reliability", "risk_coverage" and
+    "slices".
 
-    `logs`: of the head and of fine-tuning, as `history.read` gives them.
+    `logs`: of the head and of fine-tuning, as `history.read` gives them. `unsure`: the confidence
+    below which an image is called unsure, None for none.
     """
     (truth, predicted), names = _truth_and_predicted(run), class_names(run.classes)
     yield "learning_curves", metric_plots.learning_curves(*logs)
     yield "confusion_matrix", confusion_plot.draw(truth, predicted, names)
     yield "roc", metric_plots.roc(truth, run.probabilities, names)
     yield "reliability", metric_plots.reliability(metrics.reliability(truth, run.probabilities))
+    curve = selection.risk_coverage(truth, run.probabilities)
+    yield "risk_coverage", metric_plots.risk_coverage(curve, unsure)
+    yield "slices", slices_plot.draw(run.slices, float((truth == predicted).mean()))
 
 
 def of_test_images(run: RunResult, loader: ImageLoader, count: int) -> Drawn:

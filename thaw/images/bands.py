@@ -1,10 +1,11 @@
 """Which bands of a file are colours, which is transparency, and which are neither."""
 
 import struct
-from pathlib import Path
 
 from PIL import Image
 from PIL.TiffImagePlugin import OPEN_INFO
+
+from thaw.project import snapshots
 
 BANDS = 277  # TIFF tag
 ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")  # modes with a band for transparency
@@ -18,19 +19,18 @@ for key, (mode, packed) in [*OPEN_INFO.items()]:
         OPEN_INFO[key] = "RGB", packed.replace("RGBA", "RGBX")
 
 
-def note(image: Image.Image, path: Path) -> None:
+def note(image: Image.Image) -> None:
     """Note in the info of a newly opened image where its file names no band as transparency.
 
     Pillow 13.0.0 takes the last of two or four bands of JPEG 2000 for it in any case.
     """
-    if image.format == "JPEG2000" and image.mode in ALPHA and not _names_opacity(path):
+    if image.format == "JPEG2000" and image.mode in ALPHA and not _names_opacity(image):
         image.info[UNNAMED] = True
 
 
-def _names_opacity(path: Path) -> bool:
+def _names_opacity(image: Image.Image) -> bool:
     """Look for an opacity channel in the box cdef (ISO 15444-1, I.5.3.6)."""
-    with open(path, "rb") as file:
-        _, found, box = file.read(HEADER).partition(b"cdef")
+    _, found, box = snapshots.beginning(image.fp, HEADER).partition(b"cdef")
     count = int.from_bytes(box[:2]) if found else 0
     channels = struct.iter_unpack(">HHH", box[2 : 2 + 6 * count][: len(box[2:]) // 6 * 6])
     return any(kind in OPACITY for _, kind, _ in channels)

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from thaw.images.file_kinds import CANON, RAW, kind_of
 from thaw.images.image_files import open_file
+from thaw.project import snapshots
 from thaw.project.errors import UserError
 
 UNKNOWN_RANGE = ("I", "F")  # 32-bit integers and floats, by Pillow's names
@@ -67,12 +68,12 @@ def opened(path: Path, min_side: int, max_pixels: float) -> Iterator[Image.Image
     try:
         with open_file(path) as image:
             _check_header(image, min_side, max_pixels)
-            if _is_raw(image, path):
+            if _is_raw(image):
                 raise InvalidImage(str(RAW))
             if image.format == "PNG":
-                _verify(path)
+                _verify(image)
             yield image
-    except InvalidImage:
+    except (InvalidImage, UserError):
         raise
     except UnidentifiedImageError:
         raise InvalidImage(str(kind_of(path) or "no known image format")) from None
@@ -106,17 +107,18 @@ def _check_header(image: Image.Image, min_side: int, max_pixels: float) -> None:
         )
 
 
-def _verify(path: Path) -> None:
+def _verify(image: Image.Image) -> None:
     """Compare a PNG's checksums, which decoding leaves out. Raises what Pillow raises."""
-    with open_file(path) as image:
-        image.verify()
+    place = image.fp.tell()
+    with Image.open(image.fp, formats=["PNG"]) as same:
+        same.verify()
+    image.fp.seek(place)
 
 
-def _is_raw(image: Image.Image, path: Path) -> bool:
+def _is_raw(image: Image.Image) -> bool:
     """Tell a camera's file, a TIFF whose first image is a preview, from a TIFF that is an image."""
     if image.format != "TIFF":
         return False
-    with open(path, "rb") as file:
-        canon = file.read(10)[8:] == CANON
+    canon = snapshots.beginning(image.fp, 10)[8:] == CANON
     preview = image.tag_v2.get(SUBFILE) == 1 and SUB_IFDS in image.tag_v2
     return canon or preview or DNG_VERSION in image.tag_v2

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from thaw.images import bands, sixteen_bits
 from thaw.images.settings import Decoding
+from thaw.project import snapshots
+from thaw.project.errors import UserError
 
 # What is recognised, by content. Pillow knows more, some by calling other programs (EPS). A JPEG
 # may hold several photos of one scene (MPO); its first is the image.
@@ -22,12 +25,27 @@ Image.MAX_IMAGE_PIXELS = None
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def open_file(path: Path) -> Image.Image:
-    """Read an image's header. Raises OSError when its content is of none of IMAGE_FORMATS."""
-    image = Image.open(path, formats=IMAGE_FORMATS)
-    bands.note(image, path)
-    sixteen_bits.note(image)
-    return image
+@contextmanager
+def open_file(path: Path, sha256: str | None = None) -> Iterator[Image.Image]:
+    """Give an image whose header is read, to decode it in the block.
+
+    The file is read once. `sha256`: what the digest of these bytes must be, or None for any. Raises
+    OSError when they are of none of IMAGE_FORMATS, and UserError when their digest is another.
+    """
+    with snapshots.opened(path) as file:
+        if sha256 is not None and snapshots.sha256(file) != sha256:
+            raise UserError(
+                f"{path} is not the image that data/manifest.csv names; its content has changed",
+                hint="run `dvc repro` again",
+            )
+        try:
+            image = Image.open(file, formats=IMAGE_FORMATS)
+        except UnidentifiedImageError:  # which names the bytes in memory
+            raise UnidentifiedImageError(f"cannot identify image file {path}") from None
+        with image:
+            bands.note(image)
+            sixteen_bits.note(image)
+            yield image
 
 
 def to_rgb(image: Image.Image, settings: Decoding) -> Image.Image:

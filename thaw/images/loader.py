@@ -1,7 +1,7 @@
 """Load images: the one way from a file to the pixels that a network sees."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from thaw.images.image_files import open_file, to_rgb
 from thaw.images.settings import Decoding
+from thaw.project import files
 
 TO_FILE = 32  # images at a time, on the way to a file
 Item = TypeVar("Item")
@@ -19,11 +20,16 @@ Result = TypeVar("Result")
 
 
 class ImageLoader(NamedTuple):
-    """Loads images as RGB squares of `size` pixels a side; many of them on `workers` threads."""
+    """Loads images as RGB squares of `size` pixels a side; many of them on `workers` threads.
+
+    digests: the SHA-256 digest of each file, or None for any. A file that has another one by now
+    raises UserError, so that what is decoded is what was hashed.
+    """
 
     size: int
     decoding: Decoding
     workers: int = 1
+    digests: Mapping[Path, str] | None = None
 
     def load(self, path: Path) -> np.ndarray:
         """Return an image as uint8 (size, size, 3), RGB 0..255, as `to_rgb` gives it.
@@ -33,12 +39,16 @@ class ImageLoader(NamedTuple):
         each side keeps `reducing_gap` times `size` pixels. Raises OSError when the file cannot be
         decoded.
         """
-        with open_file(path) as image:
-            if self.decoding.reducing_gap:
-                least = round(self.size * self.decoding.reducing_gap)
-                image.draft(None, (least, least))  # does nothing but for JPEG
-            rgb = to_rgb(image, self.decoding)
-            return np.asarray(rgb.resize((self.size, self.size), Image.Resampling.BILINEAR))
+        with open_file(path, self.digests[path] if self.digests else None) as image:
+            return self.pixels(image)
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """Return what `load` does of an image that is opened and not decoded."""
+        if self.decoding.reducing_gap:
+            least = round(self.size * self.decoding.reducing_gap)
+            image.draft(None, (least, least))  # does nothing but for JPEG
+        rgb = to_rgb(image, self.decoding)
+        return np.asarray(rgb.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def stack(self, paths: Sequence[Path]) -> np.ndarray:
         """Return images as uint8 (len(paths), size, size, 3); of none, an array without rows."""
@@ -64,8 +74,9 @@ class ImageLoader(NamedTuple):
 
         uint8 (len(paths), size, size, 3), row i is image i.
         """
-        shape = (len(paths), self.size, self.size, 3)
-        pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", "uint8", shape)
+        shape, file = (len(paths), self.size, self.size, 3), folder / "pixels.npy"
+        pixels = np.lib.format.open_memmap(file, "w+", "uint8", shape)
+        files.reserve(file, file.stat().st_size)
         for rows, batch in self.batches(paths, TO_FILE, "decode"):
             pixels[rows] = batch
         return pixels

@@ -13,6 +13,7 @@ PHOTOMETRIC, BITS = 262, 258  # TIFF tags
 WHITE_IS_ZERO = 0  # of PHOTOMETRIC
 INVERTED = "inverted"  # in an image's info: 0 is white, which Pillow 13.0.0 overlooks in 16 bits
 PACKED = "packed"  # in an image's info: how its file holds values of more than 8 bits
+FILE = "file"  # in the info of such an image: its bytes, of which colours are read twice
 KNOWN = {"I;12": 12, "scaled": 16}  # of these the file says the range; Pillow scales PGM by it
 GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 NATIVE = "L" if sys.byteorder == "little" else "B"
@@ -23,7 +24,7 @@ def note(image: Image.Image) -> None:
     """Note in the info of a newly opened image how its values are packed, if in over 8 bits."""
     packed = PACKINGS[image.format](image) if image.tile and image.format in PACKINGS else ""
     if packed in KNOWN or (";16" in packed and packed[-1] != "S" and image.mode != "CMYK"):
-        image.info[PACKED] = packed
+        image.info |= {PACKED: packed, FILE: image.fp}
         if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
             image.info[INVERTED] = True
 
@@ -110,7 +111,7 @@ def _grey(image: Image.Image, scaled: np.ndarray) -> Image.Image:
 
 def _colours(image: Image.Image, packed: str, scaled: np.ndarray) -> Image.Image:
     """Scale colours by both of their bytes. Pillow decodes the upper one, and so we do it twice."""
-    with Image.open(image.filename, formats=[image.format]) as again:
+    with Image.open(image.info[FILE], formats=[image.format]) as again:
         note(again)
         again.tile = [each._replace(args=_lower(each.args)) for each in again.tile]
         again.load()

@@ -50,7 +50,7 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     notes = _notes(name, columns, lost, set(places) - {None} - set(rows)) + base_notes
     used = {columns.path, *columns.label, columns.split, columns.group, ""}
     if unused := [column for column in table if column not in used]:
-        notes[0] += f"; not used: {', '.join(unused)}"
+        notes[0] += f"; for scores only: {', '.join(unused)}"
     folders = {split_of(place.parts[0]) for place in rows if len(place.parts) > 1} - {None, ""}
     if template == layout.AUTO and columns.label and not columns.split and len(folders) > 1:
         notes.append(
@@ -61,7 +61,10 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     if bare:
         what = ": skipped" if columns.label else ", and no split or group of it"
         notes.append(f"{len(bare)} images have no row in it, such as {bare[0]}{what}")
-    return Listing(found, len(listing.entries(folder)) - len(found), given_by, notes)
+    further = table[unused].drop(columns="path", errors="ignore")
+    further.insert(0, "path", list(map(str, places)))
+    further = further[[place in rows for place in places]].drop_duplicates("path")
+    return Listing(found, len(listing.entries(folder)) - len(found), given_by, notes, further)
 
 
 def _by_place(

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import pandas as pd
+
 from thaw.labels import auto_layout, layout_doubts
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
@@ -18,6 +20,7 @@ NAMED = 3  # folders in a note
 ELSEWHERE = "name the folder that holds them, as files of their own"
 TOKENS = re.compile(r"(\{\w*\}|\*)")
 PLACEHOLDERS = ("{label}", "{split}", "{group}")
+NO_COLUMNS = pd.DataFrame(columns=["path"])
 
 
 class Found(NamedTuple):
@@ -36,13 +39,15 @@ class Listing(NamedTuple):
     """The images of a source, sorted by path, and how they were found.
 
     skipped counts all other files. layout is the template that was used, "" for none. notes are
-    sentences about what a user may have meant otherwise.
+    sentences about what a user may have meant otherwise. columns: of a table of labels path (below
+    the source) and the columns that tell nothing of these; all text.
     """
 
     found: list[Found]
     skipped: int
     layout: str
     notes: list[str]
+    columns: pd.DataFrame = NO_COLUMNS
 
 
 def find(folder: Path, layout: str = AUTO) -> Listing:

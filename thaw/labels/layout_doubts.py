@@ -76,10 +76,10 @@ def of_formulas(names: Iterable[str]) -> list[str]:
     formulas = [name for name in names if name[0] in FORMULA and not _is_number(name)]
     if not formulas:
         return []
-    verb = "begins" if len(formulas) == 1 else "begin"
+    verb = "begins as a formula does" if len(formulas) == 1 else "begin as formulas do"
     return [
-        f"{names_of(map(repr, formulas))} {verb} as a formula does, which a spreadsheet may "
-        "compute when it opens a table of the run; rename, or import such tables as text"
+        f"{names_of(map(repr, formulas))} {verb}, which a spreadsheet may compute when "
+        "it opens a table of the run; rename, or import such tables as text"
     ]
 
 

@@ -53,9 +53,12 @@ def _feature_shape(backbone: keras.Model, spec: Head) -> tuple[int, ...]:
     return backbone.output_shape[1:] if is_map else backbone.output_shape[-1:]
 
 
-def with_probabilities(classifier: keras.Model) -> keras.Model:
-    """Return pixels -> one probability per class, float32 (n, classes), each row of sum 1."""
-    logits = classifier.output
+def with_probabilities(classifier: keras.Model, temperature: float = 1.0) -> keras.Model:
+    """Return pixels -> one probability per class, float32 (n, classes), each row of sum 1.
+
+    The logits are divided by the temperature, > 0, as in `thaw.calibration.temperature.apply`.
+    """
+    logits = layers.Rescaling(1 / temperature, name="temperature")(classifier.output)
     if logits.shape[-1] == 1:  # sigmoid(z) is the second entry of softmax((0, z))
         logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
     probabilities = layers.Softmax(name="probabilities")(logits)

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from thaw.models.registry import NETWORKS
-from thaw.project.params import Section
-from thaw.sources.settings import Digest
+from thaw.project.params import Digest, Section
 
 Factor = Annotated[float, Field(ge=0)]
 

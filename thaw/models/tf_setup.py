@@ -13,10 +13,13 @@ import gc
 import os
 import sys
 
+from thaw.project.software import THREADS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow takes oneDNN on its own only where the processor has AVX-512. It is faster with AVX2,
 # too (benchmarks/fine_tuning_step.py), and so all processors run the same operations.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ["TF_NUM_INTRAOP_THREADS"] = str(THREADS)
 _stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)
 gc.disable()

@@ -11,14 +11,23 @@ import keras
 import numpy as np
 
 from thaw.models import hdf5_file, keras_archive
+from thaw.project import files
 from thaw.project.errors import UserError
 
+BESIDE = 4096  # bytes at most that a file has for a variable besides its values
 PROVENANCE = "provenance"  # the attribute of a file that says what it was made with
 
 
-def save(model: keras.Model, path: Path, provenance: dict) -> None:
-    """Save all weights as `.weights.h5`, with the provenance of what they belong to."""
+def save(model: keras.Model, path: Path, provenance: dict | None = None) -> None:
+    """Save all weights as `.weights.h5`, with the provenance of what they belong to, if it has one.
+
+    Raises OSError where the disk has no room for them.
+    """
+    values = sum(variable.numpy().nbytes for variable in model.variables)
+    files.reserve(path, values + BESIDE * len(model.variables))
     model.save_weights(path)
+    if provenance is None:
+        return
     with h5py.File(path, "r+") as file:
         file.attrs[PROVENANCE] = json.dumps(provenance, sort_keys=True)
 

@@ -2,41 +2,55 @@
 
 import os
 import select
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TextIO
 
-from thaw.project import stage_run, timings
+from thaw.project import stage_run, stops, timings
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line, visible
+
+# NumPy's and TensorFlow's own, which is imported only by those who need it
+LACKS_MEMORY = ("MemoryError", "_ArrayMemoryError", "ResourceExhaustedError")
 
 
 def run(main: Callable[[], None]) -> None:
     """Call a command's `main`; report UserError, OSError, Ctrl-C and SIGTERM in one line.
 
     Exits with 1 after an error, with 130 after Ctrl-C and with 143 after SIGTERM. Any other
-    exception is a bug of ours and keeps its traceback. Nothing is said where the reader of a pipe
-    has read enough. A stage runs once at a time, and what it took is noted.
+    exception is a bug of ours and keeps its traceback, but for a lack of memory. Nothing is said
+    where the reader of a pipe has read enough. A stage runs once at a time, and what it took is
+    noted.
     """
-    before = signal.signal(signal.SIGTERM, _terminate)
+    stage_run.end_with_dvc()
     try:
-        with stage_run.alone() if stage_run.name() else nullcontext(), _shown():
+        with (
+            stops.raised(),
+            stage_run.alone() if stage_run.name() else nullcontext(),
+            _shown(),
+        ):
             main()
-        sys.stdout.flush()
-        timings.record()
-    except UserError as error:
+            sys.stdout.flush()
+            timings.record()
+    except stage_run.AtWork as error:
         sys.exit(f"error: {one_line(error)}")
+    except UserError as error:
+        sys.exit(f"error: {one_line(error)}{stage_run.beside()}")
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(1)
         sys.exit(f"error: {one_line(error)}; check the path, its permissions and the free space")
     except KeyboardInterrupt as stop:
-        print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
-        sys.exit(143 if isinstance(stop, _Terminated) else 130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        print(stops.SAID, file=sys.stderr)
+        sys.exit(stop.args[0] if isinstance(stop, stops.Stopped) else 130)
+    except Exception as error:
+        if type(error).__name__ not in LACKS_MEMORY:
+            raise
+        sys.exit(
+            f"error: not enough memory ({one_line(error)[:200]}); end other programs, or lower "
+            "batch_size, runtime.batch_size or backbone.image_size"
+        )
 
 
 def _shown() -> AbstractContextManager:
@@ -60,14 +74,6 @@ class _Shown:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does, so that what is at work can tidy up."""
-
-
-def _terminate(signal_number: int, frame: object) -> None:
-    raise _Terminated
 
 
 def _nobody_reads() -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from thaw.project import faults
 from thaw.project.errors import UserError
 
 PARTIAL = "partial-"  # how folders begin that hold what is not complete
@@ -32,10 +33,14 @@ def replacing(path: Path) -> Iterator[Path]:
     with _own_folder(path) as own:
         partial = own / path.name
         yield partial
-        _sync(partial)
+        faults.point(f"written {path.name}")
+        sync(partial)
+        faults.point(f"synced {path.name}")
         if partial.is_dir() and os.path.lexists(path):
             path.replace(own / f"earlier-{path.name}")
+            faults.point(f"moved aside {path.name}")
         partial.replace(path)
+        faults.point(f"replaced {path.name}")
         _sync_folder(path.parent)
 
 
@@ -84,13 +89,24 @@ def _folders_of(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{PARTIAL}{glob.escape(path.name)}-*/"))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the system write a file, or all that it holds where `path` is a folder of many files."""
     if path.is_dir():
         os.sync()
         return
     with open(path, "rb") as file:
         os.fsync(file.fileno())
+
+
+def reserve(path: Path, size: int) -> None:
+    """Give a file, a new one or one that is there, the disk's room for `size` bytes.
+
+    Raises OSError where there is none. Without this, a write through a memory map kills the process
+    when the disk is full (SIGBUS), and HDF5 leaves it in a state in which it crashes at its end.
+    """
+    with open(path, "ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _sync_folder(path: Path) -> None:

@@ -3,9 +3,9 @@
 from difflib import get_close_matches
 from pathlib import Path
 from reprlib import Repr
-from typing import TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 
 from thaw.project.errors import UserError
@@ -37,6 +37,8 @@ RENAMED = {
     "fine_tune.trunk_gigabytes": "fine_tune.activations_gigabytes",
     "figures.pictures": "figures.images",
 }
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]  # SHA-256
 
 
 class Section(BaseModel):

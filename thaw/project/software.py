@@ -1,8 +1,10 @@
 """The software and the processor that decide the last digits of a result."""
 
+import functools
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -11,7 +13,12 @@ from pathlib import Path
 import numpy as np
 
 LIBRARY = Path(__file__).parents[1]
+# Of TensorFlow, for any number of cores: it splits sums among threads, so another number of them
+# gives other last digits. docs/internals.md says what that costs.
+THREADS = 8
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "scikit-learn", "scipy", "tensorflow")
+CPUS = Path("/proc/cpuinfo")  # of Linux
+VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sse", "sve")  # how flags begin
 
 
 def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
@@ -26,11 +33,10 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
 
 
 def environment() -> dict:
-    """Return what a run was computed by here: instructions, versions, and cores for its threads."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Return what a run was computed by here: instructions, versions and threads."""
     return {
         "instructions": instructions(),
-        "threads": cores,
+        "threads": THREADS,
         "versions": {"python": platform.python_version(), **versions(PACKAGES)},
     }
 
@@ -38,7 +44,7 @@ def environment() -> dict:
 def instructions() -> list[str]:
     """Return the sets of instructions that the processor has, and the limit of oneDNN's or ""."""
     found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    return [*found, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
+    return [*found, *flags(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
@@ -48,3 +54,16 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
+
+
+@functools.cache
+def flags() -> list[str]:
+    """Return the vector instructions that Linux names, [] elsewhere.
+
+    NumPy does not know all: AMX and bfloat16 decide what OpenVINO computes, too.
+    """
+    with suppress(OSError):
+        lines = CPUS.read_text(encoding="utf-8")
+        if found := re.search(r"^(?:flags|Features)\s*:(.*)$", lines, re.MULTILINE):
+            return sorted(each for each in found[1].split() if each.startswith(VECTORS))
+    return []

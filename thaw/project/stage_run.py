@@ -1,4 +1,4 @@
-"""This process as a stage of the pipeline: one at a time in a checkout, and no longer than DVC."""
+"""One stage, or tool that writes, at a time in a checkout; and a stage no longer than DVC."""
 
 import fcntl
 import os
@@ -8,14 +8,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from thaw.project.errors import UserError
 
+CHECKOUT = Path(".")
 LOOKS = 0.5  # seconds between two looks at DVC
 GRACE = 30  # seconds to tidy up in
 LOCKS = Path("/proc/locks")  # of Linux
+
+
+class AtWork(UserError):
+    """Another process of ours is at work here."""
 
 
 def name() -> str | None:
@@ -26,16 +33,13 @@ def name() -> str | None:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Let no other stage run in this checkout for the length of the block, and end when DVC ends.
+def alone(place: Path = CHECKOUT) -> Iterator[None]:
+    """Let no other process of ours work at `place`, a folder, for the length of the block.
 
-    DVC leaves a stage alive when it is killed itself, and would begin it again beside that one.
-    The system unlocks when the process dies, however that comes. Raises UserError when a stage runs
-    already.
+    Stages, and tools that write what stages read, do so in the whole checkout. The system unlocks
+    when a process dies, however that comes. Raises AtWork when another has not ended.
     """
-    if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    folder = os.open(".", os.O_RDONLY)
+    folder = os.open(place, os.O_RDONLY)
     try:
         _lock(folder)
         yield
@@ -47,10 +51,29 @@ def _lock(folder: int) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        who = f"a stage runs in this folder already{_holder(folder)}"
-        raise UserError(f"{who}; wait until it has ended, or stop it") from None
+        who = _at_work(folder) or "another process is at work in this folder"
+        raise AtWork(f"{who}; wait until it has ended, or stop it") from None
     except OSError:
         pass  # a disk without locks
+
+
+def end_with_dvc() -> None:
+    """End this process soon after its parent, if that is DVC.
+
+    DVC leaves a stage alive when it is killed itself, and would begin it again beside that one.
+    """
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def beside() -> str:
+    """Return a remark on who is at work here, where the system tells; "" for nobody."""
+    folder = os.open(CHECKOUT, os.O_RDONLY)
+    try:
+        who = _at_work(folder)
+    finally:
+        os.close(folder)
+    return f"; {who}, and what is missing or old may be new when it has ended" if who else ""
 
 
 def _end_with(parent: int) -> None:
@@ -62,9 +85,20 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _holder(folder: int) -> str:
-    """Return which process holds the lock, where the system tells."""
+def _at_work(folder: int) -> str:
+    """Say which process holds the lock, where the system tells and it is not this one; else ""."""
     lines = LOCKS.read_text(encoding="utf-8").splitlines() if LOCKS.exists() else []
     pattern = rf".* FLOCK .* (\d+) \S+:{os.fstat(folder).st_ino} 0 EOF"
-    holders = [found[1] for line in lines if (found := re.fullmatch(pattern, line))]
-    return f" (process {holders[0]})" if holders else ""
+    holders = [int(found[1]) for line in lines if (found := re.fullmatch(pattern, line))]
+    if not holders or holders[0] == os.getpid():
+        return ""
+    return f"{_module(holders[0])} is at work in this folder (process {holders[0]})"
+
+
+def _module(process: int) -> str:
+    """Return what a process runs by `python -m`, as far as the system tells."""
+    with suppress(psutil.Error):
+        arguments = psutil.Process(process).cmdline()
+        if "-m" in arguments[:-1]:
+            return arguments[arguments.index("-m") + 1]
+    return "another process"

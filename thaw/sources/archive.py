@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from thaw.project import faults
 from thaw.project.errors import UserError
 from thaw.sources import archive_kinds, zip_names
 from thaw.sources.archive_kinds import Damaged
@@ -179,6 +180,7 @@ class _Writer:
                         f"over {self.limits.max_ratio:g} times its size unpacked", "max_ratio"
                     )
                 file.write(piece)
+        faults.point(f"unpacked {target.name}")
 
     def _refuse(self, what: str, key: str) -> None:
         raise UserError(

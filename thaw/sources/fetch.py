@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
-from thaw.project import files
+from thaw.project import faults, files
 from thaw.project.errors import UserError
 from thaw.sources import redirects
 
@@ -26,6 +27,7 @@ REDIRECTS = 5
 ATTEMPTS = 5  # to go on with a broken body, without a byte more
 PAUSE = 1.0  # seconds before the first of them; doubles each time
 PIECE = 1 << 16  # bytes
+LARGEST = 10e9  # bytes, where the caller names no other limit
 PASSING = (429, 500, 502, 503, 504)  # HTTP errors that may pass
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # it gives each retry a line of its own
@@ -37,7 +39,7 @@ class _BrokenOff(Exception):
 
 def download(
     url: str, path: Path, sha256: str | None = None, size: int | None = None,
-    key: str = "data.sha256",
+    key: str = "data.sha256", largest: float = LARGEST,
 ) -> str:  # fmt: skip
     """Fetch `url` into the file `path`, and return its SHA-256 digest (hexadecimal).
 
@@ -47,13 +49,14 @@ def download(
     `sha256`.
 
     Raises UserError that names the URL and the cause: no answer, an HTTP error, too many redirects,
-    a body that stays short or slow, another `size` (bytes) or `sha256` than said, a full disk.
+    a body that stays short or slow, another `size` (bytes) or `sha256` than said, more than
+    `largest` bytes, a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not (sha256 and path.is_file() and files.sha256(path) == sha256):
         try:
             with new_session() as session:
-                _receive_all(session, url, path, size)
+                _receive_all(session, url, path, size, largest)
         except requests.RequestException as error:
             raise UserError(f"{url}: {cause(error)}; check the address and the network") from None
     found = files.sha256(path)
@@ -80,13 +83,15 @@ def new_session(again: int = 5) -> requests.Session:
     return session
 
 
-def _receive_all(session: requests.Session, url: str, path: Path, size: int | None) -> None:
+def _receive_all(
+    session: requests.Session, url: str, path: Path, size: int | None, largest: float
+) -> None:
     """Ask again and again for what is missing, until `path` is whole or nothing comes any more."""
     partial = path.with_name(f"{path.name}.part")
     failures, most = 0, _length(partial)
     while True:
         try:
-            return _receive(session, url, path, partial, size)
+            return _receive(session, url, path, partial, size, largest)
         except _BrokenOff as broken:
             failures = 0 if _length(partial) > most else failures + 1
             most = max(most, _length(partial))
@@ -98,7 +103,7 @@ def _receive_all(session: requests.Session, url: str, path: Path, size: int | No
 
 
 def _receive(
-    session: requests.Session, url: str, path: Path, partial: Path, size: int | None
+    session: requests.Session, url: str, path: Path, partial: Path, size: int | None, largest: float
 ) -> None:
     """Make one request, for the rest where a part is there, and append what comes."""
     seen = path.with_name(f"{path.name}.json")  # of which address and version the part is
@@ -123,8 +128,10 @@ def _receive(
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             files.remove(partial)
             raise _BrokenOff("the server goes on at another place than asked for")
-        length = start + int(answer.headers.get("Content-Length", 0)) or size
+        says = answer.headers.get("Content-Length", "")
+        length = start + int(says if says.isdecimal() else 0) or size
         _check_length(url, length, size, start, path.parent)
+        _check_limit(url, length or 0, largest)
         tags = {"etag": answer.headers.get("ETag", "")}
         tags["date"] = answer.headers.get("Last-Modified", "")
         files.write_json(seen, {"url": url, **tags})
@@ -132,21 +139,30 @@ def _receive(
             total=length, initial=start, unit="B", unit_scale=True, desc="download", disable=None
         )
         with open(partial, "ab" if start else "wb") as file, bar:
-            _append(answer, file, bar)
+            for _ in _append(answer, file, bar):
+                _check_limit(url, file.tell(), largest)
             if length and file.tell() < length:
                 raise _BrokenOff(f"the answer breaks off after {file.tell()} of {length} bytes")
             if size and file.tell() != size:
                 raise _BrokenOff(f"the answer has {file.tell()} bytes and not {size}")
+    files.sync(partial)
+    faults.point("received all")
     partial.replace(path)
+    faults.point("downloaded")
 
 
-def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> None:
-    """Write the body as it comes, not decoded: what a server calls packed may be the archive."""
+def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> Iterator[None]:
+    """Write the body as it comes, not decoded: what a server calls packed may be the archive.
+
+    Yields after each piece.
+    """
     began, received = time.monotonic(), 0
     try:
         while piece := answer.raw.read1(PIECE, decode_content=False):
             bar.update(file.write(piece))
             received += len(piece)
+            faults.point("received a piece")
+            yield
             if time.monotonic() > began + WINDOW:
                 if received < SLOWEST * WINDOW:
                     raise _BrokenOff(f"under {SLOWEST} bytes a second come")
@@ -155,6 +171,15 @@ def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> None:
         stood = isinstance(error, ReadTimeoutError)
         what = "stands still" if stood else "breaks off"
         raise _BrokenOff(f"the answer {what} after {file.tell()} bytes") from None
+
+
+def _check_limit(url: str, length: int, largest: float) -> None:
+    """Raise UserError for more bytes than are fetched; a server need not say how many come."""
+    if length > largest:
+        raise UserError(
+            f"{url}: larger than {largest / 1e9:g} GB, which may be an attack on the disk; check "
+            "the address, and of archives data.archive.max_gigabytes in params.yaml"
+        )
 
 
 def _check_length(url: str, length: int | None, size: int | None, start: int, folder: Path) -> None:

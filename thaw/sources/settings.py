@@ -5,11 +5,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from thaw.project.params import Section
-
-Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+from thaw.project.params import Digest, Section
 
 
 def _check_outside(source: str) -> str:

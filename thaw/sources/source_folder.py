@@ -36,7 +36,8 @@ def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
         return _named(NAMED[source], settings, folder, downloads)
     if source.startswith(("http://", "https://")):
         path = downloads / "archive"
-        found = fetch.download(source, path, settings.sha256)
+        largest = settings.archive.max_gigabytes * 1e9
+        found = fetch.download(source, path, settings.sha256, largest=largest)
         _unpack(path, folder, settings, source)
         _announce(source, found, settings.sha256)
         return folder

@@ -6,7 +6,6 @@ folders of their own. They can be lost at any time.
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -30,23 +29,22 @@ PLATEAU = ("best", "wait", "cooldown_counter")  # what Keras' ReduceLROnPlateau 
 def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Path:
     """Return the checkpoint's file for a training of this stage on these files and settings.
 
-    Another input, setting, code, version, processor or number of cores is another file, so that a
-    training never goes on from a different one. Removes files of over 14 days.
+    Another input, setting, code (with its number of threads), version or processor is another file,
+    so that a training never goes on from a different one. Removes others of over 14 days.
     """
     folder = user_cache_path("thaw") / "checkpoints"
-    for each in folder.glob("*.npz"):
-        if time.time() - each.stat().st_mtime > OLDEST:
-            each.unlink(missing_ok=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     made_of = {
         "stage": stage,
         "inputs": [_digest(path) for path in inputs],
         "settings": [each.model_dump() for each in settings],
-        "cores": cores,
         **software.identity(["."], PACKAGES),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    return folder / f"{stage}-{key[:32]}.npz"
+    file = folder / f"{stage}-{key[:32]}.npz"
+    for each in folder.glob("*.npz"):
+        if each != file and time.time() - each.stat().st_mtime > OLDEST:  # the clock may be wrong
+            each.unlink(missing_ok=True)
+    return file
 
 
 def _digest(path: Path) -> str:

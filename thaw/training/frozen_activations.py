@@ -10,7 +10,6 @@ import pandas as pd
 from thaw.features import extract, frozen_backbone, store
 from thaw.features.arrays import AugmentedRows
 from thaw.features.extract import ImageSource
-from thaw.images.loader import ImageLoader
 from thaw.models import classifier
 from thaw.models.classifier import JoinedNetwork
 from thaw.training import processor_form
@@ -160,9 +159,8 @@ def to_train(
         inputs, rows = activations(chosen, provenance, images, settings, folder)
         top = processor_form.arrange(chosen.cut.top)
         return Trained(classifier.join(top, network.head, network.pooling), inputs, rows)
-    size, source = network.joined.input_shape[1], images.source
-    loader = ImageLoader(size, source.decoding, source.runtime.threads)
+    loader = images.source.loader(network.joined.input_shape[1])
     backbone = processor_form.arrange(network.backbone)
     joined = classifier.join(backbone, network.head, network.pooling)
     model = in_front(joined, images.augmentation, settings.seed)
-    return Trained(model, loader.to_file(source.images, folder), None)
+    return Trained(model, loader.to_file(images.source.images, folder), None)

@@ -75,8 +75,7 @@ def fit(
                     shuffle=False,  # the data set does it
                     verbose=0,
                 )
-            except BaseException:
-                saver.write()
-                raise
+            finally:
+                saver.write()  # also at the end, as there may be no room for the outputs
         model.set_weights(best.weights)
     return best.scores

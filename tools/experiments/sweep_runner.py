@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from thaw.project import params, timings
+from thaw.project import faults, params, stage_run, timings
 from thaw.project.errors import UserError
 from tools.experiments import dvc_experiments, dvc_queue, plan
 from tools.experiments.plan import Configuration, PlannedRun
@@ -106,11 +106,12 @@ def run(
 ) -> None:
     """Run what has not ended well, wave by wave; `look` may look at the queue every second.
 
-    Raises UserError where DVC could not save an experiment.
+    Raises UserError where DVC could not save an experiment, or another process uses its queue.
     """
     check_plots(until)
-    for wave in sorted({each.wave for each in runs}):
-        _run_wave([each for each in runs if each.wave == wave], until, jobs, look)
+    with stage_run.alone(Path(".dvc")):
+        for wave in sorted({each.wave for each in runs}):
+            _run_wave([each for each in runs if each.wave == wave], until, jobs, look)
 
 
 def check_plots(until: str) -> None:
@@ -140,6 +141,7 @@ def _run_wave(runs: Sequence[PlannedRun], until: str, jobs: int, look: Callable 
     for each in missing:
         if each.name not in known:
             dvc_experiments.queue(each.name, each.changes, until)
+            faults.point("queued")
     if missing:
         dvc_queue.run([each.name for each in missing], min(jobs, len(missing)), look)
 

@@ -18,6 +18,11 @@ CAPTIONS = {  # of each figure, in the order in which they are shown
     "taken for it, at every threshold.",
     paths.FIGURES / "reliability.png": "How often the network is right where it is so sure. Points "
     "below the line: it is too sure of itself.",
+    paths.FIGURES / "risk_coverage.png": "How often the network is wrong where only the surest "
+    "images are answered, and the others left to a person.",
+    paths.FIGURES
+    / "slices.png": "Accuracy on parts of the test images: orange ones are worse than "
+    "the rest, with regard to how many were looked at.",
     paths.FIGURES / "misclassified.png": "Wrong labels are often found among these.",
     paths.FIGURES / "least_certain.png": "Right, but nearly not.",
     paths.FIGURES / "gradcam.png": "Where the network looks: yellow speaks most for the class.",

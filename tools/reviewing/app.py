@@ -5,18 +5,20 @@ GET  /review         classes, and the images in their order with what was decide
 GET  /images/NUMBER  an image of that list; with ?other, the one to compare it with
 POST /decide         {"number": ..., "label": ...} notes the right label; null leaves the image out
 POST /take_back      {"number": ...} forgets what was decided
+Errors are as `web` has them, and 409 while the table or params.yaml cannot be written.
 """
 
 import io
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from thaw.project.errors import UserError
 from tools.reviewing import decisions
 from tools.reviewing.review import Review
-from tools.serving import web
+from tools.serving import limits, web
 
 SIDE = 640  # pixels of the longer side of what the page shows
 LARGEST = 4096  # bytes of a decision
@@ -40,6 +42,7 @@ def build(review: Review, hosts: list[str]) -> FastAPI:
     """Return the application. hosts: as `web.application` takes them."""
     app = web.application(hosts, LARGEST, "send the number of an image, and its right label")
     app.state.review = review
+    app.add_exception_handler(UserError, _refused)
     app.include_router(router)
     return app
 
@@ -102,6 +105,10 @@ def take_back(request: Request, place: Place) -> dict:
     found: Review = request.app.state.review
     decisions.take_back(found.rows["sha256"].iloc[_finding(found, place.number).row])
     return {}
+
+
+def _refused(request: Request, error: UserError) -> JSONResponse:
+    return limits.error(HTTPException(409, str(error)))
 
 
 def _finding(found: Review, number: int):

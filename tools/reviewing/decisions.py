@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from thaw.data import corrections
-from thaw.project import files, params, paths
+from thaw.project import files, params, stage_run
 from thaw.sources.settings import Data
 from tools import recipe
 
@@ -30,6 +30,7 @@ def decide(path: str, digest: str, source_label: str, label: str | None) -> dict
     """Note the right label of an image, None to leave it out; return the decision and the label.
 
     `source_label`: what the source says. params.yaml names the table from the first decision on.
+    Raises UserError while a stage runs, which reads params.yaml, and what `corrections.read` does.
     """
     if label is None:
         decision = corrections.LEAVE_OUT
@@ -38,10 +39,8 @@ def decide(path: str, digest: str, source_label: str, label: str | None) -> dict
     row = [path, digest, label or "", decision]
     _write(digest, pd.DataFrame([row], columns=corrections.COLUMNS))
     if params.load(Data, "data").corrections is None:
-        text = paths.PARAMS.read_text(encoding="utf-8")
-        with files.replacing(paths.PARAMS) as partial:
-            changed = recipe.apply(text, {"data": {"corrections": DEFAULT}})
-            partial.write_text(changed, encoding="utf-8")
+        with stage_run.alone():
+            recipe.change({"data": {"corrections": DEFAULT}})
     return {"decision": decision, "label": label or ""}
 
 

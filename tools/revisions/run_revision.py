@@ -98,8 +98,7 @@ class Revision(NamedTuple):
 
     def _of_this_run(self, path: Path) -> Path | None:
         file = self.folder / path
-        here = file.is_file() and _md5(file) == self.lock_digest(path)
-        return file if here else None
+        return file if file.is_file() and _md5(file) == self.lock_digest(path) else None
 
     def lock_digest(self, path: Path) -> str | None:
         """Return the MD5 digest that dvc.lock has of an output, None for none."""

@@ -8,21 +8,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from thaw.features import inference
 from thaw.images import image_checks
 from thaw.images.loader import ImageLoader, prefetch
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import inputs
+from tools.serving import inputs, neighbours
 from tools.serving.predictor import Predictor
 
 
 class Prediction(NamedTuple):
-    """Of the image at `place`: probabilities, float32 (classes,), or the reason for None."""
+    """Of the image at `place`: probabilities, float32 (classes,), or the reason for None.
+
+    features: of another network, if one was asked as well, float32 (channels,).
+    """
 
     place: str
     probabilities: np.ndarray | None
     reason: str | None
+    features: np.ndarray | None = None
 
 
 class Batch(NamedTuple):
@@ -41,27 +46,43 @@ def load(file: Path, loader: ImageLoader, data: Data) -> np.ndarray:
     """
     try:
         image_checks.check_kind(file)
-        with image_checks.opened(file, data.min_side, data.max_megapixels * 1e6):
-            return loader.load(file)
+        with image_checks.opened(file, data.min_side, data.max_megapixels * 1e6) as image:
+            return loader.pixels(image)
     except (OSError, ValueError) as error:  # the latter for names that no file can have
         raise image_checks.InvalidImage(getattr(error, "strerror", None) or str(error)) from None
 
 
 def predictions(
-    predictor: Predictor, places: Sequence[str], data: Data, runtime: Runtime
-) -> Iterator[Prediction]:
+    predictor: Predictor, places: Sequence[str], data: Data, runtime: Runtime,
+    backbone: inference.Forward | None = None,
+) -> Iterator[Prediction]:  # fmt: skip
     """Yield a prediction for each of `places`, paths or addresses, in their order.
 
-    Batches are decoded and computed on all cores. Only those at hand are in memory.
+    Batches are decoded and computed on all cores. Only those at hand are in memory. `backbone`: of
+    pixels of the same size; it gives the features.
     """
     per_thread = -(-len(places) // runtime.threads)  # so that a few images go to all cores, too
     size = max(2, min(runtime.batch_size, per_thread))
     parts = [places[start : start + size] for start in range(0, len(places), size)]
     load_batch = functools.partial(_load_batch, loader=predictor.loader, data=data)
     batches = ((each, each.pixels) for each in prefetch(load_batch, parts, runtime.threads))
-    for batch, rows in predictor.probabilities.stream(batches):
-        for place, reason, row in zip(batch.places, batch.reasons, rows, strict=True):
-            yield Prediction(place, None if reason else row, reason)
+    for batch, *outputs in _outputs(predictor, batches, backbone):
+        for place, reason, *values in zip(batch.places, batch.reasons, *outputs, strict=True):
+            row, features = [None, None] if reason else [*values, None][:2]
+            yield Prediction(place, row, reason, features)
+
+
+def _outputs(
+    predictor: Predictor, batches: Iterator, backbone: inference.Forward | None
+) -> Iterator[tuple]:
+    """Yield each batch with its probabilities, and with its features if there is a backbone."""
+    found = predictor.probabilities.stream(batches)
+    if backbone is None:
+        yield from found
+        return
+    again = (((batch, rows), batch.pixels) for batch, rows in found)
+    for pair, outputs in inference.with_places(backbone, again):
+        yield *pair, outputs[neighbours.POOLING]
 
 
 def _load_batch(places: Sequence[str], loader: ImageLoader, data: Data) -> Batch:

@@ -36,11 +36,12 @@ class TrainingImages(NamedTuple):
     """The training images of a run, and what computes the features of another image.
 
     rows: the manifest's rows of the training images. directions: float32 (n, channels), their
-    features scaled to length 1.
+    features scaled to length 1; validation: the same of the validation images.
     """
 
     rows: pd.DataFrame
     directions: np.ndarray
+    validation: np.ndarray
     loader: ImageLoader
     network: FrozenNetwork
 
@@ -59,13 +60,25 @@ def load() -> TrainingImages:
     decoding = value_range.of_set(params.load(Decoding, "images"), rows)
     expected = provenance.of_features(spec, decoding, settings, paths.BACKBONE)
     check_provenance(arrays.read_provenance(paths.FEATURES), expected, paths.FEATURES, "extract")
-    train = np.flatnonzero(manifest.read_split(paths.SPLIT, rows) == "train")
-    features = arrays.take(arrays.load(paths.FEATURES, POOLING, len(rows)), train)
+    split = manifest.read_split(paths.SPLIT, rows)
+    parts = [np.flatnonzero(split == name) for name in ("train", "validation")]
+    features = arrays.load(paths.FEATURES, POOLING, len(rows))
+    both = [directions(arrays.take(features, part)) for part in parts]
     with open_store(params.load(Runtime, "runtime")) as store:
         network = frozen_backbone.of_backbone(spec, settings, paths.BACKBONE, expected, store)
     network.ready()  # now, and not while somebody waits for an answer
     loader = ImageLoader(network.size, decoding)
-    return TrainingImages(rows.iloc[train], directions(features), loader, network)
+    return TrainingImages(rows.iloc[parts[0]], *both, loader, network)
+
+
+def check_size(training: TrainingImages, loader: ImageLoader) -> None:
+    """Raise UserError where a classifier takes images of another size than the frozen network."""
+    if loader.size != training.loader.size:
+        raise UserError(
+            f"the classifier takes images of {loader.size} px and the features are of "
+            f"{training.loader.size} px",
+            hint="run `dvc repro`",
+        )
 
 
 def nearest(training: TrainingImages, image: Path, count: int) -> list[Neighbour]:

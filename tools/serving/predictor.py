@@ -17,7 +17,7 @@ from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone, Head
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, snapshots
 from thaw.project.errors import UserError
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 OUTPUT = "probabilities"
+CODE = files.sha256(Path(__file__))  # as what is converted here is kept
 HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
@@ -81,11 +82,9 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
     export is of another run than dvc.lock has, as after `dvc exp apply` of one that did not export;
     or when the head is of another backbone than params.yaml names.
     """
-    if model == "head":
-        return _head()
-    if model == "fine_tuned":
-        dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
-        return _exported("fine_tuned", paths.EXPORT, HINT)
+    if model in ("head", "fine_tuned"):
+        with dvc_lock.of_one_run():
+            return _head() if model == "head" else _last_export()
     if Path(model).exists():
         return _exported(model, Path(model), "name a folder that has both, as models/export does")
     from tools.revisions import exported_model
@@ -95,6 +94,11 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
         hint = "run `dvc repro` there and commit what it changes"
         brought = _exported(model, folder / paths.EXPORT, hint, folder / paths.PARAMS)
     return brought._replace(network=functools.partial(_gone, model))
+
+
+def _last_export() -> Predictor:
+    dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
+    return _exported("fine_tuned", paths.EXPORT, HINT)
 
 
 def _gone(model: str) -> None:
@@ -113,13 +117,14 @@ def _exported(name: str, place: Path, hint: str, settings: Path = paths.PARAMS) 
             raise UserError(f"{each} is missing", hint=hint)
     try:
         labels = json.loads(beside.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UserError(f"{beside} is not a JSON list of class names; export the model again")
     decoding = _decoding(params.load(Decoding, "images", settings), file)
-    model_provenance = {"exported_sha256": files.sha256(file)}
-    return _ready(name, labels, decoding, functools.partial(_read, file), model_provenance)
+    digest = files.sha256(file)
+    make = functools.partial(_read, file, digest)
+    return _ready(name, labels, decoding, make, {"exported_sha256": digest})
 
 
 def _decoding(decoding: Decoding, file: Path) -> Decoding:
@@ -135,17 +140,24 @@ def _decoding(decoding: Decoding, file: Path) -> Decoding:
         return decoding.model_copy(update=said)
     except FileNotFoundError:
         return decoding
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise UserError(
             f"{file.with_name('input.json')} does not say how images are decoded; export the "
             "model again"
         ) from None
 
 
-def _read(file: Path) -> "keras.Model":
+def _read(file: Path, sha256: str) -> "keras.Model":
+    """Return the model of an export that has this digest. Raises UserError when it has another."""
     import thaw.models.tf_setup  # noqa: F401  first, before Keras
 
     # isort: split
+
+    with snapshots.copied(file, sha256) as copy:
+        return _checked(copy)
+
+
+def _checked(file: Path) -> "keras.Model":
     import keras
 
     try:
@@ -171,12 +183,12 @@ def _head() -> Predictor:
     labels = manifest.classes(rows)
     of_backbone = provenance.of_backbone(spec, decoding)
     of_backbone |= {"weights_sha256": files.sha256(paths.BACKBONE)}
-    make = functools.partial(_joined, spec, len(labels), of_backbone)
     of_head = {"head": params.read()["head"], "sha256": files.sha256(paths.HEAD)}
+    make = functools.partial(_joined, spec, len(labels), of_backbone, of_head["sha256"])
     return _ready("head", labels, decoding, make, of_backbone | of_head)
 
 
-def _joined(spec: Backbone, classes: int, of_backbone: dict) -> "keras.Model":
+def _joined(spec: Backbone, classes: int, of_backbone: dict, head_sha256: str) -> "keras.Model":
     import thaw.models.tf_setup  # noqa: F401  first, before Keras
 
     # isort: split
@@ -186,7 +198,11 @@ def _joined(spec: Backbone, classes: int, of_backbone: dict) -> "keras.Model":
 
     head_spec = params.load(Head, "head")
     check_provenance(weights.read_provenance(paths.HEAD), of_backbone, paths.HEAD, "train_head")
-    network = classifier.load_parts(spec, head_spec, classes, paths.BACKBONE, paths.HEAD)
+    with (
+        snapshots.copied(paths.BACKBONE, of_backbone["weights_sha256"]) as backbone,
+        snapshots.copied(paths.HEAD, head_sha256) as head,
+    ):
+        network = classifier.load_parts(spec, head_spec, classes, backbone, head)
     whole = classifier.with_probabilities(network.joined)
     return keras.Model(whole.input, {OUTPUT: whole.output})
 
@@ -205,7 +221,7 @@ def _ready(
     engine = {"engine": params.load(Extract, "extract").engine, "precision": "float32"}
     with open_store(params.load(Runtime, "runtime")) as store:
         network = frozen_backbone.converted_once(
-            make, {"classifier": model_provenance}, engine, store
+            make, {"classifier": model_provenance, "read_by": CODE}, engine, store
         )
     if network.shapes != {OUTPUT: (len(labels),)}:
         raise UserError(

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from thaw.images import image_checks
-from thaw.project import files, paths
+from thaw.project import paths
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 from tools.serving import batch_predict, small_image
@@ -113,10 +113,8 @@ class Responder:
     def _shown(self, near: Neighbour) -> dict | None:
         """Return what is shown of it; None when its image is gone or another one by now."""
         try:
-            if files.sha256(near.path) != near.sha256:
-                return None
-            image = small_image.read(near.path, self.predictor.loader.decoding, SIDE)
-        except OSError:
+            image = small_image.read(near.path, self.predictor.loader.decoding, SIDE, near.sha256)
+        except (OSError, UserError):
             return None
         return {
             "label": near.label,

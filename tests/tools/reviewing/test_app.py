@@ -108,6 +108,14 @@ def test_what_is_no_decision_is_refused_and_nothing_written(address, path, body,
     assert params.read()["data"]["corrections"] is None
 
 
+def test_a_table_that_was_spoilt_meanwhile_is_told_and_kept(address):
+    files.Path(CSV).write_text("path;digest\n", encoding="utf-8")
+    answer = requests.post(f"{address}/decide", json={"number": 0, "label": "red"}, **JSON)
+    assert answer.status_code == 409
+    assert "images/corrections.csv has the columns path;digest and not" in answer.json()["error"]
+    assert files.Path(CSV).read_text(encoding="utf-8") == "path;digest\n"
+
+
 def test_rows_of_other_images_stay(address, rows):
     other = f"x,{9:064x},red,keep"
     files.Path(CSV).write_text(f"path,digest,label,decision\n{other}\n", encoding="utf-8")

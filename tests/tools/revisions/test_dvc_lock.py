@@ -1,6 +1,15 @@
-import pytest
+import re
+import subprocess
+from pathlib import Path
 
+import pytest
+from dvc.exceptions import DvcException
+
+from tests.repository import commit, reproduce
+from tests.small_run import make
+from thaw.project import files
 from thaw.project.errors import UserError
+from tools import params
 from tools.revisions import dvc_lock
 
 
@@ -44,3 +53,87 @@ def test_other_params_than_were_run_are_refused():
 def test_what_it_does_not_need_may_be_of_another_run():
     with pytest.raises(UserError, match=r"^main: figures was run with another section figures"):
         dvc_lock.check("main", LOCK, VALUES, "figures", "run it")
+
+
+def test_every_cut_of_a_lock_is_seen_but_for_whole_lines(monkeypatch, tmp_path):
+    """DVC, too, takes whole lines for whole; what they lack it finds in its run cache."""
+    file = make(tmp_path / "run") / "dvc.lock"
+    whole = file.read_text()
+    assert list(dvc_lock.read(file)) == ["evaluate"]
+    for length in range(len(whole)):
+        file.write_text(whole[:length])
+        assert dvc_lock._whole(file) is None or whole[length - 1] == "\n", whole[:length]
+    file.write_text(whole[: whole.index("    md5:", whole.index("outs:"))])
+    assert dvc_lock._whole(file) is None
+    file.write_text("<<<<<<< HEAD\n" + whole)
+    assert dvc_lock._whole(file) is None
+
+
+@pytest.mark.parametrize("committed", [True, False])
+@pytest.mark.parametrize("length", [0, 12])
+def test_the_remedy_of_a_damaged_lock_loses_nothing(tmp_path, monkeypatch, length, committed):
+    """Of a run that is not committed, DVC's run cache brings back what it had made."""
+    monkeypatch.setattr(dvc_lock, "WRITING", 0.1)
+    folder = make(tmp_path / "run")
+    monkeypatch.chdir(folder)
+    if not committed:
+        subprocess.run(["git", "rm", "--quiet", "--cached", "dvc.lock"], check=True)
+        commit_all_but_the_lock(folder)
+    Path("dvc.yaml").write_text(Path("dvc.yaml").read_text().replace("cmd: ", "cmd: date >> ran; "))
+    Path("given.csv").write_text(Path("given.csv").read_text() + "new,dog,dog,dog\n")
+    reproduce(folder)
+    newest = Path("dvc.lock").read_text()
+    Path("dvc.lock").write_text(newest[:length])
+    Path("data/predictions.csv").unlink()
+    with pytest.raises(DvcException):
+        reproduce(folder)
+    with pytest.raises(UserError, match=r"dvc\.lock is damaged, as DVC was stopped") as refused:
+        params.main()
+    [remedy] = re.findall("`(git .*?)`", str(refused.value))
+    subprocess.run(remedy, shell=True, check=True)
+    reproduce(folder)
+    assert Path("dvc.lock").read_text() == newest
+    assert Path("data/predictions.csv").read_text() == Path("given.csv").read_text()
+    assert len(Path("ran").read_text().splitlines()) == 1
+
+
+def commit_all_but_the_lock(folder):
+    lock = (folder / "dvc.lock").read_text()
+    (folder / "dvc.lock").unlink()
+    commit(folder, "no lock")
+    (folder / "dvc.lock").write_text(lock)
+
+
+def test_a_lock_that_is_being_written_is_waited_for(tmp_path, monkeypatch):
+    file = make(tmp_path / "run") / "dvc.lock"
+    whole = file.read_text()
+    file.write_text(whole[:50])
+    monkeypatch.setattr(dvc_lock.time, "sleep", lambda seconds: file.write_text(whole))
+    assert list(dvc_lock.read(file)) == ["evaluate"]
+
+
+@pytest.mark.parametrize("changed", ["dvc.lock", "data/predictions.csv", None])
+def test_what_a_run_replaces_while_it_is_read_is_seen(tmp_path, monkeypatch, changed):
+    monkeypatch.chdir(make(tmp_path / "run"))
+
+    def read():
+        with dvc_lock.of_one_run():
+            if changed:
+                text = Path(changed).read_text()
+                with files.replacing(Path(changed)) as partial:
+                    partial.write_text(text)
+            raise OSError("as where a file is missing")
+
+    with pytest.raises(UserError if changed else OSError, match=r"a run has|as where"):
+        read()
+
+
+def test_a_damaged_file_of_dvcs_own_locks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(dvc_lock, "WRITING", 0.1)
+    monkeypatch.chdir(make(tmp_path / "run"))
+    params.main()
+    Path(".dvc/tmp/rwlock").write_text("")
+    with pytest.raises(DvcException):
+        reproduce(Path())
+    with pytest.raises(UserError, match=r"\.dvc/tmp/rwlock is damaged.*; `rm .dvc/tmp/rwlock`"):
+        params.main()

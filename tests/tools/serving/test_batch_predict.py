@@ -12,7 +12,7 @@ from thaw.images.loader import ImageLoader
 from thaw.project import params, paths
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import batch_predict, inputs
+from tools.serving import batch_predict, inputs, neighbours
 from tools.serving.predictor import load_predictor
 
 
@@ -45,6 +45,25 @@ def test_every_image_has_its_own_prediction_in_order(predictor, project, workers
     assert {each.reason for each in good} == {None}
     assert np.stack([each.probabilities for each in good]) == pytest.approx(expected, abs=1e-4)
     assert len(np.unique(expected[:, 0])) == len(files) == 59
+
+
+def test_features_of_another_network_go_with_each_image(answering):
+    places = sorted(map(str, (answering / "images").rglob("*.jpg")))
+    (answering / "text.jpg").write_text("no image")
+    places.insert(20, "text.jpg")
+    settings = params.load(Data, "data"), params.load(Runtime, "runtime")
+    training = neighbours.load()
+    backbone = training.network.ready()
+    found = list(batch_predict.predictions(load_predictor(), places, *settings, backbone))
+    assert [each.place for each in found] == places
+    assert found[20].features is None
+    good = found[:20] + found[21:]
+    pixels = training.loader.stack([each.place for each in good])
+    assert np.stack([each.features for each in good]) == pytest.approx(
+        pixels.mean(axis=(1, 2)) - 127, abs=1e-3
+    )
+    expected = by_keras(paths.EXPORT, pixels)
+    assert np.stack([each.probabilities for each in good]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_each_invalid_file_has_its_reason_and_no_other_suffers(predictor, project):
@@ -80,7 +99,7 @@ def test_each_invalid_file_has_its_reason_and_no_other_suffers(predictor, projec
 def test_a_large_image_is_not_even_decoded(predictor, project, monkeypatch):
     Image.new("L", (9001, 9001)).save(project / "large.png")
     data = params.load(Data, "data")
-    monkeypatch.setattr(ImageLoader, "load", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageLoader, "pixels", lambda *_: pytest.fail("decoded"))
     with pytest.raises(image_checks.InvalidImage, match="9001 x 9001 pixels are more"):
         batch_predict.load(project / "large.png", predictor.loader, data)
 
@@ -88,13 +107,13 @@ def test_a_large_image_is_not_even_decoded(predictor, project, monkeypatch):
 def test_only_images_at_hand_are_in_memory(predictor, project, monkeypatch):
     """Of 1,000 places few are decoded while the first prediction is read."""
     set_params(project / "params.yaml", {"runtime": {"workers": 3, "batch_size": 4}})
-    decoded, load = [], ImageLoader.load
+    decoded, pixels = [], ImageLoader.pixels
 
-    def counted(loader, path):
-        decoded.append(path)
-        return load(loader, path)
+    def counted(loader, image):
+        decoded.append(image)
+        return pixels(loader, image)
 
-    monkeypatch.setattr(ImageLoader, "load", counted)
+    monkeypatch.setattr(ImageLoader, "pixels", counted)
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     threads = threading.active_count()
     found = batch_predict.predictions(predictor, ["images/red/0.jpg"] * 1000, data, runtime)

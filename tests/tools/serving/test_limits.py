@@ -7,7 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 import requests
+from playwright.sync_api import expect
 
+from tests.browser import chromium
 from tests.tools import colours
 from tests.tools.serving.test_app import sent, served
 from tests.tools.serving.test_responses import plain
@@ -201,3 +203,18 @@ def test_there_is_a_most_of_connections(project, monkeypatch):
             client.close()
         while requests.get(address, timeout=60).status_code != 200:
             pass
+
+
+@pytest.mark.slow
+def test_the_page_tries_again_when_too_many_wait(project, monkeypatch):
+    monkeypatch.setattr(limits, "WAITING", 0)
+    monkeypatch.setattr(limits, "RETRY_AFTER", 1)
+    (project / "a.png").write_bytes(RED)
+    with served(colours.responder()) as address, chromium() as started:
+        page = started.new_page()
+        page.goto(address)
+        with page.expect_response(lambda answer: answer.status == 503):
+            page.set_input_files("#files", "a.png")
+        monkeypatch.setattr(limits, "WAITING", 64)
+        expect(page.locator(".answer .label").first).to_have_text("red", timeout=60_000)
+        expect(page.locator(".answer .error")).to_be_hidden()

@@ -1,47 +1,11 @@
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.conftest import set_params
-from thaw.features import arrays, frozen_backbone, provenance
-from thaw.features.frozen_backbone import FrozenNetwork
-from thaw.features.settings import Extract
-from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
-from thaw.models.settings import Backbone
-from thaw.project import files, params, paths
+from thaw.project import files, paths
 from thaw.project.errors import UserError
 from tools.serving import neighbours
-
-SIDE = 32
-
-
-def colours(batches: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Stand in for a network: an image's features are its mean colour, seen from the grey."""
-    for pixels in batches:
-        yield {"avg": pixels.mean(axis=(1, 2), dtype="float32") - 127}
-
-
-@pytest.fixture
-def extracted(split_images, monkeypatch) -> Path:
-    """A project whose images are split, with mean colours as features."""
-    paths.BACKBONE.parent.mkdir()
-    paths.BACKBONE.write_bytes(b"weights")
-    decoding = params.load(Decoding, "images")
-    pixels = ImageLoader(SIDE, decoding).stack(
-        [paths.RAW / path for path in pd.read_csv(paths.MANIFEST)["path"]]
-    )
-    paths.FEATURES.mkdir()
-    np.save(paths.FEATURES / "avg.npy", next(colours([pixels]))["avg"])
-    spec, settings = params.load(Backbone, "backbone"), params.load(Extract, "extract")
-    of_features = provenance.of_features(spec, decoding, settings, paths.BACKBONE)
-    files.write_json(paths.FEATURES / arrays.PROVENANCE_FILE, of_features)
-    network = FrozenNetwork(SIDE, {"avg": (3,)}, of_features, lambda: colours)
-    monkeypatch.setattr(frozen_backbone, "of_backbone", lambda *_: network)
-    return split_images
 
 
 def check_nearest_to_itself() -> None:
@@ -62,7 +26,7 @@ def check_nearest_to_itself() -> None:
     assert similar == sorted(similar, reverse=True)
 
 
-def test_a_training_image_is_nearest_to_itself(extracted):
+def test_a_training_image_is_nearest_to_itself(colour_features):
     check_nearest_to_itself()
 
 
@@ -71,7 +35,7 @@ def test_features_of_a_run_are_those_of_its_network(after_run):
     check_nearest_to_itself()
 
 
-def test_only_training_images_are_near_and_mostly_of_the_class(extracted):
+def test_only_training_images_are_near_and_mostly_of_the_class(colour_features):
     training = neighbours.load()
     rows = pd.read_csv(paths.SPLIT)
     test = rows[rows["split"] == "test"]
@@ -84,7 +48,7 @@ def test_only_training_images_are_near_and_mostly_of_the_class(extracted):
     assert np.mean([each.label for each in found] == test["label"]) > 0.8
 
 
-def test_what_is_missing_is_named_with_the_command_that_brings_it(extracted):
+def test_what_is_missing_is_named_with_the_command_that_brings_it(colour_features):
     files.remove(paths.FEATURES)
     files.remove(paths.RAW)
     with pytest.raises(UserError) as refused:
@@ -94,8 +58,8 @@ def test_what_is_missing_is_named_with_the_command_that_brings_it(extracted):
     )
 
 
-def test_features_of_another_size_are_refused(extracted):
-    set_params(extracted / "params.yaml", {"backbone": {"image_size": 64}})
+def test_features_of_another_size_are_refused(colour_features):
+    set_params(colour_features / "params.yaml", {"backbone": {"image_size": 64}})
     with pytest.raises(UserError, match="data/features was made with image_size 32 and not 64"):
         neighbours.load()
 

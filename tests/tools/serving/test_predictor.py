@@ -13,11 +13,14 @@ from tests.imports import ROOT
 from tests.tools.small_model import LABELS, SIDE, by_keras, export
 from thaw.features import provenance
 from thaw.features.settings import Extract
+from thaw.features.store import open_store
 from thaw.images.settings import Decoding
 from thaw.models import backbones, classifier, heads, weights
 from thaw.models.settings import Backbone
 from thaw.project import params, paths
 from thaw.project.errors import UserError
+from thaw.project.settings import Runtime
+from tools.serving import predictor as loading
 from tools.serving.predictor import OUTPUT, load_predictor
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (17, SIDE, SIDE, 3)).astype("uint8")
@@ -60,10 +63,10 @@ def test_an_export_of_another_run_is_not_the_last_ones(exported):
     trained = {"outs": [{"path": "models/fine_tuned.weights.h5", "md5": "1"}]}
     export = {"deps": [{"path": "models/fine_tuned.weights.h5", "md5": "1"}]}
     lock = {"stages": {"fine_tune": trained, "export": export}}
-    (exported / "dvc.lock").write_text(json.dumps(lock))
+    (exported / "dvc.lock").write_text(f"{json.dumps(lock)}\n")
     assert load_predictor().labels == LABELS
     trained["outs"][0]["md5"] = "2"
-    (exported / "dvc.lock").write_text(json.dumps(lock))
+    (exported / "dvc.lock").write_text(f"{json.dumps(lock)}\n")
     with pytest.raises(UserError, match=r"^models/export: export was run with another .* there;"):
         load_predictor()
     assert load_predictor("models/export").labels == LABELS
@@ -209,6 +212,30 @@ def test_its_network_can_be_looked_into(exported):
     assert np.asarray(got) == pytest.approx(predictor.probabilities(PIXELS), abs=1e-5)
 
 
+def test_what_was_read_is_what_was_hashed(exported, monkeypatch):
+    """Something takes the file's place after its digest was taken; nothing is kept of it."""
+    set_params(exported / "params.yaml", {"runtime": {"store": "kept"}})
+    file, ready = paths.EXPORT / "model.keras", loading._ready
+    whole = file.read_bytes()
+
+    def swapped_first(*given):
+        file.write_bytes(b"another")
+        return ready(*given)
+
+    monkeypatch.setattr(loading, "_ready", swapped_first)
+    changed = r"^models/export/model\.keras changed after its digest was taken; run this again$"
+    with pytest.raises(UserError, match=changed):
+        load_predictor()
+    with open_store(params.load(Runtime, "runtime")) as kept:
+        assert kept.count() == 0
+    file.write_bytes(whole)
+    monkeypatch.setattr(loading, "_ready", ready)
+    loaded = load_predictor()
+    file.write_bytes(b"another")
+    with pytest.raises(UserError, match=changed):
+        loaded.network()
+
+
 def test_of_another_revision_there_are_answers_and_no_network(exported, monkeypatch):
     def bring(revision, scratch):
         assert revision == "other"
@@ -221,3 +248,14 @@ def test_of_another_revision_there_are_answers_and_no_network(exported, monkeypa
     assert predictor.probabilities(PIXELS).shape == (17, 3)
     with pytest.raises(UserError, match=r"^--model other: only .*; check this one out$"):
         predictor.network()
+
+
+@pytest.mark.parametrize("model", ["fine_tuned", "head"])
+def test_a_classifier_of_two_runs_is_refused(exported, monkeypatch, model):
+    def loaded(*_):
+        (exported / "dvc.lock").write_text("stages: {export: {outs: []}}\n")
+
+    monkeypatch.setattr("tools.serving.predictor._exported", loaded)
+    monkeypatch.setattr("tools.serving.predictor._head", loaded)
+    with pytest.raises(UserError, match="a run has replaced outputs while they were read; try"):
+        load_predictor(model)

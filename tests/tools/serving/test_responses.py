@@ -1,12 +1,16 @@
 import base64
 import io
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
 
 from tests import hostile
 from tests.conftest import set_params
+from tests.imports import ROOT
 from tests.tools import colours
 from thaw.project import files, paths
 from thaw.project.errors import UserError
@@ -150,3 +154,27 @@ def test_nothing_is_left_of_an_image(project, tmp_path, monkeypatch):
     with pytest.raises(Refused):
         responder.look(b"text")
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from tests.tools import colours
+responder = colours.responder()
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
+before = peak()
+responder.look(Path(sys.argv[1]).read_bytes())
+print(peak() - before)
+"""
+
+
+def test_an_image_is_held_twice_at_most_as_it_is_decoded(project):
+    """As 4 bytes a pixel: one with transparency beside the RGB that it becomes."""
+    Image.new("RGBA", (4000, 4000)).save("x.png")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, "x.png"], env=env, capture_output=True, text=True
+    )
+    megabytes = 4000 * 4000 * 4 / 2**20
+    assert megabytes < int(done.stdout) < 2.5 * megabytes, done.stderr

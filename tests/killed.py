@@ -33,6 +33,7 @@ from thaw.project.params import load
 from thaw.sources import archive, fetch
 from thaw.sources.settings import Data
 
+TIMED = ("export.json", "model.keras")  # they hold times
 STEPWISE = (".part", ".sqlite")  # grow by what is whole in itself
 SERVER = Server()
 WEIGHTS = [f"{number}.bin" for number in range(3)]
@@ -151,7 +152,7 @@ def tree(folder: Path) -> dict[str, str]:
         path.relative_to(folder).as_posix(): digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith("partial-") for part in path.parts)
-        if not path.name.startswith("features.sqlite-") and path.name != "export.json"
+        if not path.name.startswith("features.sqlite-") and path.name not in TIMED
     }
 
 

@@ -24,7 +24,7 @@ from thaw.labels import layout_doubts
 from thaw.project import cli
 from thaw.project.errors import UserError
 from thaw.project.plain_text import UNSEEN
-from tools import look, predict, run_page, summary
+from tools import label_next, look, predict, run_page, summary
 from tools.serving import app
 from tools.serving.batch_predict import Prediction
 
@@ -184,11 +184,13 @@ def test_so_is_one_of_any_such_letter(name):
 
 
 @pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-x.jpg", "@SUM(A1).jpg", "\t=1.jpg"])
-def test_a_path_is_no_formula_in_what_predict_writes(name):
+def test_a_path_is_no_formula_in_the_tables_of_tools(name):
     rows = [Prediction(name, np.array([0.25, 0.75]), None), Prediction("dir/=1.jpg", None, "no")]
     text = "".join(predict.as_csv(rows, ["a", "b"], 1, []))
     cells = [row[0] for row in csv.reader(io.StringIO(text))]
     assert cells == ["path", f"./{name}", "dir/=1.jpg"]
+    chosen = Prediction(name, np.array([0.25, 0.75]), None)
+    assert label_next.table([chosen], ["a", "b"])["path"].tolist() == [f"./{name}"]
 
 
 def test_numbers_are_no_formulas():

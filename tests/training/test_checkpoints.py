@@ -71,7 +71,7 @@ def interrupted(epoch: int, inside: bool) -> type[checkpoints.Saver]:
 
 
 def train(variant: dict, log, checkpoint=None):
-    """Train anew, as a new process would; return the weights and the bytes of the log."""
+    """Train anew, as a new process would; return weights, the optimizer's too, and the log."""
     changes = {name: value for name, value in variant.items() if name in Training.model_fields}
     settings = SETTINGS.model_copy(update=changes)
     keras.utils.clear_session()
@@ -97,7 +97,7 @@ def train(variant: dict, log, checkpoint=None):
     weights = losses.class_weights(LOSS, truth[rows], list("abc"))
     loop.fit(model, batches, settings, log, weights, checkpoint)
     logged = {path.name: path.read_bytes() for path in log.rglob("*") if path.is_file()}
-    return inner.get_weights(), logged
+    return [*inner.get_weights(), *(each.numpy() for each in model.optimizer.variables)], logged
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,7 @@ def test_one_that_had_ended_trains_no_more(tmp_path, monkeypatch):
     assert len((tmp_path / "log/plots/metrics/train/loss.tsv").read_text().splitlines()) < 6
     monkeypatch.setattr(keras.Model, "train_step", None)
     again, logged_again = train(variant, tmp_path / "again", tmp_path / "x.npz")
+    assert len(weights) == len(again)
     assert all(map(np.array_equal, weights, again))
     assert logged_again == logged
 

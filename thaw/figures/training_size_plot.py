@@ -32,7 +32,7 @@ def draw(
     _by_class(axes[1], measured, classes["class"].head(SHOWN), names)
     for axis in axes:
         low, high = axis.get_ylim()
-        high = min(high, 1 + ROOM)
+        high = 1 + ROOM if high > 1 - ROOM else high
         axis.set_ylim(min(max(low, -ROOM), high - LEAST), high)
         axis.grid(alpha=0.3)
     if len(names) > SHOWN:

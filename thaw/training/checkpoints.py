@@ -112,7 +112,13 @@ class Saver(keras.callbacks.Callback):
             print(f"an interrupted training goes on after its epoch {best.epoch}", flush=True)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Restore all, now that Keras has set up what it sets up at the start of training."""
+        self._restore()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._restore()  # where no epoch was left to train; the optimizer is in the model's file
+
+    def _restore(self) -> None:
+        """Restore all, once Keras has set up what it sets up at the start of training."""
         if self.found is None:
             return
         arrays, rest = self.found

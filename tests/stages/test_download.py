@@ -319,6 +319,7 @@ def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch)
         assert server.count("/x.zip") == 2
     assert sorted(path.name for path in (project / "data").iterdir()) == [
         "columns.csv",
+        "corrected.csv",
         "manifest.csv",
         "quarantine.csv",
         "raw",

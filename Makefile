@@ -15,7 +15,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve extras fonts test slow avx2 lint check format audit lock clean
+.PHONY: help run report serve review extras fonts test slow avx2 lint check format audit lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ report: .venv/run ## the last run on one page, with all its figures; opens it in
 
 serve: .venv/serve ## a page on this machine that answers images
 	@.venv/bin/python -m tools.serve
+
+review: .venv/review ## a page on this machine that goes through likely wrong labels
+	@.venv/bin/python -m tools.review
 
 extras: .venv/search .venv/export ## what tools.search and some export formats need
 
@@ -64,10 +67,13 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements.in,requirements.txt)
 	@$(call compile,requirements-search.in,requirements-search.txt,--constraints requirements.txt)
 	@$(call compile,requirements-serve.in,requirements-serve.txt,--constraints requirements.txt)
+	@$(call compile,requirements-review.in,requirements-review.txt,$(foreach \
+		part,requirements requirements-serve,--constraints $(part).txt))
 	@$(call compile,requirements-export.in,requirements-export.txt,--constraints requirements.txt)
 	@$(call compile,requirements-fonts.in,requirements-fonts.txt,--constraints requirements.txt)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
-		part,requirements requirements-search requirements-serve requirements-export,--constraints $(part).txt))
+		part,requirements requirements-search requirements-serve requirements-review \
+		requirements-export,--constraints $(part).txt))
 	@$(call compile,requirements-audit.in,requirements-audit.txt,--constraints requirements-dev.txt)
 
 clean: ## remove .venv and what tools left behind; images, models and DVC's cache stay

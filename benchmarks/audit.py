@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.data import duplicates, inspection, splitting, validation
+from thaw.data import corrections, duplicates, inspection, splitting, validation
 from thaw.data.settings import Split
 from thaw.images.settings import Decoding
 from thaw.labels import layout
@@ -39,11 +39,12 @@ def ours(root: Path) -> dict:
     )
     found = layout.find(root).found
     rows, invalid = validation.check(found, root, inspect, os.cpu_count() or 1)
-    rows, invalid = validation.part_contradictions(rows, invalid)
+    corrected = corrections.apply(rows, None, set())
+    rows, invalid = validation.part_contradictions(corrected.manifest, invalid)
     settings = params.load(Split, "split")
     groups = duplicates.group(rows, settings.near_duplicates)
     split = splitting.assign(rows, groups, settings)
-    return splitting.report(rows, len(invalid), groups, split, settings)
+    return splitting.report(rows, len(invalid), corrected.images, groups, split, settings)
 
 
 def loop(root: Path) -> None:

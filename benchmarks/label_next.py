@@ -22,9 +22,9 @@ from benchmarks import clone, recipes
 from benchmarks.tables import block
 from benchmarks.timing import save
 from thaw.data import manifest
-from thaw.evaluation import label_choice
 from thaw.project import paths
 from thaw.project.cli import run
+from tools.labelling import label_choice
 from tools.serving import neighbours
 
 DRAWS, POOL = 15, 0.7  # with five draws of cats and dogs the ratio is anything from 0.5 to 0.8

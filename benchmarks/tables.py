@@ -166,6 +166,27 @@ def recipes(measured: dict) -> str:
     return markdown.table(pd.DataFrame(rows))
 
 
+def review(measured: dict) -> str:
+    """Mean and standard deviation over the seeds, and how long a review takes."""
+    rows = []
+    for name, row in measured["results"].items():
+        cells = {"": name}
+        for key, title in {
+            "found": "swapped among the first 5 %",
+            "dirty": "accuracy, swapped",
+            "corrected": "corrected",
+        }.items():
+            values = pd.Series(row[key])
+            cells[title] = f"{values.mean():.3f} ± {values.std():.3f}"
+        rows.append(cells | {"clean": f"{row['clean']:.3f}"})
+    times = "; ".join(
+        f"{name}: {row['images']:,} images in {number(row['seconds'])} s, "
+        f"{number(row['processor_seconds'])} s of them on a processor"
+        for name, row in measured["results"].items()
+    )
+    return f"{markdown.table(pd.DataFrame(rows))}\n\n{times}."
+
+
 def augmented_copies(measured: dict) -> str:
     """Mean and standard deviation over the seeds."""
     rows = []
@@ -238,6 +259,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "predict": rates,
     "recipes": recipes,
     "rerun": rerun,
+    "review": review,
     "sweep": sweep,
     "tutorial": tutorial,
 }

@@ -1,16 +1,18 @@
 """Bring the images into the project and look at every one of them.
 
-Reads  data.source: a name, a path or an address; images/, where one's own lie
+Reads  data.source: a name, a path or an address; images/, where one's own lie, and the
+       corrections of their labels
 Writes data/raw/             the valid images, in the folders they came in
        data/manifest.csv     path, label, given_split, group, and what each is (inspection.Facts)
        data/quarantine.csv   path, label, reason: the invalid images
+       data/corrected.csv    path, label, corrected: the relabelled images, and those left out
        data/columns.csv      path, and the further columns of a table of labels, for scores by them
        metrics/download/     counts.json, sizes.png, quarantine.png
 """
 
 import functools
 
-from thaw.data import inspection, validation, value_range
+from thaw.data import corrections, inspection, validation, value_range
 from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
@@ -40,8 +42,11 @@ def main() -> None:
         valid, invalid = validation.check_alike(
             listing.found, root, inspect, decoding, runtime.threads
         )
-        valid, invalid = validation.part_contradictions(valid, invalid)
+        classes = {each.label for each in listing.found}
+        corrected = corrections.apply(valid, settings.corrections, classes)
+        valid, invalid = validation.part_contradictions(corrected.manifest, invalid)
         files.write_csv(paths.QUARANTINE, invalid)
+        files.write_csv(paths.CORRECTED, corrected.images)
         validation.refuse(listing.found, valid, invalid, settings)
         with files.replacing(paths.RAW) as folder:
             for path, digest in zip(valid["path"], valid["sha256"]):
@@ -51,14 +56,15 @@ def main() -> None:
             style.save(dataset_plots.sizes(valid), folder / "sizes.png")
             sheet = dataset_plots.quarantined(invalid, root, decoding, max_pixels)
             style.save(sheet, folder / "quarantine.png")
-            counts = validation.counts(valid, invalid, listing.skipped)
+            counts = validation.counts(valid, invalid, corrected, listing.skipped)
             files.write_json(folder / "counts.json", counts)
     files.write_csv(paths.MANIFEST, valid)
     columns = listing.columns[listing.columns["path"].isin(valid["path"])]
     files.write_csv(paths.COLUMNS, columns)
     files.remove(paths.DOWNLOADS)
     print(layout.summary(listing))
-    print(validation.summary(counts, invalid, value_range.summary(valid, decoding)))
+    notes = [*corrected.notes, value_range.summary(valid, decoding)]
+    print(validation.summary(counts, invalid, notes))
 
 
 if __name__ == "__main__":

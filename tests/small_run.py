@@ -43,8 +43,9 @@ def write(folder: Path, wrong: int, first: int = 0, ending: str = "jpg") -> None
     confusion = metrics.confusion(truth, guess, CLASSES)
     files.write_csv(folder / "metrics/evaluate/confusion.csv", confusion)
     counts = {"train": 300, "validation": 100, "test": COUNT // 2, "excluded": 0}
-    images = {"found": 1000, "quarantined": 0, "excluded": 0, "used": 1000}
+    images = {"found": 1000, "quarantined": 0, "left_out": 0, "excluded": 0, "used": 1000}
     report = {"images": images, "classes": dict.fromkeys(CLASSES, counts)}
+    report |= {"relabelled": dict.fromkeys(counts, 0), "test_set": f"{COUNT:064x}"}
     files.write_json(folder / "metrics/split.json", report)
     for phase in ("train_head", "fine_tune"):
         for part in ("train", "validation"):

@@ -18,7 +18,7 @@ from tests import cases
 from tests.cases import draw, named_like_their_class, pets, tarred, zipped
 from tests.conftest import set_params
 from tests.imports import ROOT
-from thaw.data import duplicates, inspection, splitting, validation, value_range
+from thaw.data import corrections, duplicates, inspection, splitting, validation, value_range
 from thaw.data.settings import Split
 from thaw.images.settings import Decoding
 from thaw.labels import label_table, layout
@@ -460,9 +460,10 @@ def run(data: Data, scratch: Path) -> tuple[pd.DataFrame, pd.Series, str]:
     validation.refuse(listing.found, valid, invalid, data)
     settings = params.check(Split, values, "split")
     split = splitting.assign(valid, duplicates.group(valid, settings.near_duplicates), settings)
-    counts = validation.counts(valid, invalid, listing.skipped)
+    corrected = corrections.apply(valid, None, set())
+    counts = validation.counts(valid, invalid, corrected, listing.skipped)
     assert counts["found"] == counts["used"] + counts["quarantined"]
-    told = validation.summary(counts, invalid, value_range.summary(valid, decoding))
+    told = validation.summary(counts, invalid, [value_range.summary(valid, decoding)])
     said = f"{layout.summary(listing)}\n{told}"
     return valid, split, said
 

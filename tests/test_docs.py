@@ -111,3 +111,10 @@ def test_every_page_is_linked_from_the_readme_or_a_page_of_it():
         path for page in PAGES for path in re.findall(r"([\w-]+\.md)", (ROOT / page).read_text())
     }
     assert {page.split("/")[-1] for page in PAGES} <= linked
+
+
+def test_each_promise_names_tests_that_are_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs/PROMISES.md").read_text())
+    assert len(named) > 30
+    for file, test in named:
+        assert f"def {test}" in (ROOT / file).read_text(encoding="utf-8"), (file, test)

@@ -66,6 +66,8 @@ def test_the_page_s_requirements_are_installed_when_it_is_asked_for(make):
     assert installed == ["requirements.txt", "requirements-serve.txt"]
     assert calls[-1] == "python -m tools.serve"
     assert make("serve") == ["python -m tools.serve"]
+    calls = make("review", "python3", "uv")
+    assert [call.split()[-1] for call in calls] == ["requirements-review.txt", "tools.review"]
 
 
 def test_uv_where_it_is_installed_and_into_this_venv_only(make):

@@ -18,6 +18,7 @@ from tests import browser
 from tests.conftest import STAGES, set_params
 from tests.imports import ROOT
 from tests.repository import call, make_repository
+from thaw.project import files
 
 
 def reruns() -> dict[str, set[str]]:
@@ -110,6 +111,14 @@ def test_changes_of_ones_own_images_are_noticed(tmp_path):
     assert "36 images found" in download()
     (own / "mine/red/0.jpg").unlink()
     assert "35 images found" in download()
+    digest = files.sha256(own / "mine/red/2.jpg")
+    correction = f"path,digest,label,decision\nred/2.jpg,{digest},,leave_out\n"
+    set_params(folder / "params.yaml", {"data": {"corrections": "images/corrections.csv"}})
+    download()
+    (own / "corrections.csv").write_text(correction)
+    assert "35 images found = 34 used + 0 quarantined + 1 left out" in download()
+    (own / "corrections.csv").unlink()
+    download()
     call("dvc", "add", "images/mine", cwd=folder)
     download()
     (own / "mine/red/1.jpg").unlink()

@@ -11,7 +11,6 @@ not looked at. Needs the features of the last `dvc repro`.
 import argparse
 import io
 import tempfile
-import warnings
 from contextlib import redirect_stdout
 from itertools import product
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
@@ -35,6 +33,7 @@ from thaw.training import head_training
 from thaw.training.head_training import HeadData, HeadFiles
 from thaw.training.settings import Loss, Training
 from tools.experiments import dvc_experiments
+from tools.experiments.folds import cut
 
 SCHEMAS = {"head": Head, "loss": Loss, "train_head": Training}
 
@@ -92,10 +91,8 @@ def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
             f"--folds {count}: class {rows.names[groups.idxmin()]!r} has only {groups.min()} "
             "training images that are no copies of one another; ask for fewer folds"
         )
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings(action="ignore"):  # it compares images, not groups, with folds
-        parts = splitter.split(train, rows.classes[train], rows.groups[train])
-        return [train[held_out] for _, held_out in parts]
+    parts = cut(rows.classes[train], rows.groups[train], count, seed)
+    return [train[held_out] for held_out in parts]
 
 
 class Predicted(NamedTuple):

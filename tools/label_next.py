@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from thaw.data import manifest
-from thaw.evaluation import label_choice
 from thaw.figures import error_grids, image_grid, style
 from thaw.images.loader import ImageLoader
 from thaw.project import files, params, paths
@@ -25,6 +24,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
+from tools.labelling import label_choice
 from tools.serving import batch_predict, inputs, neighbours
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import load_predictor

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from thaw.evaluation import training_size
-from thaw.evaluation.training_size import Forecast, Measured
-from thaw.figures import style, training_size_plot
+from thaw.figures import style
 from thaw.project import files
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.plain_text import visible
 from tools import crossval
 from tools.crossval import Rows
+from tools.labelling import training_size, training_size_plot
+from tools.labelling.training_size import Forecast, Measured
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 FIGURE = Path("learning_curve.png")

@@ -11,14 +11,14 @@ from thaw.project import files
 from thaw.project.cli import run
 
 DOCS = Path("docs/licences.md")
-PARTS = ("", "-serve", "-search", "-export")  # of requirements-NAME.txt: what runs, not what tests
+PARTS = ("", "-serve", "-review", "-search", "-export")  # of requirements-NAME.txt, but for tests
 PIN = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", re.M)
 LONGEST = 60  # letters of a licence's name; some packages have its whole text there
 HEAD = """\
 # Licences
 
 thaw's own licence is Apache-2.0. `python -m tools.licences` writes this page from what the packages
-say that requirements.txt, -serve, -search and -export pin.
+say that requirements.txt, -serve, -review, -search and -export pin.
 
 ## Weights
 
@@ -48,9 +48,10 @@ def licence(name: str) -> str:
         for each in about.get_all("Classifier", [])
         if each.startswith("License :: ") and not each.endswith("OSI Approved")
     ]
-    text = (about.get("License") or "").strip()
-    short = text if len(text) <= LONGEST and "\n" not in text and text != "UNKNOWN" else ""
-    return about.get("License-Expression") or short or ", ".join(classifiers)
+    text = (about.get("License") or "").strip().removeprefix("UNKNOWN")
+    short = text if len(text) <= LONGEST and "\n" not in text else ""
+    title = " ".join(" ".join(text.splitlines()[:2]).split())[:LONGEST]  # of the whole text
+    return about.get("License-Expression") or short or ", ".join(classifiers) or title
 
 
 def page(texts: list[str]) -> str:

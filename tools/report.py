@@ -1,10 +1,10 @@
 """What a change does, for its pull request: `python -m tools.report --against main`.
 
-Compares the run in the workspace with that of another revision: params, data and code; test scores
-with their intervals and a paired test; the images that are fixed and regressed; learning curves,
-confusion matrices and cost. Writes report/report.md with its images and report/report.html, which
-holds them. The verdict follows the budget in report.yaml: exit code 1 when it fails. Metrics in Git
-are enough; with the predictions of both revisions (`dvc pull`, or a DVC remote) it shows more.
+Compares the run in the workspace with that of another revision: params, data, code and what was
+tested on; test scores with their intervals and a paired test; images fixed and regressed; learning
+curves, confusion matrices and cost. Writes report/report.md, its images and report/report.html.
+The verdict follows the budget in report.yaml: exit code 1 when it fails. Metrics in Git are enough;
+with the predictions of both revisions (`dvc pull`, or a DVC remote) it shows more.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from thaw.project import files, params, paths, timings
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from tools.experiments.plan import stages
-from tools.reports import captions, html, significance
+from tools.reports import captions, html, significance, yardstick
 from tools.revisions import dvc_lock, machines, run_revision
 from tools.revisions.run_revision import Revision
 
@@ -163,13 +163,13 @@ def cost(before: Revision, after: Revision) -> str:
     return markdown.table(pd.DataFrame(rows, columns=columns))
 
 
-def compose(before: Revision, after: Revision, model: str, verdict: str, folder: Path) -> str:
-    """Draw the report's images into `folder`; return its Markdown, the verdict first."""
+def compose(before: Revision, after: Revision, model: str, said: list[str], folder: Path) -> str:
+    """Draw the report's images into `folder`; return its Markdown, which begins with `said`."""
     before, after = (each._replace(name=markdown.plain(each.name)) for each in (before, after))
     return "\n\n".join(
         [
             f"# {after.name} against {before.name}",
-            f"**{verdict}**",
+            *(f"**{each}**" for each in said),
             f"## What changed\n\n{what_changed(before, after)}",
             f"## Scores\n\n{scores(before, after)}",
             f"## Images\n\n{changed_images(before, after, model, folder)}",
@@ -197,10 +197,12 @@ def main() -> None:
         folder.mkdir()
         before, after = run_revision.at(options.against, Path(scratch)), run_revision.workspace()
         verdict, why = significance.judge(significance.compare(before, after, budget.model), budget)
-        text = compose(before, after, budget.model, why, folder)
+        moved = yardstick.moved(before, after)
+        said = [why, *([moved] if moved else [])]
+        text = compose(before, after, budget.model, said, folder)
         (folder / f"{FILE}.md").write_text(text, encoding="utf-8")
         (folder / f"{FILE}.html").write_text(html.page(text, folder), encoding="utf-8")
-    print(f"{why}\n{options.out / FILE}.md, .html")
+    print("\n".join([*said, f"{options.out / FILE}.md, .html"]))
     if verdict == significance.FAILS:
         sys.exit(1)
 

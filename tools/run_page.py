@@ -15,6 +15,7 @@ import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.evaluation import class_scores
+from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.figures import style
 from thaw.project import files, paths
@@ -41,7 +42,7 @@ def compose(found: Revision) -> str:
         f"# Test accuracy {best['accuracy']:.3f} ({interval})",
         f"## Scores\n\n{scores(found.test)}",
         f"## Figures\n\n{figures(found)}",
-        f"## Images\n\n{images(found.counts, recall(found))}",
+        f"## Images\n\n{images(found.counts, recall(found))}\n\n{unused()}",
         f"## Time\n\n{summary.seconds() or 'No stage was run on this machine.'}",
         f"## Params\n\n{markdown.table(pd.DataFrame(params, columns=['param', 'value']))}",
     ]
@@ -122,6 +123,15 @@ def images(counts: pd.DataFrame, recall: list[str]) -> str:
         rows.insert(half, (f"{len(rest):,} more classes", *rest.sum(), ""))
     rows.append(("all", *counts.sum(), ""))
     return markdown.table(pd.DataFrame(rows, columns=["images", *counts.columns, "recall in test"]))
+
+
+def unused() -> str:
+    """Say what became of the images that are not in the table, and of wrong labels."""
+    counts = RunResult().split_report["images"]
+    return (
+        f"{counts['found']:,} found, {counts['quarantined']:,} quarantined as invalid, "
+        f"{counts['left_out']:,} left out by a person. Corrected: {summary.corrected() or 'none'}."
+    )
 
 
 def browser_there() -> bool:

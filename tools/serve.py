@@ -9,11 +9,9 @@ Listens on this machine only, unless --host says otherwise. Ctrl-C ends it.
 """
 
 import argparse
-import errno
 import functools
-import socket
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -23,36 +21,15 @@ from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 from tools.revisions import dvc_lock
 from tools.serving import neighbours
+from tools.serving.listening import LOOPBACK, check_installed, listen, port, serve
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.responses import Responder
-
-LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]  # the last as browsers send it
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises UserError when that cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UserError(f"port {port} is taken; choose another with --port") from None
-        raise UserError(
-            f"cannot listen on {host}, port {port} ({error.strerror}); choose others with --host "
-            "and --port"
-        ) from None
 
 
 def positive(text: str) -> float:
     if not 0 < float(text) < float("inf"):
         raise ValueError
     return float(text)
-
-
-def port(text: str) -> int:
-    if not 0 <= int(text) <= 65535:
-        raise ValueError
-    return int(text)
 
 
 def arguments() -> argparse.Namespace:
@@ -122,14 +99,9 @@ def load(options: argparse.Namespace) -> tuple[Responder, list[str]]:
 
 def main() -> None:
     options = arguments()
-    try:
-        import uvicorn
+    check_installed("serve", ["fastapi", "uvicorn"])
+    from tools.serving import app
 
-        from tools.serving import app, connection
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"the page needs {error.name}: install requirements-serve.txt, or say `make serve`"
-        ) from None
     listening = listen(options.host, options.port)
     print("loading the classifier ...", flush=True)
     local = options.host in LOOPBACK
@@ -142,10 +114,7 @@ def main() -> None:
         print(sentence)
     if not local:
         print("whoever reaches this machine can use the page")
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    print(f"http://{host}:{listening.getsockname()[1]} is ready; Ctrl-C ends it", flush=True)
-    with suppress(KeyboardInterrupt):  # uvicorn has ended well by then, and tells of it
-        uvicorn.Server(connection.config(application)).run(sockets=[listening])
+    serve(application, options.host, listening)
 
 
 if __name__ == "__main__":

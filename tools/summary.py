@@ -38,6 +38,17 @@ def quarantined() -> str:
     return f"{said}; {paths.QUARANTINE} has the reasons" if counts["quarantined"] else ""
 
 
+def corrected() -> str:
+    """Return how many labels were corrected and images left out by a person, "" for none."""
+    report = RunResult().split_report
+    counts = report["relabelled"]
+    relabelled = ", ".join(f"{counts[part]:,} {part}" for part in SPLITS if counts[part])
+    left_out = report["images"]["left_out"]
+    said = [f"other labels: {relabelled}"] if relabelled else []
+    said += [f"{left_out:,} left out"] if left_out else []
+    return f"{'; '.join(said)} ({paths.CORRECTED})" if said else ""
+
+
 def of_values() -> str:
     """Return how images of 16 bits a value were decoded, "" where there are none or no manifest."""
     if not paths.MANIFEST.is_file():
@@ -63,6 +74,7 @@ def main() -> None:
     for name, said in {
         "images": images(),
         "quarantined": quarantined(),
+        "corrected": corrected(),
         "16 bits": of_values(),
         "time": seconds(),
         "figures": f"{paths.FIGURES}/; `make report` shows them on one page",

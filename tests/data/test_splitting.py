@@ -11,6 +11,7 @@ from thaw.data import duplicates, splitting
 from thaw.data.settings import Split
 from thaw.project.errors import UserError
 
+NOT_CORRECTED = pd.DataFrame(columns=["path", "label", "corrected"])
 SETTINGS = Split(
     validation=0.25,
     test=0.15,
@@ -218,9 +219,15 @@ def test_the_report_counts():
     manifest = leaking()
     groups = duplicates.group(manifest, 12)
     split = assign(manifest)
-    report = splitting.report(manifest, 5, groups, split, SETTINGS)
+    corrected = pd.DataFrame(
+        [("a/1", "b", "a"), ("a/4", "b", "a"), ("b/99", "b", "")],
+        columns=["path", "label", "corrected"],
+    )
+    report = splitting.report(manifest, 5, corrected, groups, split, SETTINGS)
+    test_set = report.pop("test_set")
     assert report == {
-        "images": {"found": 23, "quarantined": 5, "excluded": 1, "used": 17},
+        "images": {"found": 24, "quarantined": 5, "left_out": 1, "excluded": 1, "used": 17},
+        "relabelled": {"train": 0, "validation": 0, "test": 1, "excluded": 1},
         "moved_for_min_per_class": 0,
         "classes": {
             "a": {"train": 2, "validation": 3, "test": 3, "excluded": 1},
@@ -234,11 +241,20 @@ def test_the_report_counts():
     assert "1 groups would have been in several splits: 0 are, 1 images are excluded" in said
     assert said.endswith("\na note")
 
+    def again(rows: pd.DataFrame, parts: pd.Series) -> str:
+        return splitting.report(rows, 5, corrected, groups, parts, SETTINGS)["test_set"]
+
+    shuffled = manifest.sample(frac=1, random_state=0).assign(path="elsewhere")
+    assert again(shuffled, split[shuffled.index]) == test_set
+    for part in ("train", "test"):
+        other = manifest["label"].where(split != part, "other")
+        assert (again(manifest.assign(label=other), split) == test_set) == (part == "train")
+
 
 def test_the_report_would_show_a_divided_group():
     manifest = leaking()
     groups = duplicates.group(manifest, 12)
-    leaks = splitting.report(manifest, 0, groups, manifest["given_split"], SETTINGS)
+    leaks = splitting.report(manifest, 0, NOT_CORRECTED, groups, manifest["given_split"], SETTINGS)
     assert leaks["divided_groups"]["after"] == 1
 
 
@@ -257,7 +273,7 @@ def test_the_report_counts_what_was_moved_for_small_classes():
     manifest = table(rows(301), rows(3, label="b"))
     groups = duplicates.group(manifest, 12)
     split = assign(manifest)
-    report = splitting.report(manifest, 0, groups, split, SETTINGS)
+    report = splitting.report(manifest, 0, NOT_CORRECTED, groups, split, SETTINGS)
     moved = int((split != splitting.own_splits(manifest, SETTINGS)).sum())
     assert report["moved_for_min_per_class"] == moved > 0
     said = splitting.summary(report, "")

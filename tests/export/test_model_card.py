@@ -47,7 +47,8 @@ def card_of(
 ) -> str:  # fmt: skip
     counts = {"train": 310, "validation": 101, "test": 99, "excluded": 0}
     split = {
-        "images": {"found": 1234, "quarantined": 17, "excluded": 3, "used": 1214},
+        "images": {"found": 1239, "quarantined": 17, "left_out": 5, "excluded": 3, "used": 1214},
+        "relabelled": {"train": 4, "validation": 0, "test": 2, "excluded": 1},
         "classes": {name: counts | {"train": 310 + i} for i, name in enumerate(classes)},
     }
     files.write_json(folder / paths.SPLIT_REPORT, split)
@@ -80,7 +81,10 @@ def test_it_says_what_was_measured(card):
     text = card()
     assert "0.9100 (0.8512 to 0.9534)" in text
     assert "interval of 95 %" in text
-    assert "1,234 images found, 17 were quarantined as invalid, 3 excluded" in text
+    assert (
+        "1,239 images found, 17 were quarantined as invalid, 5 left out by a person, 3 ex" in text
+    )
+    assert "1,214 used; a person gave 7 another label. It was trained" in text
     assert "3,456,789 weights in all, on images of 47 x 47 pixels" in text
     assert "test images is 0.100" in text  # (10 * 0.1 + 30 * 0.1) / 40
     assert "overconfident by 0.050" in text  # (-10 * 0.1 + 30 * 0.1) / 40

@@ -16,6 +16,7 @@ SETTINGS = {
     "sha256": None,
     "layout": "auto",
     "labels": None,
+    "corrections": None,
     "on_invalid": "fail",
     "max_invalid": 0.1,
     "min_side": 8,

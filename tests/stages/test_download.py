@@ -44,6 +44,9 @@ def test_found_is_used_and_quarantined(project, capsys):
         "found": 60,
         "used": 59,
         "quarantined": 1,
+        "left_out": 0,
+        "relabelled": 0,
+        "kept": 0,
         "skipped": 1,
         "more_frames": 0,
         "turned_by_exif": 0,
@@ -53,6 +56,49 @@ def test_found_is_used_and_quarantined(project, capsys):
     for name in ("sizes", "quarantine"):
         with Image.open(project / f"metrics/download/{name}.png") as image:
             assert image.width > 500
+
+
+def test_corrections_are_applied_and_counted(project, capsys):
+    """By content: the file that the table names is another one by now. All images stay as given."""
+    table = project / "images/corrections.csv"
+    set_params(project / "params.yaml", {"data": {"corrections": "images/corrections.csv"}})
+    run_stage("download")
+    assert "images/corrections.csv is not there yet (data.corrections)" in capsys.readouterr().out
+    digests = read("data/manifest.csv").set_index("path")["sha256"]
+    (project / "images/red/0.jpg").rename(project / "images/red/moved.jpg")
+    decisions = {
+        "red/0.jpg": ",green,relabel",
+        "red/1.jpg": ",,leave_out",
+        "red/2.jpg": ",red,keep",
+    }
+    rows = [f"{path},{digests[path]}{each}" for path, each in decisions.items()]
+    table.write_text("\n".join(["path,digest,label,decision", *rows, f"x,{7:064x},red,keep"]))
+    before = {path: path.read_bytes() for path in (project / "images").rglob("*.*")}
+    run_stage("download")
+    said = capsys.readouterr().out
+    assert (
+        "59 images found = 58 used + 0 quarantined + 1 left out by corrections\n"
+        "corrections: 1 relabelled, 1 left out, 1 kept; data/corrected.csv has the first two\n"
+        "1 other files skipped: hidden, tables, notes, or not in the layout\n"
+        "no image has the digest 000000000000... of the correction of x\n"
+    ) in said
+    assert "layout: images/{label}/*" not in said.replace("layout: {label}/*", "")
+    labels = read("data/manifest.csv").set_index("path")["label"]
+    assert labels["red/moved.jpg"] == "green"
+    assert "red/1.jpg" not in labels
+    assert not (project / "data/raw/red/1.jpg").exists()
+    assert read("data/corrected.csv").to_numpy().tolist() == [
+        ["red/1.jpg", "red", ""], ["red/moved.jpg", "red", "green"],
+    ]  # fmt: skip
+    counts = json.loads((project / "metrics/download/counts.json").read_text())
+    assert [counts[key] for key in ("found", "used", "left_out", "relabelled", "kept")] == [
+        59, 58, 1, 1, 1,
+    ]  # fmt: skip
+    assert {path: path.read_bytes() for path in before} == before
+    run_stage("split")
+    report = json.loads((project / "metrics/split.json").read_text())
+    assert (report["images"]["found"], report["images"]["left_out"]) == (59, 1)
+    assert sum(report["relabelled"].values()) == 1
 
 
 def test_an_image_that_changed_while_it_was_brought_in_is_refused(project, monkeypatch):
@@ -273,6 +319,7 @@ def test_a_download_is_kept_until_the_stage_has_ended_well(project, monkeypatch)
         assert server.count("/x.zip") == 2
     assert sorted(path.name for path in (project / "data").iterdir()) == [
         "columns.csv",
+        "corrected.csv",
         "manifest.csv",
         "quarantine.csv",
         "raw",

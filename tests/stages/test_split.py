@@ -22,7 +22,9 @@ def test_row_i_is_manifest_row_i_and_every_class_is_everywhere(project, capsys):
     assert set(counts.index) == {"train", "validation", "test"}
     assert (counts > 0).all(axis=None)
     report = json.loads((project / "metrics/split.json").read_text())
-    assert report["images"] == {"found": 59, "quarantined": 0, "excluded": 0, "used": 59}
+    assert report["images"] == {
+        "found": 59, "quarantined": 0, "left_out": 0, "excluded": 0, "used": 59,
+    }  # fmt: skip
     assert report["classes"]["red"] == {**counts["red"].to_dict(), "excluded": 0}
     with Image.open(project / "metrics/split/counts.png") as image:
         assert image.width == 960

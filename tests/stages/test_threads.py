@@ -1,4 +1,4 @@
-"""fine_tune and evaluate with other numbers of cores and of threads, as processes of their own."""
+"""fine_tune, calibrate and evaluate with other numbers of cores and of threads, as processes."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,12 @@ from tests.stages.test_killed import run
 from tools.experiments import dvc_queue
 
 BEFORE = ("download", "split", "backbone", "extract", "augment", "train_head")
-OUTPUTS = ("models/fine_tuned.weights.h5", "metrics/fine_tune", "data/predictions.csv")
+OUTPUTS = (
+    "models/fine_tuned.weights.h5",
+    "metrics/fine_tune",
+    "models/calibration",
+    "data/predictions.csv",
+)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -33,9 +38,9 @@ def test_no_byte_depends_on_threads_or_cores(project, monkeypatch, name, size):
         monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", str(threads))
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         with dvc_queue._on_cores(0, parts):
-            for stage in ("fine_tune", "evaluate"):
+            for stage in ("fine_tune", "calibrate", "evaluate"):
                 code, said = run(project, stage)
                 assert code == 0, said
         found.append(outputs(project))
-    assert len(found[0]) == 7
+    assert len(found[0]) >= 8
     assert found[0] == found[1] == found[2]

@@ -9,10 +9,10 @@ from PIL import Image
 
 from tests.conftest import draw_images, set_params
 from tests.tools import small_model
-from thaw.evaluation import label_choice
 from thaw.project import files, paths
 from thaw.project.errors import UserError
 from tools import label_next
+from tools.labelling import label_choice
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import load_predictor
 

@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from thaw.evaluation import training_size
-from thaw.evaluation.training_size import Forecast, Measured, PowerLaw
 from thaw.project import paths
 from thaw.project.errors import UserError
 from tools import crossval, learning_curve
 from tools.crossval import Rows
+from tools.labelling import training_size
+from tools.labelling.training_size import Forecast, Measured, PowerLaw
 
 NAMES = ["a", "b", "c"]
 

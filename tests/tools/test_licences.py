@@ -33,4 +33,5 @@ def test_versions_for_several_pythons_are_one_row_and_unknown_ones_say_so():
         ["numpy", "2.4.6, 2.5.5", licences.licence("numpy")]
     ]
     assert "BSD-3-Clause" in licences.licence("numpy")
+    assert licences.licence("cleanlab").startswith("Apache License Version 2.0")  # of its text
     assert any("no-such-package" in row and "not named here" in row for row in rows)

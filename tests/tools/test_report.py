@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests import small_run
 from tests.conftest import draw_images, set_params
-from tests.repository import call
+from tests.repository import call, reproduce
 from tests.small_run import CLASSES, COUNT, leave, make
 from thaw.project.errors import UserError
 from tools import report
@@ -70,6 +70,7 @@ def test_an_equal_run_passes(repository, monkeypatch, capsys):
     assert code == 0
     assert said.startswith("passes: test accuracy of fine_tuned +0.0 points on 200 test images")
     assert "No param, no image and no code of the pipeline." in text
+    assert "yardstick" not in text
 
 
 def test_a_difference_of_machines_is_said(repository, monkeypatch, capsys):
@@ -98,6 +99,36 @@ def test_metrics_in_git_are_enough(repository, monkeypatch, capsys):
     shutil.rmtree(repository / "data")
     _, _, text = called(monkeypatch, capsys)
     assert "The predictions of main and workspace are out of reach" in text
+
+
+def test_a_yardstick_that_moved_is_told(repository, monkeypatch, capsys):
+    """By the predictions of both, or by what is in Git; a run of an earlier version tells none."""
+    file = repository / "metrics/split.json"
+    values = json.loads(file.read_text())
+    values["images"]["left_out"], values["relabelled"]["test"] = 1, 2
+    file.write_text(json.dumps(values | {"test_set": "another"}))
+    given = repository / "given.csv"
+    header, _, *lines = given.read_text().splitlines()
+    lines[3:5] = [re.sub(r",(dog|NA),", ",cat,", line, count=1) for line in lines[3:5]]
+    given.write_text("\n".join([header, *lines, "dog/new.jpg,dog,dog,dog"]) + "\n")
+    reproduce(repository)
+    _, said, text = called(monkeypatch, capsys)
+    sentence = (
+        "The yardstick has moved: of the test set, 2 images have another label; 1 images are gone; "
+        "1 images are new. Corrections in workspace: 2 relabelled in test, 1 left out. Scores of "
+        "the two are not of the same test."
+    )
+    assert said.splitlines()[1] == sentence
+    assert f"**{sentence}**" in text
+    shutil.rmtree(repository / "data")
+    assert (
+        "of the test set, its images or their labels are others. Corr"
+        in called(monkeypatch, capsys)[1]
+    )
+    for key in ("test_set", "relabelled"):
+        del values[key]
+    file.write_text(json.dumps(values))
+    assert "yardstick" not in called(monkeypatch, capsys)[1]
 
 
 def test_images_that_are_not_here_are_named(repository, monkeypatch, capsys):

@@ -60,6 +60,7 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert "<code>null</code></td>" in page
     assert "<code>NA</code></td>" in page
     assert "0.970 (0.915 to 0.990)</td>" in page  # of NA: 97 of 100, by Wilson's method
+    assert "1,000 found, 0 quarantined as invalid, 0 left out by a person. Corrected: none." in page
     assert "12 s, stages when last run: extract 12" in page
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
 

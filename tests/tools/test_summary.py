@@ -42,6 +42,19 @@ def test_images_that_were_left_out_are_said(finished, capsys):
     )
 
 
+def test_corrections_are_counted(finished, capsys):
+    summary.main()
+    assert "corrected" not in capsys.readouterr().out
+    report = json.loads((finished / "metrics/split.json").read_text())
+    report["images"]["left_out"] = 3
+    report["relabelled"] |= {"train": 1207, "test": 5}
+    (finished / "metrics/split.json").write_text(json.dumps(report))
+    summary.main()
+    assert (
+        "\ncorrected   other labels: 1,207 train, 5 test; 3 left out (data/corrected.csv)\n"
+    ) in capsys.readouterr().out
+
+
 def test_how_16_bits_were_decoded_is_said(finished, capsys):
     (finished / "data").mkdir(exist_ok=True)
     shutil.copy(ROOT / "params.yaml", finished)

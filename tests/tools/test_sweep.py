@@ -245,13 +245,18 @@ def test_what_the_last_commit_has_is_in_every_checkout(repository):
     call("git", "add", "images/pets.dvc", cwd=repository)
     call("git", "commit", "--quiet", "--message", "pets", cwd=repository)
     dvc_experiments.check_local_files(here)
+    (repository / "images/corrections.csv").touch()
+    corrected = {"data": here["data"] | {"corrections": "images/corrections.csv"}}
+    with pytest.raises(UserError, match=r"has no images/corrections.csv; `git add images/cor"):
+        dvc_experiments.check_local_files(here | corrected)
+    call("git", "add", "images/corrections.csv", cwd=repository)
     (repository / "mine.h5").touch()
     with pytest.raises(UserError, match=r"has no mine.h5") as raised:
         dvc_experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
     assert raised.value.key == "backbone.weights"
     call("git", "add", "mine.h5", cwd=repository)
     call("git", "commit", "--quiet", "--message", "weights", cwd=repository)
-    dvc_experiments.check_local_files(here | {"backbone": {"weights": "mine.h5"}})
+    dvc_experiments.check_local_files(here | corrected | {"backbone": {"weights": "mine.h5"}})
 
 
 def test_images_that_a_checkout_would_not_have_are_refused(called, repository):

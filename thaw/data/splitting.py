@@ -125,15 +125,20 @@ def table(counts: pd.DataFrame) -> str:
 
 
 def report(
-    manifest: pd.DataFrame, quarantined: int, groups: Groups, split: pd.Series, settings: Split
-) -> dict:
+    manifest: pd.DataFrame, quarantined: int, corrected: pd.DataFrame, groups: Groups,
+    split: pd.Series, settings: Split,
+) -> dict:  # fmt: skip
     """Return what metrics/split.json says: images, classes, groups and duplicates, as counts.
 
+    corrected: what `corrections.apply` says of images. test_set: a digest of the test images and
+    their labels, which is another one where what is tested on has changed.
     divided_groups: how many groups the images' own splits would have divided, before, and how many
     are divided in the end (`after`, always 0). moved_for_min_per_class: how many images are in
     another split than their own.
     """
     own, used = own_splits(manifest, settings), split != EXCLUDED
+    left_out = corrected["corrected"] == ""
+    relabelled = split[manifest["path"].isin(corrected["path"][~left_out])]
     sizes = np.bincount(groups.of)
     identical = {
         name: int((manifest[column].duplicated(keep=False)).sum())
@@ -141,11 +146,14 @@ def report(
     }
     return {
         "images": {
-            "found": len(manifest) + quarantined,
+            "found": len(manifest) + quarantined + int(left_out.sum()),
             "quarantined": quarantined,
+            "left_out": int(left_out.sum()),
             "excluded": int((~used).sum()),
             "used": int(used.sum()),
         },
+        "relabelled": {part: int((relabelled == part).sum()) for part in (*SPLITS, EXCLUDED)},
+        "test_set": _digest(manifest[split == "test"]),
         "moved_for_min_per_class": int((used & (split != own)).sum()),
         "classes": counts(manifest["label"], split).to_dict("index"),
         "groups": {"of_several": int((sizes > 1).sum()), "largest": int(sizes.max())},
@@ -176,6 +184,12 @@ def summary(report: dict, note: str) -> str:
     if moved := report["moved_for_min_per_class"]:
         lines.append(f"{moved} images are in another split than by chance (split.min_per_class)")
     return "\n".join([*lines, *([note] if note else [])])
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    """Digest contents and labels, in whatever order and under whatever names."""
+    lines = sorted(rows["sha256"] + " " + rows["label"])
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _divided(split: pd.Series, groups: np.ndarray) -> int:

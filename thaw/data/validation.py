@@ -9,6 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from thaw.data import value_range
+from thaw.data.corrections import Corrected
 from thaw.data.inspection import Facts
 from thaw.images.bands import ALPHA
 from thaw.images.image_checks import InvalidImage
@@ -143,12 +144,21 @@ def reasons(invalid: pd.DataFrame) -> str:
     return "; ".join(said[:NAMED]) + (" ..." if len(said) > NAMED else "")
 
 
-def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> dict[str, int]:
-    """Return how many files were found (= used + quarantined), skipped, and of special kinds."""
+def counts(
+    manifest: pd.DataFrame, quarantine: pd.DataFrame, corrected: Corrected, skipped: int
+) -> dict[str, int]:
+    """Return how many files were found, skipped, corrected, and of special kinds.
+
+    found = used + quarantined + left_out (by corrections).
+    """
+    left_out = corrected.left_out
     return {
-        "found": len(manifest) + len(quarantine),
+        "found": len(manifest) + len(quarantine) + left_out,
         "used": len(manifest),
         "quarantined": len(quarantine),
+        "left_out": left_out,
+        "relabelled": len(corrected.images) - left_out,
+        "kept": corrected.kept,
         "skipped": skipped,
         "more_frames": int((manifest["more_frames"] == "yes").sum()),
         "turned_by_exif": int((manifest["orientation"] != 1).sum()),
@@ -157,12 +167,19 @@ def counts(manifest: pd.DataFrame, quarantine: pd.DataFrame, skipped: int) -> di
     }
 
 
-def summary(counts: dict[str, int], invalid: pd.DataFrame, of_values: str) -> str:
+def summary(counts: dict[str, int], invalid: pd.DataFrame, notes: list[str]) -> str:
     """Say in a few lines what `counts` holds, and last which images are left out and why.
 
-    `of_values`: what is said of files of 16 bits, "" for nothing.
+    `notes`: what else is to be said, "" for nothing.
     """
     lines = ["{found} images found = {used} used + {quarantined} quarantined"]
+    if counts["left_out"]:
+        lines[0] += " + {left_out} left out by corrections"
+    if counts["left_out"] or counts["relabelled"] or counts["kept"]:
+        lines.append(
+            "corrections: {relabelled} relabelled, {left_out} left out, {kept} kept; "
+            "data/corrected.csv has the first two"
+        )
     if counts["skipped"]:
         lines.append("{skipped} other files skipped: hidden, tables, notes, or not in the layout")
     if counts["more_frames"]:
@@ -178,7 +195,7 @@ def summary(counts: dict[str, int], invalid: pd.DataFrame, of_values: str) -> st
         lines.append(
             "{further_bands} have bands besides the colours, such as infrared, that are not used"
         )
-    said = "\n".join([*lines, *([of_values] if of_values else [])]).format(**counts)
+    said = "\n".join([*(each.format(**counts) for each in lines), *filter(None, notes)])
     if not len(invalid):
         return said
     return (

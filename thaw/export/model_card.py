@@ -94,7 +94,7 @@ def card(
     parts = {
         "": _what(params["backbone"], size, len(run.recall), weights),
         "Accuracy": _accuracy(run, params["evaluate"]["confidence"]),
-        "Data": _data(params["data"]["source"], run.split_report["images"], contract["pixels"]),
+        "Data": _data(params["data"]["source"], run.split_report, contract["pixels"]),
         "Limits": _thresholds(params["calibrate"], contract, run)
         + _limits(params["backbone"], size, list(table)),
         "Licence": _licence(params["backbone"]),
@@ -201,14 +201,17 @@ def _calibration(reliability: pd.DataFrame) -> str:
     )
 
 
-def _data(source: str, images: dict[str, int], pixels: dict) -> str:
+def _data(source: str, report: dict[str, dict], pixels: dict) -> str:
+    images, relabelled = report["images"], sum(report["relabelled"].values())
     deep = pixels.get("sixteen_bits", {})
     of_values = OF_VALUES.format(largest=2 ** deep["fill"] - 1) if deep else ""
     return (
         f"Source: {markdown.plain(source)}. Of {images['found']:,} images found, "
-        f"{images['quarantined']:,} were quarantined as invalid, {images['excluded']:,} excluded "
-        f"because another split has copies of them, and {images['used']:,} used. It was trained on "
-        "the training images; the validation images chose the epoch; the test images did neither. "
+        f"{images['quarantined']:,} were quarantined as invalid, {images['left_out']:,} left out "
+        f"by a person, {images['excluded']:,} excluded because another split has copies of them, "
+        f"and {images['used']:,} used; a person gave {relabelled:,} another label. It was trained "
+        "on the training images; the validation images chose the epoch; the test images did "
+        "neither. "
         f"{of_values}The images' licence is that of their source.\n"
     )
 

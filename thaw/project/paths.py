@@ -9,6 +9,7 @@ UNPACKED = Path("data/partial-unpacked")  # while download runs
 RAW = Path("data/raw")
 MANIFEST = Path("data/manifest.csv")
 QUARANTINE = Path("data/quarantine.csv")
+CORRECTED = Path("data/corrected.csv")
 COLUMNS = Path("data/columns.csv")
 DOWNLOAD_REPORT = Path("metrics/download")
 SPLIT = Path("data/split.csv")

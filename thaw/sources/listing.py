@@ -21,7 +21,10 @@ OTHERS = {
     ".ipynb", ".log", ".lst", ".names", ".xls", ".xlsx", ".ods", ".parquet", ".arrow", ".dvc",
     ".sh", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar",
 }  # fmt: skip
-NOTES = {"readme", "license", "licence", "copying", "changelog", "notice", "makefile", "dockerfile"}
+NOTES = {
+    "readme", "license", "licence", "copying", "changelog", "notice", "makefile", "dockerfile",
+    "corrections",  # what tools.review wrote, where images/ itself is the source
+}  # fmt: skip
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\0\x0cjP")
 
 

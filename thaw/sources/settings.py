@@ -2,7 +2,7 @@
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -86,13 +86,22 @@ class Labels(Section):
     group: Choice = None
 
 
+def _check_watched(corrections: str | None) -> str | None:
+    """Refuse a file that DVC would not notice a change of."""
+    parts = PurePosixPath(corrections or "images/corrections.csv").parts
+    if parts[:1] != ("images",) or ".." in parts or not parts[-1].endswith(".csv"):
+        raise ValueError("should be a .csv in images/, which DVC watches, or null")
+    return corrections
+
+
 class Data(Section):
-    """Where the images come from, and what to do with invalid ones."""
+    """Where the images come from, and what to do with invalid or mislabelled ones."""
 
     source: Annotated[str, Field(min_length=1), AfterValidator(_check_outside)]
     sha256: Digest | None
     layout: Annotated[str, AfterValidator(_check_template)]
     labels: Annotated[Labels | None, BeforeValidator(_table_alone)]
+    corrections: Annotated[str | None, AfterValidator(_check_watched)]
     on_invalid: Literal["fail", "quarantine"]
     max_invalid: Annotated[float, Field(ge=0, le=1)]
     min_side: Annotated[int, Field(ge=1)]

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,6 @@ from thaw.project import files, software
 from thaw.project.params import Section
 from thaw.training.best_epoch import BestEpoch
 
-FRACTION = 0.02  # of the time that may go into writing
 OLDEST = 14 * 24 * 3600  # seconds
 PACKAGES = ("keras", "numpy", "tensorflow")
 PLATEAU = ("best", "wait", "cooldown_counter")  # what Keras' ReduceLROnPlateau remembers
@@ -91,8 +91,9 @@ def write(checkpoint: Checkpoint, file: Path) -> None:
 class Saver(keras.callbacks.Callback):
     """Writes checkpoints after epochs, and lets a training begin where an earlier one ended.
 
-    `file`: None for neither. `generators`: those that draw the training batches. Writing takes no
-    more than about FRACTION of the time; `write` makes up for it when training is interrupted.
+    `file`: None for neither. `generators`: those that draw the training batches. A thread writes
+    while the next epoch trains. An epoch that ends before it is done is left out, so writing cannot
+    hold up training; `write` makes up for that when training ends or is interrupted.
     """
 
     def __init__(
@@ -106,7 +107,8 @@ class Saver(keras.callbacks.Callback):
         self.file, self.best, self.plateau, self.generators = file, best, plateau, generators
         self.found = read(file) if file else None
         self.last: Checkpoint | None = None
-        self.written, self.cost = time.monotonic(), 0.0
+        self.thread, self.writing = ThreadPoolExecutor(1), Future()
+        self.writing.set_result(None)  # none to wait for
         if self.found:
             best.resume(**self.found.rest["best"], weights=self.found.arrays["best"])
             print(f"an interrupted training goes on after its epoch {best.epoch}", flush=True)
@@ -144,21 +146,27 @@ class Saver(keras.callbacks.Callback):
             ],
         }
         self.last = Checkpoint({**arrays, "best": self.best.weights}, rest)
-        if (time.monotonic() - self.written) * FRACTION >= self.cost:
-            self.write()
+        if self.writing.done():
+            self._begin_to_write()
 
     def write(self) -> None:
-        """Write the last epoch's checkpoint, if it is not written. A full disk is only said."""
-        if self.last is None:
+        """Write the last epoch's checkpoint, if it is not written, and wait for it."""
+        if self.last is not None:
+            self._begin_to_write()
+        self.writing.result()
+
+    def _begin_to_write(self) -> None:
+        self.writing, self.last = self.thread.submit(self._write, self.last), None
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint. A full disk is only said, once."""
+        if self.file is None:
             return
-        began = time.monotonic()
         try:
-            write(self.last, self.file)
+            write(checkpoint, self.file)
         except OSError as error:
             print(f"no checkpoint: {error}", file=sys.stderr)
             self.file = None
-        self.written, self.last = time.monotonic(), None
-        self.cost = self.written - began
 
     def _variables(self) -> dict[str, list[keras.Variable]]:
         optimizer = self.model.optimizer

@@ -97,15 +97,18 @@ def check_local_files(values: dict) -> None:
             hint="move the project, or only the cache: `dvc cache dir --local PATH`",
         )
     with dvc_repo.at("HEAD") as committed:
-        for section, key in (("data", "source"), ("backbone", "weights")):
-            given = values[section][key] or ""
+        local = (("data", "source"), ("data", "corrections"), ("backbone", "weights"))
+        for section, key in local:
+            given = values[section].get(key) or ""
             place = given["file"] if isinstance(given, dict) else given
             path = Path(place)
             if place and path.exists() and not path.is_absolute() and not committed.exists(place):
                 raise UserError(
                     f"queued experiments run in a checkout of their own, which has no {place}",
                     f"{section}.{key}",
-                    f"`dvc add {place}` and commit {place}.dvc, or give an absolute path",
+                    f"`git add {place}` and commit it"
+                    if key == "corrections"
+                    else f"`dvc add {place}` and commit {place}.dvc, or give an absolute path",
                 )
 
 

@@ -56,6 +56,20 @@ class Revision(NamedTuple):
         return pd.DataFrame(RunResult(self.folder).split_report["classes"]).T
 
     @property
+    def test_set(self) -> str | None:
+        """A digest of the test images and their labels; None of a run of an earlier version."""
+        return RunResult(self.folder).split_report.get("test_set")
+
+    @property
+    def corrections(self) -> dict[str, int]:
+        """How many images a person relabelled, by split, and left out; {} of an earlier version."""
+        report = RunResult(self.folder).split_report
+        relabelled = {
+            f"relabelled in {name}": n for name, n in report.get("relabelled", {}).items()
+        }
+        return relabelled | {"left out": report["images"].get("left_out", 0)}
+
+    @property
     def confusion(self) -> pd.DataFrame:
         """Of each test image, actual and predicted (by the fine-tuned network), as text."""
         return read_table(self.folder / paths.EVALUATION / "confusion.csv")

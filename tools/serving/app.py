@@ -10,32 +10,17 @@ Errors are {"error": ...} with 400 for a request without an image, 408 for one t
 for a body that is too large, 422 for an invalid image, and 503 when too many wait.
 """
 
-from pathlib import Path
-
 from fastapi import APIRouter, FastAPI, HTTPException, Request, UploadFile
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from markdown_it import MarkdownIt
-from starlette.exceptions import HTTPException as AnyHTTPException
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from thaw.project import paths
 from tools.reports import captions
-from tools.serving import limits
+from tools.serving import limits, web
 from tools.serving.responses import Refused, Responder, TooLarge
 
-PAGE = Path(__file__).with_name("page")
 CARD = paths.EXPORT / "MODEL_CARD.md"
 FIGURES = {path.name: path for path in captions.CAPTIONS if path.parent != paths.DOWNLOAD_REPORT}
-HEADERS = {
-    # nothing from elsewhere, so that the page works without a network and tells nobody
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # another start may have other figures
-}
 router = APIRouter()
 
 
@@ -44,37 +29,24 @@ def build(
 ) -> FastAPI:
     """Return the application.
 
-    missing: sentences about what the page cannot show; hosts: the names by which it may be called,
-    which keeps other sites' pages from reaching it by a name of theirs, or ["*"]. with_run: show
-    the model card and the figures of the run, whose model it must be; they stay what they are now,
-    as the model does.
+    missing: sentences about what the page cannot show; hosts: as `web.application` takes them.
+    with_run: show the model card and the figures of the run, whose model it must be; they stay what
+    they are now, as the model does.
     """
-    # no documentation pages: theirs load scripts from elsewhere
-    app = FastAPI(title="thaw", docs_url=None, redoc_url=None)
-    app.state.responder, app.state.missing, app.state.turns = responder, missing, limits.Turns()
+    app = web.application(hosts, responder.largest, "send one image as the multipart field `file`")
+    app.state.responder, app.state.missing = responder, missing
     app.state.card = card() if with_run else ""
     app.state.figures = {
         name: path.read_bytes() for name, path in FIGURES.items() if with_run and path.is_file()
     }
-    # for bodies that do not say how large they are; Limits is for the others
-    most = responder.largest + limits.AROUND
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=most)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    app.add_middleware(
-        limits.Limits, largest=responder.largest, turns=app.state.turns, headers=HEADERS
-    )
     app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _no_file)
-    app.add_exception_handler(AnyHTTPException, _http_error)
-    app.add_exception_handler(Exception, _failed)
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=PAGE))
     return app
 
 
 @router.get("/", include_in_schema=False)
 async def page() -> FileResponse:
-    return FileResponse(PAGE / "index.html")
+    return FileResponse(web.PAGE / "index.html")
 
 
 @router.get("/healthz", include_in_schema=False)
@@ -138,22 +110,5 @@ def card() -> str:
 
 
 def _refused(request: Request, error: Refused) -> JSONResponse:
-    return _error(413 if isinstance(error, TooLarge) else 422, str(error))
-
-
-def _no_file(request: Request, error: RequestValidationError) -> JSONResponse:
-    return _error(400, "send one image as the multipart field `file`")
-
-
-def _http_error(request: Request, error: AnyHTTPException) -> JSONResponse:
-    if error.status_code == 413:
-        error = limits.too_large(request.app.state.responder.largest)
-    return limits.error(error)
-
-
-def _failed(request: Request, error: Exception) -> JSONResponse:
-    return _error(500, "the server failed at this; its terminal says why")
-
-
-def _error(status: int, text: str) -> JSONResponse:
-    return limits.error(HTTPException(status, text))
+    status = 413 if isinstance(error, TooLarge) else 422
+    return limits.error(HTTPException(status, str(error)))

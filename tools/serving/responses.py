@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from thaw.images import image_checks, image_files
-from thaw.images.settings import Decoding
+from thaw.images import image_checks
 from thaw.project import paths
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
-from tools.serving import batch_predict
+from tools.serving import batch_predict, small_image
 from tools.serving.neighbours import Neighbour
 from tools.serving.predictor import Predictor
 
@@ -93,7 +92,7 @@ class Responder:
             raise Refused(f"invalid image: {reason}") from None
         except UserError:  # which names the file
             raise Refused("too little memory to decode this image") from None
-        return pixels[None], _small(file, self.predictor.loader.decoding)
+        return pixels[None], small_image.read(file, self.predictor.loader.decoding, SIDE)
 
     def _classes(self, pixels: np.ndarray) -> dict:
         [probabilities], known = self.predictor.ask(pixels)
@@ -117,7 +116,7 @@ class Responder:
     def _shown(self, near: Neighbour) -> dict | None:
         """Return what is shown of it; None when its image is gone or another one by now."""
         try:
-            image = _small(near.path, self.predictor.loader.decoding, near.sha256)
+            image = small_image.read(near.path, self.predictor.loader.decoding, SIDE, near.sha256)
         except (OSError, UserError):
             return None
         return {
@@ -126,18 +125,6 @@ class Responder:
             "path": near.path.relative_to(paths.RAW).as_posix(),
             "image": _address(image),
         }
-
-
-def _small(file: Path, decoding: Decoding, sha256: str | None = None) -> Image.Image:
-    """Return an image as RGB in its own shape, at most SIDE pixels a side.
-
-    Raises UserError when it has another digest than `sha256`.
-    """
-    with image_files.open_file(file, sha256) as image:
-        image.draft(None, (2 * SIDE, 2 * SIDE))  # does nothing but for JPEG
-        small = image_files.to_rgb(image, decoding)
-        small.thumbnail((SIDE, SIDE))  # in place: a copy of the whole would take as much again
-        return small.copy()
 
 
 def _address(image: Image.Image) -> str:

@@ -16,15 +16,18 @@ from tests.tools.serving.test_responses import plain
 from thaw.project import paths
 from tools.reports import captions
 from tools.serve import LOOPBACK, listen
-from tools.serving import app, connection
+from tools.serving import app, connection, web
 from tools.serving.responses import Responder
 
 
-@contextlib.contextmanager
 def served(responder: Responder, missing: list[str] | None = None, with_run=True):
+    return answering(app.build(responder, missing or [], LOOPBACK, with_run))
+
+
+@contextlib.contextmanager
+def answering(application):
     """Serve for the length of the block; give the address."""
     listening = listen("127.0.0.1", 0)
-    application = app.build(responder, missing or [], LOOPBACK, with_run)
     server = uvicorn.Server(connection.config(application, "critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -210,10 +213,10 @@ def test_nothing_is_loaded_from_elsewhere(address):
     assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
     links = re.findall(r'(?:src|href)="([^"#][^"]*)"', answer.text)
-    assert links == ["data:,", "static/page.css", "static/page.js"]
+    assert links == ["data:,", "static/page.css", "static/dom.js", "static/page.js"]
     for name in links[1:]:
         assert requests.get(f"{address}/{name}", timeout=60).status_code == 200
-    for file in app.PAGE.iterdir():
+    for file in web.PAGE.iterdir():
         assert "://" not in file.read_text(), file
 
 

@@ -4,15 +4,7 @@
 "use strict";
 
 const SHOWN = 5; // classes; the others unfold
-const at = (selector, inside = document) => inside.querySelector(selector);
-const percent = (fraction) => (100 * fraction).toFixed(1) + " %";
 let megabytes = Infinity;
-
-function made(name, properties = {}, children = []) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children);
-  return element;
-}
 
 function bar([label, probability]) {
   const filled = made("i");
@@ -29,12 +21,6 @@ function classes(probabilities) {
   const rest = bars.splice(SHOWN);
   if (!rest.length) return bars;
   return [...bars, made("details", {}, [made("summary", { textContent: `${rest.length} more` }), ...rest])];
-}
-
-// Of a tiny image, as of an old digit, the pixels are shown and no blur.
-function sharp(image) {
-  image.addEventListener("load", () => image.classList.toggle("tiny", image.naturalWidth < 64));
-  return image;
 }
 
 function neighbour({ label, similarity, path, image }) {

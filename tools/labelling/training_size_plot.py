@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from thaw.evaluation import training_size
-from thaw.evaluation.training_size import Forecast, Measured
 from thaw.figures.style import BLUE, COLOURS, GREY, ORANGE, fit
+from tools.labelling import training_size
+from tools.labelling.training_size import Forecast, Measured
 
 SHOWN = len(COLOURS)  # classes
 NAME = 130  # pixels of a class name

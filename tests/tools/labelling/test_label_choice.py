@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from thaw.evaluation import label_choice
+from tools.labelling import label_choice
 
 CLUSTERS = 7
 

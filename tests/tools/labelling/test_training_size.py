@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from thaw.evaluation import training_size
-from thaw.evaluation.training_size import Measured, PowerLaw
+from tools.labelling import training_size
+from tools.labelling.training_size import Measured, PowerLaw
 
 FRACTIONS = np.array([0.05, 0.1, 0.2, 0.4, 0.7, 1.0])
 LAW = PowerLaw(floor=0.05, factor=2.0, exponent=0.5)

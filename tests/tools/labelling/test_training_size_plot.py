@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from thaw.evaluation import training_size
-from thaw.evaluation.training_size import Measured
-from thaw.figures import style, training_size_plot
+from thaw.figures import style
+from tools.labelling import training_size, training_size_plot
+from tools.labelling.training_size import Measured
 
 
 @pytest.mark.parametrize("classes", [1, 2, 60])

@@ -31,8 +31,7 @@ from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools import predict
-from tools.serving import batch_predict
+from tools.serving import batch_predict, rows
 from tools.serving.predictor import load_predictor
 
 LABELS = ["cats", "dogs"]
@@ -77,7 +76,7 @@ def main() -> None:
         def to_csv() -> None:
             predictions = batch_predict.predictions(predictor, places, data, runtime)
             with open(os.path.join(scratch, "predictions.csv"), "w", encoding="utf-8") as file:
-                file.writelines(predict.as_csv(predictions, LABELS, 1, places))
+                file.writelines(rows.as_csv(predictions, rows.Notes(LABELS), 1, places))
 
         contestants = {
             "predict": to_csv,

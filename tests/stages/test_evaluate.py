@@ -22,7 +22,8 @@ def test_scores_are_those_of_the_predictions(finished_run):
     assert table["fine_tuned"].tolist() == [CLASSES[best] for best in probabilities.argmax(axis=1)]
 
     scores = json.loads((finished_run / "metrics/test.json").read_text())
-    assert set(scores) == {"head", "fine_tuned", "gain", "refused"}
+    assert set(scores) == {"head", "fine_tuned", "gain", "refused", "sets"}
+    assert scores["sets"] == {"asked": 0.95, "coverage": 1.0, "mean_size": 3.0}  # of 16 images
     truth = np.array([CLASSES.index(label) for label in table["label"]])
     rounded = probabilities / probabilities.sum(axis=1, keepdims=True)
     for name, value in metrics.proper_scores(truth, rounded).items():

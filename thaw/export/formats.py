@@ -55,14 +55,15 @@ def _open_keras(file: Path, output: str = OUTPUT) -> Predict:
 
 def predictor(model: "keras.Model", output: str = OUTPUT) -> Predict:
     """Return what gives one of the outputs of a Keras model; a single one has no name."""
-    if isinstance(model.output, dict):
+    if len(outputs(model)) > 1:
         return lambda pixels: model.predict_on_batch(pixels)[output]
     return model.predict_on_batch
 
 
 def outputs(model: "keras.Model") -> list[str]:
     """Return the names of a model's outputs, in the order in which TensorFlow flattens them."""
-    return sorted(model.output) if isinstance(model.output, dict) else [OUTPUT]
+    found = getattr(model, "output", None)  # a Sequential has none before its first call
+    return sorted(found) if isinstance(found, dict) else [OUTPUT]
 
 
 def _graph(model: "keras.Model") -> "tf.Module":
@@ -141,7 +142,7 @@ def _write_litert_int8(model: "keras.Model", file: Path, calibration: Calibratio
     import keras
     import tensorflow as tf
 
-    if isinstance(model.output, dict):
+    if len(outputs(model)) > 1:
         model = keras.Model(model.input, model.output[OUTPUT])
     converter = _litert(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -41,8 +41,8 @@ def test_images_are_cut_by_what_they_are_like():
     assert parts["folder"].tolist() == ["site 1", "site 2", "", "a/b", ""]
     assert parts["format"].tolist() == ["JPEG", "PNG", "JPEG", "PNG", "JPEG"]
     assert parts["brightness"].tolist() == [
-        "up to 10 of 255", "up to 10 of 255", "over 10, up to 20 of 255",
-        "over 20, up to 30 of 255", "over 30 of 255",
+        "up to 10 of 255", "up to 10 of 255", "10 to 20 of 255",
+        "20 to 30 of 255", "over 30 of 255",
     ]  # fmt: skip
     assert set(slices.parts(rows(5).assign(height="8"), [7.0] * 5)["size"]) == {"up to 8 px"}
 
@@ -58,7 +58,7 @@ def test_further_columns_are_taken_by_path_and_numbers_by_their_quarters():
     assert parts["column camera"].tolist() == ["", "", *["a"] * 18, *["b"] * 20]
     ages = parts["column age"].value_counts().to_dict()
     assert ages == {
-        "": 2, "up to 4.5": 10, "over 4.5, up to 9": 9, "over 9, up to 13.5": 9, "over 13.5": 10,
+        "": 2, "up to 4.5": 10, "4.5 to 9": 9, "9 to 13.5": 9, "over 13.5": 10,
     }  # fmt: skip
     assert set(parts["column floor"]) == {"", "0", "1", "2"}
     assert parts["size"][0] != "x"

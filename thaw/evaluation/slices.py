@@ -69,7 +69,7 @@ def _cut(cells: pd.Series) -> np.ndarray:
 
 
 def _quarters(values: np.ndarray, unit: str) -> np.ndarray:
-    """Name the quarter of each number, such as "up to 240 px", "240 to 320 px", with the upper end."""
+    """Name each number's quarter, such as "up to 240 px", "240 to 320 px", with the upper end."""
     edges = np.unique(np.quantile(values, QUARTERS, method="lower"))
     first, last = f"up to {edges[0]:g}{unit}", f"over {edges[-1]:g}{unit}"
     between = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(edges)]

@@ -168,6 +168,20 @@ def test_what_a_fork_wrote_is_text_of_the_fork(checkout, tmp_path):
     assert said.endswith("All of it: https://example.com/run/1\n")
 
 
+def test_a_report_of_a_fork_that_is_cut_inside_a_letter_is_shown(checkout, tmp_path):
+    """UTF-8 has two bytes for each of these, and the last that is read is the first of one."""
+    (checkout / "report").mkdir()
+    text = "a\x80b\x85c\x9bd\x9f~~\x9b~~ " + "é" * 40_000
+    assert text.encode()[59_999:].startswith("é".encode())
+    (checkout / "report/report.md").write_bytes(text.encode())
+    done = comment(checkout, HEAD_SHA="abc", HEAD_REPO="evil/fork")
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "comment.md").read_text()
+    assert "abcd~~ ééé" in said
+    assert "é\n~~~~" in said
+    assert not UNSEEN.search(said.replace("\n", ""))
+
+
 @pytest.mark.parametrize("repository", ["a/b", "", "evil/fork"])
 def test_only_a_report_of_this_repository_is_markdown(checkout, tmp_path, repository):
     (checkout / "report").mkdir()

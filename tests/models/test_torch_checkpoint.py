@@ -109,6 +109,13 @@ def test_a_view_outside_its_storage_is_refused(save):
             read_state_dict(save(tensors, [("0", 6, floats(0, 1, 2, 3, 4, 5))]))
 
 
+@pytest.mark.parametrize("view", [(0, (1,), (1 << 70,)), (0, (0, 1 << 70), (0, 0))])
+def test_numbers_of_over_64_bits_are_refused(save, view):
+    tensors = OrderedDict(invalid=Tensor("0", FloatStorage, 1, *view))
+    with pytest.raises(ValueError, match=r"^not a state dict of the old torch format: "):
+        read_state_dict(save(tensors, [("0", 1, floats(7))]))
+
+
 def test_a_short_or_wrong_file_is_refused(save, tmp_path):
     tensors = OrderedDict(x=Tensor("0", FloatStorage, 6, 0, (6,), (1,)))
     whole = save(tensors, [("0", 6, floats(0, 1, 2, 3, 4, 5))]).read_bytes()

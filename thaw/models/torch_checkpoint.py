@@ -15,7 +15,7 @@ from thaw.models import torch_pickle
 from thaw.models.torch_pickle import Tensor
 
 MAGIC = 0x1950A86A20F9469CFC6C
-DAMAGE = (ValueError, TypeError, LookupError)
+DAMAGE = (ValueError, TypeError, LookupError, OverflowError)
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:

@@ -1,3 +1,5 @@
+import fcntl
+import os
 import sqlite3
 import subprocess
 import sys
@@ -101,6 +103,29 @@ def test_a_damaged_file_stays_while_another_process_has_it_open(file, capsys):
         assert holder.wait() == 0
     assert found(file) == 0
     assert contents(file.parent) == {}
+
+
+def test_a_folder_that_is_locked_alone_is_not_waited_for(file, monkeypatch, capsys):
+    """As a stage locks its checkout, where runtime.store names that."""
+    flock = fcntl.flock
+
+    def at_once(folder, kind):
+        assert kind & fcntl.LOCK_NB
+        flock(folder, kind)
+
+    file.parent.mkdir()
+    alone = os.open(file.parent, os.O_RDONLY)
+    flock(alone, fcntl.LOCK_EX)
+    monkeypatch.setattr(store_file.fcntl, "flock", at_once)
+    fill(file)
+    assert found(file) == 17
+    assert capsys.readouterr().err == ""
+    damage(file)
+    assert found(file) == 0
+    assert file.exists()
+    os.close(alone)
+    assert found(file) == 0
+    assert not file.exists()
 
 
 def test_without_locks_nobody_knows_and_nothing_is_deleted(file, monkeypatch):

@@ -38,7 +38,9 @@ class StoreFile:
         self.path, self.connection = path, None
         self.folder = os.open(path.parent, os.O_RDONLY)
         try:
-            _lock(self.folder, fcntl.LOCK_SH)
+            # Never waits: a folder may stay locked alone for long, as a checkout is by its own run.
+            # Without this lock the file is used all the same.
+            _lock(self.folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self.connection = sqlite3.connect(path, timeout=FIRST_LOCK)
             _prepare(self.connection)
         except BaseException as error:
@@ -57,7 +59,10 @@ class StoreFile:
 
 
 def _lock(folder: int, kind: int) -> bool:
-    """Lock a folder as one of those that have its store open (LOCK_SH), or alone (LOCK_EX)."""
+    """Lock a folder as one of those that have its store open (LOCK_SH), or alone (LOCK_EX).
+
+    False where that cannot be.
+    """
     try:
         fcntl.flock(folder, kind)
     except OSError:  # others have it, or the disk has no such locks

@@ -52,6 +52,22 @@ def open_locked(folder):
     os.close(lock)
 
 
+def test_a_new_folder_that_another_process_removes_at_once_is_made_again(tmp_path, monkeypatch):
+    make, made = files.tempfile.mkdtemp, []
+
+    def made_and_removed_once(**how):
+        made.append(make(**how))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(files.tempfile, "mkdtemp", made_and_removed_once)
+    with files.replacing(tmp_path / "x") as partial:
+        partial.write_text("whole")
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("x", "whole")]
+    assert len(made) == 2
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_two_writers_at_once_each_write_their_own(tmp_path, kind):
     def write(partial, text):

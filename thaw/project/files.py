@@ -58,12 +58,15 @@ def _own_folder(path: Path) -> Iterator[Path]:
 def _locked_folder(path: Path) -> tuple[Path, int]:
     while True:
         own = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{path.name}-", dir=path.parent))
-        lock = os.open(own, os.O_RDONLY)
+        try:
+            lock = os.open(own, os.O_RDONLY)
+        except FileNotFoundError:  # another process took it for abandoned
+            continue
         with suppress(OSError):  # a disk without locks
             fcntl.flock(lock, fcntl.LOCK_EX)
         if own.exists():
             return own, lock
-        os.close(lock)  # another process took it for abandoned before it was locked
+        os.close(lock)  # taken for abandoned before it was locked
 
 
 def _remove_abandoned(path: Path) -> None:

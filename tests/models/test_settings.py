@@ -4,6 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from thaw.models.settings import Backbone
+from thaw.project import params
+from thaw.project.errors import UserError
 
 
 def spec(name: str = "MobileNetV2", image_size: int | None = 32) -> Backbone:
@@ -26,3 +28,23 @@ def test_a_wrong_name_or_size_is_named(changes, message):
 def test_no_size_is_the_networks_own():
     assert spec("EfficientNetLite2", image_size=None).size == 260
     assert spec("EfficientNetLite2", image_size=96).size == 96
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"file": "imagenet", "sha256": "7" * 64}, "[backbone.weights]: {'file': 'imagenet', "),
+        ({"file": "imagenet", "sha256": "7" * 64}, "write `weights: imagenet`, no sha256"),
+        ({"file": "x.h5"}, "[backbone.weights.sha256]: this key is missing"),
+    ],
+)
+def test_a_digest_is_of_a_file_and_is_said(weights, message):
+    values = {"backbone": {"name": "MobileNetV2", "weights": weights, "image_size": 32}}
+    with pytest.raises(UserError, match=re.escape(message)) as error:
+        params.check(Backbone, values, "backbone")
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_alone_is_of_a_file_with_any_digest():
+    wanted = Backbone(name="MobileNetV2", weights="x.h5", image_size=32).weights
+    assert (wanted.file, wanted.sha256) == ("x.h5", None)

@@ -23,14 +23,20 @@ def _file_alone(weights: object) -> object:
     """Let the name of a file stand for it with any digest."""
     if weights is not None and not isinstance(weights, str | dict):
         raise ValueError("should be imagenet, the path or address of a file, or null")
-    return {"file": weights} if isinstance(weights, str) else weights
+    return {"file": weights, "sha256": None} if isinstance(weights, str) else weights
 
 
 class Weights(Section):
-    """A file of weights, or imagenet, and the digest that the file must have."""
+    """A file of weights and the digest that it must have, or imagenet."""
 
     file: Annotated[str, Field(min_length=1)]
-    sha256: Digest | None = None
+    sha256: Digest | None
+
+    @model_validator(mode="after")
+    def _digest_of_a_file(self) -> "Weights":
+        if self.file == "imagenet" and self.sha256:
+            raise ValueError("imagenet is no file of yours; write `weights: imagenet`, no sha256")
+        return self
 
 
 class Backbone(Section):

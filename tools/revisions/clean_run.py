@@ -16,13 +16,15 @@ from tools.revisions import dvc_lock, dvc_repo, machines, run_revision
 IMAGES = Path("images")
 # Its formats differ at every save, and so do its milliseconds.
 DIFFERS_ANYWAY = "export"
+BUILT_IN = ("digits", "imagenet")  # taken for no path, whatever lies here under these names
 
 
 def check(folder: Path) -> None:
     """Run the stages of the last commit in a clone below `folder` and compare with its dvc.lock.
 
-    The clone has a DVC cache of its own, the images of this folder, and no feature store. Raises
-    UserError that names the first stage whose outputs differ, or that fails.
+    The clone has a DVC cache of its own, the images of this folder, and no feature store. A source
+    or weights of this folder that Git has not are read where they are. Raises UserError that names
+    the first stage whose outputs differ, or that fails.
     """
     clone, environment = _clone(folder), _environment(folder)
     wanted = dvc_lock.read(clone / dvc_lock.FILE)
@@ -35,7 +37,7 @@ def check(folder: Path) -> None:
         _dvc(clone, environment, "repro", "--single-item", "--force", stage)
         found = dvc_lock.read(clone / dvc_lock.FILE)[stage]
         if differing := _differing(wanted[stage], found, "outs"):
-            why = _why(wanted[stage], found, folder)
+            why = _why(wanted[stage], found, clone)
             raise UserError(f"{stage} left another {differing[0]} than dvc.lock has{why}")
         print(f"{stage}: the same bytes", flush=True)
 
@@ -43,15 +45,31 @@ def check(folder: Path) -> None:
 def _clone(folder: Path) -> Path:
     with dvc_repo.opened() as repo:
         top, inner = repo.scm.root_dir, Path(repo.root_dir).relative_to(repo.scm.root_dir)
-    subprocess.run(["git", "clone", "--quiet", top, str(folder / "clone")], check=True)
+    _call(["git", "clone", "--quiet", top, str(folder / "clone")], "no clean clone")
     clone = folder / "clone" / inner
     if IMAGES.is_dir():  # which Git ignores
         shutil.copytree(IMAGES, clone / IMAGES, dirs_exist_ok=True, symlinks=True)
+    changes = _out_of_reach(params.read(clone / paths.PARAMS), clone)
     settings = (clone / paths.PARAMS).read_text(encoding="utf-8")
-    settings = recipe.apply(settings, {"runtime": {"store": None}})
+    settings = recipe.apply(settings, {"runtime": {"store": None}, **changes})
     (clone / paths.PARAMS).write_text(settings, encoding="utf-8")
     _dvc(clone, _environment(folder), "config", "--local", "cache.dir", str(folder / "cache"))
     return clone
+
+
+def _out_of_reach(settings: dict, clone: Path) -> dict[str, dict]:
+    """Return the settings that name a file of this folder that the clone has not, made absolute."""
+    changes = {}
+    for section, key in (("data", "source"), ("backbone", "weights")):
+        inner = settings.get(section)
+        value = inner.get(key) if isinstance(inner, dict) else None
+        place = value.get("file") if isinstance(value, dict) else value
+        if not isinstance(place, str) or place in BUILT_IN:
+            continue
+        if Path(place).exists() and not (clone / place).exists():
+            there = str(Path(place).absolute())
+            changes[section] = {key: {**value, "file": there} if isinstance(value, dict) else there}
+    return changes
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -62,14 +80,17 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _dvc(clone: Path, environment: dict[str, str], *arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(
-        command, cwd=clone, env=environment, capture_output=True, encoding="utf-8", check=False
-    )
+    failed = f"`dvc {' '.join(arguments)}` failed in a clean clone"
+    _call([sys.executable, "-m", "dvc", *arguments], failed, cwd=clone, env=environment)
+
+
+def _call(command: list[str], failed: str, **where: object) -> None:
+    """Run a command; raise UserError with `failed` and the last error that it says."""
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, **where)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        last = (said or done.stderr.splitlines() or ["no word"])[-1]
-        raise UserError(f"`dvc {' '.join(arguments)}` failed in a clean clone: {last}")
+        lines = done.stderr.splitlines()
+        said = [line for line in lines if line.startswith(("error: ", "fatal: "))]
+        raise UserError(f"{failed}: {(said or lines or ['no word'])[-1]}")
 
 
 def _differing(one: dict, other: dict, kind: str) -> list[str]:
@@ -80,14 +101,16 @@ def _differing(one: dict, other: dict, kind: str) -> list[str]:
     return [path for path in sorted({*before, *after}) if before.get(path) != after.get(path)]
 
 
-def _why(wanted: dict, found: dict, folder: Path) -> str:
+def _why(wanted: dict, found: dict, clone: Path) -> str:
     """Return what else differs: what the stage was given since dvc.lock, or else the machine."""
     given = _differing(wanted, found, "deps")
-    if wanted.get("params") != found.get("params"):
+    before, after = (of.get("params", {}).get(str(paths.PARAMS), {}) for of in (wanted, found))
+    changes = _out_of_reach(before, clone)  # ours
+    if before | {name: before[name] | changes[name] for name in changes} != after:
         given.append(str(paths.PARAMS))
     if given:
         return f"; {given[0]} is another, too: run `dvc repro` and commit dvc.lock"
-    machine = machines.difference(_recorded(folder / "recorded"), software.environment())
+    machine = machines.difference(_recorded(clone / "recorded"), software.environment())
     if machine:
         return f"; the run of dvc.lock was computed by another machine: {machine}"
     return ", of the same inputs"

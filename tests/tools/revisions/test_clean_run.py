@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from tests.conftest import set_params
 from tests.imports import ROOT
 from tests.repository import call, commit, init_git, reproduce
 from thaw.project import files, paths, software
@@ -17,6 +18,7 @@ stages:
   split:
     cmd: python split.py
     deps: [split.py, images]
+    params: [data]
     outs: [split.csv]
   fine_tune:
     cmd: mkdir -p metrics; cp split.csv model.h5; cp environment.json metrics/environment.json
@@ -30,14 +32,17 @@ stages:
 SPLIT = """
 import os
 from pathlib import Path
-lines = [Path("images/a.jpg").read_text(), str("thaw" in os.environ["XDG_CACHE_HOME"])]
+settings = Path("params.yaml").read_text().splitlines()
+source = next(line.split(": ")[1] for line in settings if line.startswith("  source: "))
+lines = [Path(name).read_text() for name in ("images/a.jpg", source)]
+lines.append(str("thaw" in os.environ["XDG_CACHE_HOME"]))
 Path("split.csv").write_text("\\n".join(lines))
 """
 
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch) -> Path:
-    """A repository that was run and committed, with an image that Git ignores."""
+    """A repository that was run and committed, with an image that Git ignores and one beside it."""
     folder = tmp_path / "repository"
     (folder / "images").mkdir(parents=True)
     (folder / "images/a.jpg").write_text("image")
@@ -45,7 +50,9 @@ def repository(tmp_path, monkeypatch) -> Path:
     (folder / "dvc.yaml").write_text(DVC)
     (folder / ".gitignore").write_text("/images/*\n")
     files.write_json(folder / "environment.json", software.environment())
+    (tmp_path / "photo.jpg").write_text("photo")
     shutil.copy(ROOT / "params.yaml", folder)
+    set_params(folder / "params.yaml", {"data": {"source": "../photo.jpg"}})
     init_git(folder)
     Repo.init(folder).close()
     monkeypatch.chdir(folder)
@@ -57,14 +64,15 @@ def repository(tmp_path, monkeypatch) -> Path:
 @pytest.mark.slow
 def test_a_clean_clone_gives_the_same_bytes(repository, tmp_path, capsys):
     shutil.rmtree(".dvc/cache")
-    clean_run.check(tmp_path)
+    (tmp_path / "again").mkdir()
+    clean_run.check(tmp_path / "again")
     assert capsys.readouterr().out == (
         "split: the same bytes\nfine_tune: the same bytes\n"
         "export is not compared, as its files differ at every save\n"
     )
     assert call("git", "status", "--porcelain", cwd=repository) == ""
     assert not Path(".dvc/cache").exists()
-    assert "store: null" in (tmp_path / "clone/params.yaml").read_text()
+    assert "store: null" in (tmp_path / "again/clone/params.yaml").read_text()
 
 
 @pytest.mark.slow
@@ -94,6 +102,66 @@ def test_a_difference_of_machines_is_the_cause(tmp_path, monkeypatch):
     monkeypatch.setattr(clean_run, "_recorded", lambda _: other)
     said = clean_run._why({"deps": []}, {"deps": []}, tmp_path)
     assert said.startswith("; the run of dvc.lock was computed by another machine: threads 99 to ")
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch) -> Path:
+    """A clone of this folder, which has more beside it and in it."""
+    for name in ("here/digits", "here/tracked"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("photos.zip", "x.h5", "here/y.h5", "here/imagenet"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "elsewhere/clone"
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "there"),
+    [
+        ("data", "../photos.zip", "../photos.zip"),
+        ("data", "digits", None),
+        ("data", "../lacks.zip", None),
+        ("data", "https://example.com/x.zip", None),
+        ("backbone", "y.h5", "y.h5"),
+        ("backbone", {"file": "../x.h5", "sha256": None}, "../x.h5"),
+        ("backbone", "imagenet", None),
+        ("backbone", None, None),
+    ],
+)
+def test_files_that_git_has_not_are_found_from_a_clone(clone, section, value, there):
+    key = {"data": "source", "backbone": "weights"}[section]
+    changes = clean_run._out_of_reach({section: {key: value, "other": 7}}, clone)
+    if there is None:
+        assert changes == {}
+        return
+    place = str(Path.cwd() / there)
+    wanted = place if isinstance(value, str) else {"file": place, "sha256": None}
+    assert changes == {section: {key: wanted}}
+
+
+def test_what_the_clone_has_is_read_there(clone):
+    (clone / "tracked").mkdir(parents=True)
+    assert clean_run._out_of_reach({"data": {"source": "tracked"}}, clone) == {}
+
+
+def test_a_path_made_absolute_is_no_other_setting(clone, monkeypatch):
+    monkeypatch.setattr(clean_run, "_recorded", lambda _: software.environment())
+
+    def entry(source: str, side: int) -> dict:
+        return {"params": {"params.yaml": {"data": {"source": source, "min_side": side}}}}
+
+    wanted, there = entry("../photos.zip", 7), str(Path.cwd() / "../photos.zip")
+    assert clean_run._why(wanted, entry(there, 7), clone) == ", of the same inputs"
+    said = clean_run._why(wanted, entry(there, 9), clone)
+    assert said.startswith("; params.yaml is another, too")
+
+
+def test_a_clone_that_cannot_be_made_is_one_line(tmp_path):
+    """As on a full disk."""
+    (tmp_path / "clone").touch()
+    command = ["git", "clone", "--quiet", str(ROOT), str(tmp_path / "clone")]
+    with pytest.raises(UserError, match=r"^no clean clone: fatal: .* already exists"):
+        clean_run._call(command, "no clean clone")
 
 
 @pytest.mark.slow

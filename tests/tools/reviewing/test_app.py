@@ -60,6 +60,19 @@ def test_the_list_has_what_the_page_shows(address, rows):
         assert requests.get(f"{address}/{place}", **JSON).status_code == 404
 
 
+def test_only_the_image_that_is_decided_is_shown(address, rows):
+    """`dvc repro` may bring another one under its name while the page is open."""
+    first, second = (paths.RAW / rows["path"][row] for row in (3, 7))
+    first.write_bytes(second.read_bytes())
+    second.unlink()
+    answer = requests.get(f"{address}/images/0", **JSON)
+    assert answer.status_code == 409
+    assert "its content has changed" in answer.json()["error"]
+    answer = requests.get(f"{address}/images/1", **JSON)
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "no longer there; start the review again"}
+
+
 def test_each_decision_is_written_at_once_and_can_be_taken_back(address, rows):
     def decide(number: int, label: str | None) -> dict:
         return requests.post(

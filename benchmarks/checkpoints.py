@@ -48,7 +48,7 @@ def train(checkpoints_too: bool) -> None:
 
         return of
 
-    place = checkpoints.place("", [], [])
+    place = checkpoints.place("fine_tune", [], [])
     if checkpoints_too:
         checkpoints.place = timed(checkpoints.place)
         for name in TIMED:

@@ -55,7 +55,8 @@ def test_unsure_is_by_calibrated_probabilities():
         "unsure": round(unsure.mean(), 4),
     }
     assert not fit(None).is_unsure(calibrated).any()
-    assert f"unsure below {found.unsure:.4f} (of 101 validation images)" in found.summary()
+    assert f"; unsure below {found.unsure:.4f}; unknown above " in found.summary()
+    assert found.summary().endswith(" (of 101 validation images)")
 
 
 @pytest.mark.parametrize("name", [saved.FACTS, saved.REFERENCES, saved.LOGITS])

@@ -27,13 +27,20 @@ def test_the_threshold_is_the_lowest_that_reaches_the_target_with_one_more_error
     assert selection.threshold(*given, 0.5) == pytest.approx(confidence[-1])  # all of them
 
 
-def test_a_target_out_of_reach_says_how_far_it_went():
-    given = answers([0.9] * 17, [True] * 17)
-    with pytest.raises(
-        UserError, match=r"0.99 on 17 validation images; the best is 0.944"
-    ) as error:
+@pytest.mark.parametrize(
+    ("count", "correct", "message"),
+    [
+        (17, True, "0.99 takes at least 99 validation images; there are 17"),
+        (98, True, "0.99 takes at least 99 validation images; there are 98"),
+        (99, False, "0.99 is reached by no confidence on 99 validation images"),
+    ],
+)
+def test_a_target_out_of_reach_says_why(count, correct, message):
+    given = answers([0.9] * count, [correct] * count)
+    with pytest.raises(UserError, match=message) as error:
         selection.threshold(*given, 0.99)
     assert error.value.key == "calibrate.target_accuracy"
+    selection.threshold(*answers([0.9] * 99, [True] * 99), 0.99)
 
 
 def test_the_target_is_held_on_other_images():

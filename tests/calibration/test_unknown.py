@@ -68,14 +68,6 @@ def test_spacing_is_the_distance_to_the_fifth_other_and_never_0():
     assert spacing.dtype == "float32"
 
 
-def test_the_threshold_lets_the_wanted_fraction_pass():
-    scores = np.random.default_rng(0).permutation(np.arange(1.0, 20.0))  # 19 of them
-    assert unknown._quantile(scores, 0.95) == 19.0  # as the 19 are 95 % of 20
-    assert unknown._quantile(scores, 0.7) == 14.0
-    assert unknown._quantile(scores, 0.96) is None  # as nobody knows
-    assert unknown._quantile(scores, None) is None
-
-
 def test_without_a_threshold_nothing_is_unknown(fitted):
     assert not fitted._replace(threshold=None).is_unknown(np.array([1e9])).any()
 
@@ -88,3 +80,9 @@ def test_few_images_and_many():
     assert len(np.unique(chosen)) == unknown.MOST
     assert (chosen[0], chosen[-1]) == (10, 10_012)
     assert unknown.some(rows[:17]).tolist() == rows[:17].tolist()
+
+
+def test_too_few_images_give_no_threshold():
+    images = near(0, 18, 1), answers(2, 18, 1)
+    assert unknown.fit(near(0, 40, 3), *images, 0.95).threshold is None
+    assert unknown.fit(near(0, 40, 3), *images, 0.9).threshold is not None

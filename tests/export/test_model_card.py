@@ -102,7 +102,9 @@ def test_it_says_what_was_measured(card):
 
 def test_it_says_what_the_thresholds_mean(card):
     text = " ".join(card().split())
-    assert "for any image, also for one of something else; `python -m tools.predict`" in text
+    assert (
+        "also for one of something else. With `calibrate.known`, `python -m tools.predict`" in text
+    )
     assert "unsure" not in text
     calibrate = {"target_accuracy": 0.97}
     text = card(thresholds=(0.8123, {"unknown_below": -3.21}), calibrate=calibrate)

@@ -48,4 +48,6 @@ def test_a_target_becomes_a_threshold_or_a_refusal(after_run):
     assert refused["unsure"] == pytest.approx((sure < facts["unsure"]).mean(), abs=0.06)
     assert 0 < refused["unknown"] < 1
     set_params(after_run / "params.yaml", {"calibrate": {"target_accuracy": 0.999}})
-    assert "[calibrate.target_accuracy]: no confidence reaches" in refusal("calibrate")
+    assert "[calibrate.target_accuracy]: an accuracy of 0.999 takes at least 999 " in refusal(
+        "calibrate"
+    )

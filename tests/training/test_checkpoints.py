@@ -227,6 +227,8 @@ def test_old_files_go(tmp_path, monkeypatch):
         file = tmp_path / f"checkpoints/{name}.npz"
         file.touch()
         os.utime(file, (time.time() - days * 86400,) * 2)
+    (tmp_path / "checkpoints/partial-x").mkdir()
+    os.utime(tmp_path / "checkpoints/partial-x", (0, 0))
     own = checkpoints.place("train_head", [], [])
     own.touch()
     os.utime(own, (0, 0))  # as by a clock that has jumped since

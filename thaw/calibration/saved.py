@@ -92,7 +92,9 @@ class Calibration(NamedTuple):
         """Return on a line what was found."""
         said = ", ".join(f"{name} {value:.3f}" for name, value in self.temperature.items())
         unsure = f"; unsure below {self.unsure:.4f}" if self.unsure else ""
-        return f"temperature: {said}{unsure} (of {len(self.logits):,} validation images)"
+        above = self.unknown.threshold
+        unknown = "nothing counts as unknown" if above is None else f"unknown above {above:.2f}"
+        return f"temperature: {said}{unsure}; {unknown} (of {len(self.logits):,} validation images)"
 
 
 def fit(

@@ -3,6 +3,8 @@
 Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks", arXiv:1705.08500.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -37,9 +39,13 @@ def threshold(truth: np.ndarray, probabilities: np.ndarray, target: float) -> fl
     accuracy = 1 - (wrong + 1) / (answered + 1)
     reached = np.flatnonzero(accuracy >= target - 1e-12)
     if not len(reached):
+        least = math.ceil(target / (1 - target) - 1e-9)
+        if least > len(truth):
+            why = f"takes at least {least} validation images; there are {len(truth)}"
+        else:
+            why = f"is reached by no confidence on {len(truth)} validation images"
         raise UserError(
-            f"no confidence reaches an accuracy of {target:g} on {len(truth)} validation images; "
-            f"the best is {accuracy.max():.3f}",
+            f"an accuracy of {target:g} {why}",
             key="calibrate.target_accuracy",
             hint="lower it, or set it to null",
         )

@@ -24,12 +24,12 @@ def apply(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def fit(truth: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the temperature at which probabilities (n, k) fit the true classes int (n,) best.
 
-    That is, at which the cross-entropy is lowest. One image's worth of each label is spread over
-    the classes (Platt 1999), as otherwise the best temperature of a few images that are all correct
+    That is, at which the cross-entropy is lowest. One image more counts, whose label is the given
+    probabilities themselves, as otherwise the best temperature of a few images that are all correct
     would be 0.
     """
-    count, classes = probabilities.shape
-    targets = np.full((count, classes), 1 / (classes * (count + 1)))
+    count = len(truth)
+    targets = np.asarray(probabilities, "float64") / (count + 1)
     targets[np.arange(count), truth] += count / (count + 1)
 
     def cross_entropy(exponent: float) -> float:

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from thaw.calibration import quantile
+
 POOLING = "avg"  # of the features, which extract always keeps
 NEIGHBOURS = 5
 MOST = 4000  # references
@@ -79,7 +81,10 @@ def fit(
         name: (float(each.mean()), float(each.std()) or 1.0) for name, each in found.items()
     }
     unknown = Unknown(references, spacing, standards, None)
-    return unknown._replace(threshold=_quantile(unknown.score(features, probabilities), known))
+    if known is None:
+        return unknown
+    threshold = quantile.upper(unknown.score(features, probabilities), known)
+    return unknown._replace(threshold=threshold if math.isfinite(threshold) else None)
 
 
 def terms(
@@ -130,12 +135,3 @@ def _nth(similar: np.ndarray) -> np.ndarray:
 
 def _distance(cosine: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(2 - 2 * cosine.astype("float64"), 0))
-
-
-def _quantile(scores: np.ndarray, known: float | None) -> float | None:
-    """Return what new scores stay below with the probability `known` (Vovk and others 2005).
-
-    None where there are too few scores to say, or nothing is asked for.
-    """
-    place = math.ceil((len(scores) + 1) * (known or 1.0))
-    return float(np.sort(scores)[place - 1]) if place <= len(scores) else None

@@ -20,8 +20,7 @@ def to_probabilities(logits: np.ndarray) -> np.ndarray:
     """Turn logits (n, 1) of two classes, or (n, k) of k > 2, into probabilities float64 (n, k)."""
     logits = np.asarray(logits, "float64")
     if logits.shape[1] == 1:
-        second = expit(logits)
-        return np.hstack([1 - second, second])
+        return np.hstack([expit(-logits), expit(logits)])
     return softmax(logits, axis=1)
 
 

@@ -71,8 +71,8 @@ def _cut(cells: pd.Series) -> np.ndarray:
 def _quarters(values: np.ndarray, unit: str) -> np.ndarray:
     """Name each number's quarter, such as "up to 240 px", "240 to 320 px", with the upper end."""
     edges = np.unique(np.quantile(values, QUARTERS, method="lower"))
-    first, last = f"up to {edges[0]:g}{unit}", f"over {edges[-1]:g}{unit}"
-    between = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(edges)]
+    first, last = f"up to {edges[0]:.12g}{unit}", f"over {edges[-1]:.12g}{unit}"
+    between = [f"{low:.12g} to {high:.12g}{unit}" for low, high in pairwise(edges)]
     return np.array([first, *between, last])[np.searchsorted(edges, values)]
 
 
@@ -91,10 +91,11 @@ def table(parts: pd.DataFrame, correct: np.ndarray, confidence: float) -> pd.Dat
     """
     found = []
     for name in parts:
-        for part in sorted(set(parts[name]) - {""}):
+        sizes = parts[name].value_counts()
+        for part in sorted(set(sizes.index[sizes >= LEAST]) - {""}):
             inside = (parts[name] == part).to_numpy()
             images, others = int(inside.sum()), int((~inside).sum())
-            if min(images, others) < LEAST:
+            if others < LEAST:
                 continue
             right, elsewhere = int(correct[inside].sum()), int(correct[~inside].sum())
             counts = [[right, images - right], [elsewhere, others - elsewhere]]

@@ -38,8 +38,8 @@ UNKNOWN = """\
 """
 NOT_TOLD = """\
 - It knows only these classes. The probabilities alone name one of them for any image, also for one
-  of something else; `python -m tools.predict` of its project marks these, and so do the files if
-  written with `export.unknown: true`.
+  of something else. With `calibrate.known`, `python -m tools.predict` of its project marks these,
+  and so do files that were written with `export.unknown: true`.
 """
 UNSURE = """\
 - An answer whose largest probability is under {below:.4g} is unsure. On the validation images those

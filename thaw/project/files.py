@@ -104,7 +104,8 @@ def reserve(path: Path, size: int) -> None:
     Raises OSError where there is none. Without this, a write through a memory map kills the process
     when the disk is full (SIGBUS), and HDF5 leaves it in a state in which it crashes at its end.
     """
-    with open(path, "ab") as file:
+    path.touch()
+    with open(path, "r+b") as file:  # not "ab", which glibc refuses where the disk cannot reserve
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
 
@@ -113,7 +114,8 @@ def _sync_folder(path: Path) -> None:
     """Have the system write the names in a folder."""
     folder = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        with suppress(OSError):  # some network disks cannot
+            os.fsync(folder)
     finally:
         os.close(folder)
 

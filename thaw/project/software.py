@@ -43,7 +43,7 @@ def environment() -> dict:
 
 def instructions() -> list[str]:
     """Return the sets of instructions that the processor has, and the limit of oneDNN's or ""."""
-    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])  # left out where empty
     return [*found, *flags(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from thaw.project import stops
 from thaw.project.errors import UserError
 
 CHECKOUT = Path(".")
@@ -63,7 +64,7 @@ def end_with_dvc() -> None:
     DVC leaves a stage alive when it is killed itself, and would begin it again beside that one.
     """
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_end_with, args=(stops.PARENT,), daemon=True).start()
 
 
 def beside() -> str:
@@ -79,7 +80,8 @@ def beside() -> str:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOKS)
-    print("DVC has ended, so this stage ends, too; `dvc repro` runs it again", file=sys.stderr)
+    with suppress(OSError):  # who read it may have ended with DVC
+        print("DVC has ended, so this stage ends, too; `dvc repro` runs it again", file=sys.stderr)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(1)

@@ -9,6 +9,7 @@ from types import FrameType
 
 SAID = "interrupted: nothing half-written was kept; run again to go on"
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+PARENT = os.getppid()  # who began this process; stages import this first, before what takes seconds
 
 
 class Stopped(KeyboardInterrupt):

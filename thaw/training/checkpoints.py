@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 from platformdirs import user_cache_path
 
+from thaw.features import inference
 from thaw.project import files, software
 from thaw.project.params import Section
 from thaw.training.best_epoch import BestEpoch
@@ -29,21 +31,26 @@ PLATEAU = ("best", "wait", "cooldown_counter")  # what Keras' ReduceLROnPlateau 
 def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Path:
     """Return the checkpoint's file for a training of this stage on these files and settings.
 
-    Another input, setting, code (with its number of threads), version or processor is another file,
-    so that a training never goes on from a different one. Removes others of over 14 days.
+    Another input, setting, code (with its number of threads), version, processor or device is
+    another file, so that a training never goes on from a different one. Removes others of over 14
+    days.
     """
     folder = user_cache_path("thaw") / "checkpoints"
     made_of = {
         "stage": stage,
         "inputs": [_digest(path) for path in inputs],
         "settings": [each.model_dump() for each in settings],
-        **software.identity(["."], PACKAGES),
+        "device": inference.tensorflow_device(),
+        **software.identity([".", f"../stages/{stage}.py"], PACKAGES),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = folder / f"{stage}-{key[:32]}.npz"
-    for each in folder.glob("*.npz"):
-        if each != file and time.time() - each.stat().st_mtime > OLDEST:  # the clock may be wrong
-            each.unlink(missing_ok=True)
+    for each in folder.glob("*"):  # also what was half-written
+        with suppress(OSError):  # another process may remove it, too
+            if (
+                each != file and time.time() - each.stat().st_mtime > OLDEST
+            ):  # or the clock is wrong
+                files.remove(each)
     return file
 
 
@@ -109,6 +116,7 @@ class Saver(keras.callbacks.Callback):
         self.last: Checkpoint | None = None
         self.thread, self.writing = ThreadPoolExecutor(1), Future()
         self.writing.set_result(None)  # none to wait for
+        self.failed = False
         if self.found:
             best.resume(**self.found.rest["best"], weights=self.found.arrays["best"])
             print(f"an interrupted training goes on after its epoch {best.epoch}", flush=True)
@@ -159,14 +167,13 @@ class Saver(keras.callbacks.Callback):
         self.writing, self.last = self.thread.submit(self._write, self.last), None
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint. A full disk is only said, once."""
-        if self.file is None:
-            return
+        """Write a checkpoint. A full disk is only said, once; it may have room after the next."""
         try:
             write(checkpoint, self.file)
-        except OSError as error:
-            print(f"no checkpoint: {error}", file=sys.stderr)
-            self.file = None
+        except (OSError, MemoryError) as error:
+            if not self.failed:
+                print(f"no checkpoint: {error}", file=sys.stderr)
+            self.failed = True
 
     def _variables(self) -> dict[str, list[keras.Variable]]:
         optimizer = self.model.optimizer

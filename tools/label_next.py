@@ -2,9 +2,9 @@
 
 FOLDER has unlabelled images; files and patterns ('photos/**/*.jpg') will do, too. Of those that the
 classifier is least certain of, it takes some that are unlike one another by their features. Images
-that the run has already, and equal files, are left out. Writes label_next.csv, with an empty column
-for the labels, and the sheet label_next.png. Needs the features and the export of the last
-`dvc repro`.
+that the run has already or that a person left out, and equal files, are left out. Writes
+label_next.csv, with an empty column for the labels, and the sheet label_next.png. Needs the
+features and the export of the last `dvc repro`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from thaw.data import manifest
+from thaw.data import corrections, manifest
 from thaw.figures import error_grids, image_grid, style
 from thaw.images.loader import ImageLoader
 from thaw.project import files, params, paths
@@ -44,6 +44,16 @@ def unknown(places: Sequence[str], digests: set[str]) -> list[str]:
             seen.add(digest)
             found.append(place)
     return found
+
+
+def had() -> set[str]:
+    """Return the SHA-256 digests of the images that the run has, and of those that were left out.
+
+    Raises what `corrections.read` does.
+    """
+    table = corrections.read(Path(params.load(Data, "data").corrections or ""))
+    left_out = table["digest"][table["decision"] == corrections.LEAVE_OUT]
+    return {*manifest.read(paths.MANIFEST)["sha256"], *left_out}
 
 
 def ask(places: Sequence[str], model: str) -> tuple[list[Prediction], list[str], ImageLoader]:
@@ -103,9 +113,9 @@ def main() -> None:
     if options.count < 1:
         raise UserError("--count should be at least 1")
     places = inputs.files(options.paths)
-    asked = unknown(places, set(manifest.read(paths.MANIFEST)["sha256"]))
+    asked = unknown(places, had())
     if not asked:
-        raise UserError(f"the run has all {len(places)} images already; name a folder of others")
+        raise UserError(f"all {len(places)} images are known already; name a folder of others")
     found, labels, loader = ask(asked, options.model)
     valid = [each for each in found if not each.reason]
     if not valid:
@@ -119,7 +129,7 @@ def main() -> None:
         listed.to_csv(partial, index=False, lineterminator="\n", errors="surrogateescape")
     with files.replacing(SHEET) as partial:
         style.save(sheet(chosen, labels, loader), partial)
-    known = f"{len(places) - len(asked):,} that the run has already or that are there twice"
+    known = f"{len(places) - len(asked):,} known already or there twice"
     print(f"{len(places):,} files: {known}, {len(found) - len(valid):,} invalid")
     print(f"{len(chosen):,} to label next are in {LIST}, and on the sheet {SHEET}")
 

@@ -37,8 +37,7 @@ def test_it_lists_and_shows_what_the_run_does_not_have(answering, called):
     said = called("unlabelled", "--count", "17")
     known = len(list(Path("unlabelled/known").iterdir()))
     assert said.splitlines() == [
-        f"{19 + known} files: {known + 1} that the run has already or that are there twice, "
-        "1 invalid",
+        f"{19 + known} files: {known + 1} known already or there twice, 1 invalid",
         "17 to label next are in label_next.csv, and on the sheet label_next.png",
     ]
     table = pd.read_csv("label_next.csv", keep_default_na=False, encoding_errors="surrogateescape")
@@ -59,13 +58,27 @@ def test_it_lists_and_shows_what_the_run_does_not_have(answering, called):
     assert table["margin"].is_monotonic_increasing
     with Image.open("label_next.png") as sheet:
         assert sheet.width == 1090
-    with pytest.raises(UserError, match=f"the run has all {known} images already; name a folder"):
+    with pytest.raises(UserError, match=f"all {known} images are known already; name a folder"):
         called("unlabelled/known")
     with pytest.raises(UserError, match="none of 1 files is a valid image: no known image format"):
         called("unlabelled/text.jpg")
     set_params(answering / "params.yaml", {"backbone": {"image_size": 64}})
     with pytest.raises(UserError, match="data/features was made with image_size 32 and not 64"):
         called("unlabelled")
+
+
+def test_images_that_a_person_left_out_are_not_asked_for(split_images):
+    left_out, kept = (f"{digit:064x}" for digit in (7, 9))
+    Path("images/ours.csv").write_text(
+        f"path,digest,label,decision\nx,{left_out},,leave_out\ny,{kept},red,keep\n",
+        encoding="utf-8",
+    )
+    assert left_out not in label_next.had()
+    set_params(split_images / "params.yaml", {"data": {"corrections": "images/ours.csv"}})
+    known = label_next.had()
+    assert left_out in known
+    assert kept not in known
+    assert files.sha256(paths.RAW / "red/3.jpg") in known
 
 
 @pytest.mark.parametrize("count", [1, 2, 61])

@@ -74,7 +74,7 @@ def test_decisions_by_keys_are_applied_and_counted(extracted, capsys):
     found = load(with_test=False, count=1)
     others = found.rows.index[(found.rows["label"] == "green")][:3]
     findings = [*found.findings, *(Finding(row, ["dark"], "", -1) for row in others)]
-    hostile = "<img src=x onerror=alert(1)>"
+    hostile = "<img src=x onerror=alert()>"
     shown = found._replace(findings=findings, classes=[*found.classes, hostile])
     with answering(app.build(shown, ["127.0.0.1"])) as address, chromium() as started:
         page = started.new_page(viewport={"width": 1280, "height": 800})
@@ -87,7 +87,9 @@ def test_decisions_by_keys_are_applied_and_counted(extracted, capsys):
         expect(page.locator(".choice span")).to_have_text(["blue sky", "green", "red", hostile])
         expect(page.locator(".image img")).not_to_have_js_property("naturalWidth", 0, **SOON)
         page.screenshot(path=SCREENSHOTS / "review.png")
-        page.keyboard.press("g")  # of the only class that begins so
+        page.keyboard.press("g")
+        expect(page.locator(".choice span")).to_have_text(["green"], **SOON)
+        page.keyboard.press("Enter")  # which takes the first of them
         expect(title).to_contain_text("2 of 4", **SOON)
         page.keyboard.press("Delete")
         expect(title).to_contain_text("3 of 4", **SOON)
@@ -116,3 +118,44 @@ def test_decisions_by_keys_are_applied_and_counted(extracted, capsys):
     counts = json.loads((paths.DOWNLOAD_REPORT / "counts.json").read_text())
     assert [counts[key] for key in ("relabelled", "left_out", "kept")] == [1, 1, 1]
     assert summary.corrected() == "other labels: 1 train; 1 left out (data/corrected.csv)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("classes", "keys", "labels"),
+    [
+        (["ant", "cat", "dog"], "cat|1d1", ["cat", "ant", "dog"]),
+        (
+            [f"class{n}" for n in range(12)],
+            "class1|1class11|class|",
+            ["class1", "class11", "class0"],
+        ),
+        (["00014", "1"], "1|0|1|", ["1", "00014", "1"]),
+        (["0", "1", "a"], "1a0", ["1", "a", "0"]),
+    ],
+)
+def test_a_typed_name_waits_for_enter(extracted, classes, keys, labels):
+    """What is typed of it goes to its image alone, and digits are part of a name.
+
+    keys: with | for Enter. Only 1a0, of names that are keys, and numbers where no name has one
+    decide at once.
+    """
+    found = load(with_test=False, count=1)
+    findings = [Finding(row, ["dark"], "", -1) for row in (0, 1, 2)]
+    shown = found._replace(findings=findings, classes=classes)
+    with answering(app.build(shown, ["127.0.0.1"])) as address, chromium() as started:
+        page = started.new_page()
+        page.goto(address)
+        expect(page.locator("h2")).to_contain_text("1 of 3", **SOON)
+        for key in keys:
+            page.keyboard.press("Enter" if key == "|" else key)
+        expect(page.locator("#end")).to_contain_text("3 of 3 are decided", **SOON)
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("h2")).to_contain_text("1 of 3", **SOON)
+        page.keyboard.press("Backspace")  # there is none before
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("h2")).to_contain_text("2 of 3", **SOON)
+    table = pd.read_csv("images/corrections.csv", dtype=str, keep_default_na=False)
+    assert table["label"].tolist() == labels

@@ -8,16 +8,18 @@ from tools.revisions.run_revision import Revision
 def moved(before: Revision, after: Revision) -> str:
     """Say what differs between the test sets of two runs, "" for nothing.
 
-    By the digests of both in metrics/split.json, which runs of earlier versions lack, and where the
-    predictions of both are there, by these: images are told by their paths there.
+    By the digests of both in metrics/split.json, which runs of earlier versions lack. Where the
+    predictions of both are there, these say what differs: images are told by their paths there.
     """
     digests = {each.test_set for each in (before, after)}
+    known = None not in digests
+    if known and len(digests) == 1:
+        return ""
     tables = before.predictions, after.predictions
     if any(table is None for table in tables):
-        known = None not in digests and len(digests) == 2
         said = ["its images or their labels are others"] if known else []
     else:
-        said = _differences(*tables)
+        said = _differences(*tables) or (["its images are others"] if known else [])
     if not said:
         return ""
     sentence = f"The yardstick has moved: of the test set, {'; '.join(said)}."

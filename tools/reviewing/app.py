@@ -5,7 +5,8 @@ GET  /review         classes, and the images in their order with what was decide
 GET  /images/NUMBER  an image of that list; with ?other, the one to compare it with
 POST /decide         {"number": ..., "label": ...} notes the right label; null leaves the image out
 POST /take_back      {"number": ...} forgets what was decided
-Errors are as `web` has them, and 409 while the table or params.yaml cannot be written.
+Errors are as `web` has them, and 409 while the table or params.yaml cannot be written, and for an
+image that is another one by now.
 """
 
 import io
@@ -87,7 +88,11 @@ def image(request: Request, number: int, other: bool = False) -> Response:
     if row < 0:
         raise HTTPException(404, "no image to compare with")
     content = io.BytesIO()
-    found.image(row, SIDE).save(content, "PNG", compress_level=1)
+    try:
+        shown = found.image(row, SIDE)
+    except FileNotFoundError:
+        raise HTTPException(404, "no longer there; start the review again") from None
+    shown.save(content, "PNG", compress_level=1)
     return Response(content.getvalue(), media_type="image/png")
 
 

@@ -30,17 +30,19 @@ def decide(path: str, digest: str, source_label: str, label: str | None) -> dict
     """Note the right label of an image, None to leave it out; return the decision and the label.
 
     `source_label`: what the source says. params.yaml names the table from the first decision on.
-    Raises UserError while a stage runs, which reads params.yaml, and what `corrections.read` does.
+    Raises UserError while a stage runs, which reads params.yaml, and what `corrections.read` does;
+    then nothing is written.
     """
     if label is None:
         decision = corrections.LEAVE_OUT
     else:
         decision = corrections.KEEP if label == source_label else corrections.RELABEL
-    row = [path, digest, label or "", decision]
-    _write(digest, pd.DataFrame([row], columns=corrections.COLUMNS))
     if params.load(Data, "data").corrections is None:
+        corrections.read(Path(DEFAULT))  # so that no table is named that stages refuse
         with stage_run.alone():
             recipe.change({"data": {"corrections": DEFAULT}})
+    row = [path, digest, label or "", decision]
+    _write(digest, pd.DataFrame([row], columns=corrections.COLUMNS))
     return {"decision": decision, "label": label or ""}
 
 

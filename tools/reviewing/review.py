@@ -36,8 +36,12 @@ class Review(NamedTuple):
     decoding: Decoding
 
     def image(self, row: int, side: int) -> Image.Image:
-        """Return the image of a row, at most `side` pixels a side."""
-        return small_image.read(paths.RAW / self.rows["path"].iloc[row], self.decoding, side)
+        """Return the image of a row, at most `side` pixels a side.
+
+        Raises FileNotFoundError where it is gone, and UserError where another one is in its place.
+        """
+        path, sha256 = self.rows[["path", "sha256"]].iloc[row]
+        return small_image.read(paths.RAW / path, self.decoding, side, sha256)
 
 
 def load(with_test: bool, count: int | None = None) -> Review:

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.tools.serving.test_app import answering
 from thaw.data import corrections, manifest
 from thaw.images.settings import Decoding
-from thaw.project import files, params, paths
+from thaw.project import files, params, paths, stage_run
 from tools.reviewing import app
 from tools.reviewing.ranking import Finding
 from tools.reviewing.review import Review
@@ -58,6 +58,19 @@ def test_the_list_has_what_the_page_shows(address, rows):
     assert shown == [tuple(size) for size in sizes]
     for place in ("images/2", "images/-1", "images/1?other=true"):
         assert requests.get(f"{address}/{place}", **JSON).status_code == 404
+
+
+def test_only_the_image_that_is_decided_is_shown(address, rows):
+    """`dvc repro` may bring another one under its name while the page is open."""
+    first, second = (paths.RAW / rows["path"][row] for row in (3, 7))
+    first.write_bytes(second.read_bytes())
+    second.unlink()
+    answer = requests.get(f"{address}/images/0", **JSON)
+    assert answer.status_code == 409
+    assert "its content has changed" in answer.json()["error"]
+    answer = requests.get(f"{address}/images/1", **JSON)
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "no longer there; start the review again"}
 
 
 def test_each_decision_is_written_at_once_and_can_be_taken_back(address, rows):
@@ -114,6 +127,17 @@ def test_a_table_that_was_spoilt_meanwhile_is_told_and_kept(address):
     assert answer.status_code == 409
     assert "images/corrections.csv has the columns path;digest and not" in answer.json()["error"]
     assert files.Path(CSV).read_text(encoding="utf-8") == "path;digest\n"
+    assert params.read()["data"]["corrections"] is None
+
+
+def test_nothing_is_written_while_a_stage_runs(address):
+    first = {"json": {"number": 0, "label": "red"}}
+    with stage_run.alone():
+        assert requests.post(f"{address}/decide", **first, **JSON).status_code == 409
+    assert not files.Path(CSV).exists()
+    assert params.read()["data"]["corrections"] is None
+    assert requests.post(f"{address}/decide", **first, **JSON).status_code == 200
+    assert params.read()["data"]["corrections"] == CSV
 
 
 def test_rows_of_other_images_stay(address, rows):

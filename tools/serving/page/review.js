@@ -2,31 +2,32 @@
 // and the next image comes when the server has written it down.
 "use strict";
 
-const MOST = 9; // classes with a key of their own
+const MOST = 9; // classes shown at once, as many as there are keys with numbers
 const LEFT_OUT = "leave_out";
 let images = [], classes = [], file = "", place = 0, typed = "";
 let turn = Promise.resolve();
 
 const lettered = () => classes.every((name) => [...name].length === 1);
+const numbered = () => !classes.some((name) => /\d/.test(name)); // else a number is part of a name
 const begins = (name) => name.toLowerCase().startsWith(typed.toLowerCase());
 
-// The classes to choose from, each with its key: a number, or the name itself where all are one sign.
+// The classes to choose from, each with its key: the name itself where all are one character, else a
+// number where none has a digit, else "". One that is typed in full comes first.
 function choices() {
   if (lettered()) return classes.map((name) => [name, name]);
   let shown = classes.filter(begins);
-  if (shown.length > MOST) {
-    const { label, suggested } = images[place];
-    const first = [suggested, label].filter((name) => name && shown.includes(name));
-    shown = [...new Set([...first, ...shown])];
-  }
-  return shown.slice(0, MOST).map((name, number) => [String(number + 1), name]);
+  const { label, suggested } = images[place];
+  const first = [typed, ...(shown.length > MOST ? [suggested, label] : [])];
+  shown = [...new Set([...first.filter((name) => shown.includes(name)), ...shown])];
+  const keys = numbered();
+  return shown.slice(0, MOST).map((name, number) => [keys ? String(number + 1) : "", name]);
 }
 
 function choice([key, name]) {
   const { label, suggested } = images[place];
   const notes = [name === label && "its label", name === suggested && "likelier"].filter(Boolean);
   return made("button", { className: "choice", onclick: () => act(() => decide(name)) }, [
-    made("kbd", { textContent: key }),
+    ...(key ? [made("kbd", { textContent: key })] : []),
     made("span", { textContent: name }),
     ...notes.map((textContent) => made("small", { textContent })),
   ]);
@@ -61,7 +62,7 @@ function show() {
   const more = classes.filter(begins).length - shown.length;
   at("#classes").replaceChildren(...shown.map(choice));
   at("#typed").textContent = typed
-    ? `classes with ${typed}…`
+    ? `classes with ${typed}…: Enter takes the first`
     : more > 0 ? `${more} more classes: type how the name begins` : "";
   new Image().src = `images/${Math.min(place + 1, images.length - 1)}`; // so that it is there
 }
@@ -85,6 +86,7 @@ async function decide(label) {
 }
 
 async function back() {
+  if (!place) return; // there is none before
   move(-1);
   if (!images[place].decided) return;
   await send("take_back", { number: place });
@@ -96,13 +98,11 @@ function move(by) {
   typed = "";
 }
 
-// Letters narrow the classes; what is left alone is chosen.
-async function type(letter) {
+// Narrows the classes and decides nothing: what else is typed of the name would go to the next image.
+function type(letter) {
   const before = typed;
   typed += letter;
-  const left = classes.filter(begins);
-  if (!left.length) typed = before;
-  else if (left.length === 1) await decide(left[0]);
+  if (!classes.some(begins)) typed = before;
 }
 
 // Does one thing after the other, however fast they are asked for.
@@ -134,7 +134,7 @@ const KEYS = {
 function pressed(key) {
   const chosen = choices().find(([each]) => each === key);
   if (chosen) return decide(chosen[1]);
-  return /^\d$/.test(key) || lettered() ? undefined : type(key);
+  return lettered() ? undefined : type(key);
 }
 
 addEventListener("keydown", (event) => {

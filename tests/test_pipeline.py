@@ -170,8 +170,8 @@ def test_plots_are_seen_in_a_browser(repository, tmp_path):
     drawn = call("dvc", "plots", "show", "--out", "dvc_plots", cwd=repository).strip()
     sources, marks = look_at_plots(drawn, "plots_show")
     names = {path.name for path in (repository / "metrics").rglob("*.png")}
-    assert len(names) == 16
-    assert len(sources) == 16
+    assert len(names) == 18
+    assert len(sources) == 18
     assert all(any(source.endswith(name) for source in sources) for name in names)
     assert marks == [True] * PLOTS
 

@@ -25,7 +25,7 @@ from thaw.project import cli
 from thaw.project.errors import UserError
 from thaw.project.plain_text import UNSEEN
 from tools import label_next, look, predict, run_page, summary
-from tools.serving import app
+from tools.serving import app, rows
 from tools.serving.batch_predict import Prediction
 
 CLASSES = {  # folders, so without slashes
@@ -185,8 +185,8 @@ def test_so_is_one_of_any_such_letter(name):
 
 @pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-x.jpg", "@SUM(A1).jpg", "\t=1.jpg"])
 def test_a_path_is_no_formula_in_the_tables_of_tools(name):
-    rows = [Prediction(name, np.array([0.25, 0.75]), None), Prediction("dir/=1.jpg", None, "no")]
-    text = "".join(predict.as_csv(rows, ["a", "b"], 1, []))
+    found = [Prediction(name, np.array([0.25, 0.75]), None), Prediction("dir/=1.jpg", None, "no")]
+    text = "".join(rows.as_csv(found, rows.Notes(["a", "b"]), 1, []))
     cells = [row[0] for row in csv.reader(io.StringIO(text))]
     assert cells == ["path", f"./{name}", "dir/=1.jpg"]
     chosen = Prediction(name, np.array([0.25, 0.75]), None)

@@ -54,6 +54,7 @@ def test_the_images_nearest_to_the_limit_are_taken():
     seed=st.integers(0, 9),
     least=st.integers(1, 3),
 )
+@pytest.mark.slow
 def test_growth_moves_no_image_but_the_guaranteed_few(before, added, distance, seed, least):
     """For any images, however they are grouped: what moves was or is moved for a small class."""
     chosen = wanted(near_duplicates=distance, seed=seed, min_per_class=least)

@@ -3,11 +3,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import run_stage
 from tests.imports import ROOT
 from thaw.project import timings
 
 
+@pytest.mark.slow
 def test_a_stage_run_by_itself_leaves_its_seconds(project, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert timings.last() == {}

@@ -93,6 +93,7 @@ def test_the_head_trains_on_copies_too(with_copies):
     assert (with_copies / "models/head.weights.h5").read_bytes() == once != before
 
 
+@pytest.mark.slow
 def test_copies_of_whole_maps(after_run):
     changes = {
         "extract": {"augmented_copies": 2, "feature_maps": True},

@@ -52,6 +52,7 @@ def test_the_same_run_gives_the_same_bytes(after_run):
     assert drawn(after_run) == before
 
 
+@pytest.mark.slow
 def test_the_layers_are_those_asked_for(after_run):
     before = drawn(after_run)
     set_params(after_run / "params.yaml", {"figures": {"layers": ["block1a_relu"], "points": 2}})

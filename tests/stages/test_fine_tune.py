@@ -112,6 +112,7 @@ def test_without_augmentation_the_cached_activations_give_the_same_curve(
     assert cached.to_numpy() == pytest.approx(every_epoch.to_numpy(), abs=tolerance, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_copies_of_the_cached_activations_train_the_same_layers(after_run, capsys):
     """And no test image is read, twice gives the same bytes, and nothing is left over."""
     changes = {"epochs": 6, "patience": 9, "augmented_copies": 3, "learning_rate": 0.0003}
@@ -132,6 +133,7 @@ def test_copies_of_the_cached_activations_train_the_same_layers(after_run, capsy
     assert not list((after_run / "data").glob("partial-*"))
 
 
+@pytest.mark.slow
 def test_a_store_of_the_frozen_layers_changes_no_byte(after_run, tmp_path):
     changes = {"fine_tune": {"epochs": 6}, "runtime": {"store": str(tmp_path / "store")}}
     set_params(after_run / "params.yaml", changes)

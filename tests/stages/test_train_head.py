@@ -22,6 +22,7 @@ def test_twice_gives_the_same_bytes(after_run):
     assert (after_run / "metrics/train_head/metrics.json").read_bytes() == log
 
 
+@pytest.mark.slow
 def test_flatten_needs_maps(after_run):
     set_params(after_run / "params.yaml", {"head": {"pooling": "flatten"}})
     with pytest.raises(UserError, match=r"set extract\.feature_maps to true"):

@@ -176,6 +176,7 @@ def run(*arguments: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_call_says_so_and_leaves_whole_rows(exported):
     called = run("--format", "csv", *["images"] * 400)
     lines = [called.stdout.readline() for _ in range(2000)]
@@ -189,6 +190,7 @@ def test_an_interrupted_call_says_so_and_leaves_whole_rows(exported):
     assert 2000 <= len(rows) < 400 * 59
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_read_enough_gets_no_traceback(exported):
     called = run("--format", "csv", *["images"] * 300)
     assert called.stdout.readline().startswith("path,class")

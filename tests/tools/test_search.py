@@ -64,6 +64,7 @@ def test_no_trial_begins_after_the_time_is_up(called, ran):
     assert ran == {}
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_is_tried_again_with_the_same_values(called, ran, monkeypatch):
     whole = sweep_runner.run
     seen = []
@@ -157,6 +158,7 @@ def test_a_trial_that_was_removed_is_left_out(called, ran):
     assert "4 configurations tried" in said  # as the choice was among so many
 
 
+@pytest.mark.slow
 def test_a_trial_takes_over_what_earlier_ones_have_ended(called, ran):
     lines = [line for line in called(*SMALL, "--trials", "3").splitlines() if ": " in line]
     stages = [line.rsplit(": ", 1)[1] for line in lines if line.startswith("search-")]

@@ -49,7 +49,7 @@ VARIANTS = {
     "multipliers": {"multipliers": True},
 }  # fmt: skip
 
-FAST = ("cached copies",)
+FAST = ("plateau",)
 
 
 def interrupted(epoch: int, inside: bool) -> type[checkpoints.Saver]:
@@ -125,6 +125,7 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(variant, tmp_path, mo
     assert logged_again == logged
 
 
+@pytest.mark.slow
 def test_what_comes_after_the_epoch_is_not_in_its_checkpoint(tmp_path, monkeypatch):
     """A signal may come when the next epoch is logged already, and not yet compared."""
     weights, logged = train({}, tmp_path / "whole")

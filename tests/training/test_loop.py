@@ -103,6 +103,7 @@ def test_fit_learns_with_every_optimizer_and_schedule(classes, changes, tmp_path
     assert best["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_class_of_more_weight_is_taken_more_often(tmp_path):
     inputs, truth, split = blobs(301, 3, noise=3)
     taken = []

@@ -186,6 +186,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_an_image_is_held_twice_at_most_as_it_is_decoded(project):
     """As 4 bytes a pixel: one with transparency beside the RGB that it becomes."""
     Image.new("RGBA", (4000, 4000)).save("x.png")

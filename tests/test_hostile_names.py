@@ -24,7 +24,7 @@ from thaw.labels import layout_doubts
 from thaw.project import cli
 from thaw.project.errors import UserError
 from thaw.project.plain_text import UNSEEN
-from tools import label_next, look, predict, run_page, summary
+from tools import label_next, look, run_page, summary
 from tools.serving import app, rows
 from tools.serving.batch_predict import Prediction
 

@@ -69,7 +69,7 @@ def test_what_is_missing_is_one_line(project, monkeypatch):
 
 
 @pytest.mark.slow
-def test_decisions_by_keys_are_applied_and_counted(extracted, capsys):
+def test_decisions_by_keys_are_applied_and_counted(extracted):
     """A class may be called anything, and the page shows it as text."""
     found = load(with_test=False, count=1)
     others = found.rows.index[(found.rows["label"] == "green")][:3]

@@ -18,7 +18,7 @@ from thaw.project.errors import UserError
 from tools import sweep
 from tools.experiments import dvc_experiments, ranking, sweep_runner
 
-GRID = ("-S", "train_head.learning_rate=0.1,0.01", "--until", "train_head", "-j", "2")
+GRID = ("-S", "train_head.learning_rate=0.1,0.03,0.01,0.003", "--until", "train_head", "-j", "2")
 
 
 @pytest.fixture
@@ -49,31 +49,31 @@ def kill_a_worker(repository, killed: threading.Event) -> None:
 
 
 @pytest.mark.slow
-def test_two_backbones_and_two_rates_with_a_worker_killed(called, repository):
+def test_two_backbones_and_four_rates_with_a_worker_killed(called, repository):
     """Each backbone's features are extracted once, and the kill costs the worker's own run only."""
     killed = threading.Event()
     threading.Thread(target=kill_a_worker, args=(repository, killed), daemon=True).start()
     wanted = ("-S", "backbone.name=EfficientNetLite0,MobileNetV2", *GRID)
     planned = called(*wanted, "--dry")
     assert (
-        "4 of 4 runs to do: download 1x, split 1x, backbone 2x, extract 2x, augment 2x, " in planned
+        "8 of 8 runs to do: download 1x, split 1x, backbone 2x, extract 2x, augment 2x, " in planned
     )
-    with pytest.raises(UserError, match=r"1 of 4 runs failed: sweep-\w+; see `dvc queue logs"):
+    with pytest.raises(UserError, match=r"1 of 8 runs failed: sweep-\w+; see `dvc queue logs"):
         called(*wanted)
     assert killed.is_set()
-    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 3
+    assert len(call("dvc", "exp", "list", "--name-only", cwd=repository).split()) == 7
     said = called(*wanted)
-    assert "1 of 4 runs to do: train_head 1x; " in said
+    assert "1 of 8 runs to do: train_head 1x; " in said
     names = call("dvc", "exp", "list", "--name-only", cwd=repository).split()
-    assert len(names) == 4
+    assert len(names) == 8
     logs = [call("dvc", "queue", "logs", name, cwd=repository) for name in names]
     assert sum("Running stage 'extract'" in log for log in logs) == 2
-    assert sum("Running stage 'train_head'" in log for log in logs) == 4
+    assert sum("Running stage 'train_head'" in log for log in logs) == 8
     assert not any("'fine_tune'" in log for log in logs)
     check_table(said, names)
-    assert "4 configurations tried on " in said
+    assert "8 configurations tried on " in said
     again = called(*wanted)
-    assert "0 of 4 runs to do: no stage; 0.0 minutes" in again
+    assert "0 of 8 runs to do: no stage; 0.0 minutes" in again
     assert again[again.rindex("    experiment") :] == said[said.rindex("    experiment") :]
 
 
@@ -98,15 +98,15 @@ def test_a_trial_on_one_core_has_the_bytes_of_the_workspace(called, repository):
 
 
 def check_table(said: str, names: list[str]) -> None:
-    """Hold the four rows that were printed against what the experiments have."""
+    """Hold the eight rows that were printed against what the experiments have."""
     lines = said.splitlines()
     start = max(number for number, line in enumerate(lines) if line.split()[:1] == ["experiment"])
     assert lines[start].split() == [
         "experiment", "backbone.name", "train_head.learning_rate", "accuracy", "loss",
     ]  # fmt: skip
-    rows = [line.split() for line in lines[start + 1 : start + 5]]
+    rows = [line.split() for line in lines[start + 1 : start + 9]]
     assert {row[0] for row in rows} == set(names)
-    assert len({tuple(row[1:3]) for row in rows}) == 4
+    assert len({tuple(row[1:3]) for row in rows}) == 8
     losses = [float(row[4]) for row in rows]
     assert losses == sorted(losses)
     for row in rows:

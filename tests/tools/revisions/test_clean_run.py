@@ -32,8 +32,8 @@ stages:
 SPLIT = """
 import os
 from pathlib import Path
-settings = Path("params.yaml").read_text().splitlines()
-source = next(line.split(": ")[1] for line in settings if line.startswith("  source: "))
+from ruamel.yaml import YAML
+source = YAML(typ="safe").load(Path("params.yaml"))["data"]["source"]
 lines = [Path(name).read_text() for name in ("images/a.jpg", source)]
 lines.append(str("thaw" in os.environ["XDG_CACHE_HOME"]))
 Path("split.csv").write_text("\\n".join(lines))

@@ -14,9 +14,9 @@ from PIL import Image
 
 from tests.conftest import STAGES, TINY, run_stage, set_params
 from tests.imports import ROOT
-from thaw.calibration import temperature
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest
+from thaw.evaluation import metrics
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
@@ -288,22 +288,21 @@ def test_with_unknown_each_format_but_int8_says_how_known_an_image_looks(after_r
     for name in ("calibrate", "evaluate", "export"):
         run_stage(name)
     table, rows = pd.read_csv(paths.PREDICTIONS), manifest.read(paths.MANIFEST)
-    asked = rows["path"].isin(table["path"]).to_numpy()
-    pixels = ImageLoader(32, load_predictor().loader.decoding).stack(
-        [paths.RAW / path for path in table["path"]]
-    )
+    loader = ImageLoader(32, load_predictor().loader.decoding)
+    pixels = loader.stack([paths.RAW / path for path in table["path"]])
+    validation = (manifest.read_split(paths.SPLIT, rows) == "validation").to_numpy()
+    shown = loader.stack([paths.RAW / path for path in rows["path"][validation]])
     calibration = Calibration.read(paths.CALIBRATION)
-    before = temperature.apply(predicted(table), 1 / calibration.temperature["fine_tuned"])
-    features = np.load(paths.FEATURES / "avg.npy")[asked]
-    expected = -calibration.unknown.score(features, before)
+    features = np.load(paths.FEATURES / "avg.npy")[validation]
+    expected = -calibration.unknown.score(features, metrics.to_probabilities(calibration.logits))
     report = json.loads(paths.EXPORT_REPORT.read_text())
     for name in EXPORT_FORMATS:
         file = paths.EXPORT / EXPORT_FORMATS[name].file
         if name in QUANTIZED:
             assert "largest_difference_of_known" not in report[name]
             continue
-        got = EXPORT_FORMATS[name].open(file, "known")(pixels.astype("float32"))
-        assert (got.shape, got.dtype) == ((len(table),), np.float32)
+        got = EXPORT_FORMATS[name].open(file, "known")(shown.astype("float32"))
+        assert (got.shape, got.dtype) == ((len(shown),), np.float32)
         assert got == pytest.approx(expected, abs=0.02), name
         assert report[name]["largest_difference_of_known"] < 0.01
     says = json.loads((paths.EXPORT / "input.json").read_text())["known"]

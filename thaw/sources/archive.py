@@ -116,10 +116,11 @@ def _check_utf8(name: str, archive: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         raise UserError(
-            f"{archive}: member {os.fsencode(name)!r} is not in UTF-8; unpack it with the encoding "
-            "that its writer used, such as `python -c \"import tarfile; tarfile.open('pets.tar', "
-            "encoding='gbk').extractall('images/pets', filter='data')\"`, and name that folder in "
-            "data.source"
+            f"{archive}: member {os.fsencode(name)!r} is not in UTF-8; copy the archive with the "
+            'encoding that its writer used, such as `python -c "import tarfile; old = '
+            "tarfile.open('pets.tar', encoding='gbk'); new = tarfile.open('pets-utf8.tar', 'w'); "
+            "[new.addfile(each, old.extractfile(each) if each.isreg() else None) for each in old]; "
+            'new.close()"`, and name the copy in data.source'
         ) from None
 
 

@@ -191,6 +191,14 @@ def test_only_a_report_of_this_repository_is_markdown(checkout, tmp_path, reposi
     assert said.startswith("# a report\n") == (repository == "a/b")
 
 
+def test_a_report_of_images_alone_is_a_comment_too(checkout, tmp_path):
+    """Its images are in the artifact, and a comment cannot show them."""
+    (checkout / "report").mkdir()
+    (checkout / "report/report.md").write_text("![curves](curves.png)\n")
+    assert comment(checkout, HEAD_SHA="abc", HEAD_REPO="a/b").returncode == 0
+    assert (tmp_path / "comment.md").read_text() == "\nAll of it: https://example.com/run/1\n"
+
+
 def test_a_link_in_place_of_a_report_is_not_read(checkout, tmp_path):
     (checkout / "report").mkdir()
     (checkout / "report/report.md").symlink_to("/etc/passwd")

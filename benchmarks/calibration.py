@@ -53,7 +53,7 @@ def answers(data: HeadData, seed: int, scratch: Path) -> np.ndarray:
 def of_run(folder: Path) -> HeadData:
     """Return what a head is trained on, of a run up to its features."""
     result = RunResult(folder)
-    features = arrays.load(folder / paths.FEATURES, unknown.POOLING, len(result.rows))
+    features = arrays.load(folder / paths.FEATURES, arrays.POOLING, len(result.rows))
     return HeadData(np.array(features), None, result.truth, result.split, result.classes)
 
 

@@ -22,10 +22,10 @@ from benchmarks import clone, recipes
 from benchmarks.tables import block
 from benchmarks.timing import save
 from thaw.data import manifest
+from thaw.features import arrays
 from thaw.project import paths
 from thaw.project.cli import run
 from tools.labelling import label_choice
-from tools.serving import neighbours
 
 DRAWS, POOL = 15, 0.7  # with five draws of cats and dogs the ratio is anything from 0.5 to 0.8
 FIRST = 4  # images of each class
@@ -39,7 +39,7 @@ def extract(source: Path, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     clone.make(folder, recipes.DEFAULT | {"data": {"source": str(source.resolve())}})
     clone.repro(folder, ["extract"])
     features = np.load(folder / paths.FEATURES / "avg.npy")
-    return neighbours.directions(features), manifest.class_indices(
+    return arrays.directions(features), manifest.class_indices(
         manifest.read(folder / paths.MANIFEST)
     )
 

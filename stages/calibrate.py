@@ -26,7 +26,6 @@ def main() -> None:
     decoding, runtime = params.load(Decoding, "images"), params.load(Runtime, "runtime")
     result = RunResult()
     decoding = value_range.of_set(decoding, result.rows)
-
     rows, train = result.validation, unknown.some(result.train)
 
     make_deterministic()
@@ -35,7 +34,7 @@ def main() -> None:
     batches = loader.batches(result.images(rows), answers.AT_ONCE, "calibrate")
     found = answers.ask(models, rows, batches)
     before = found.probabilities()
-    features = arrays.load(paths.FEATURES, unknown.POOLING, len(result.rows))
+    features = arrays.load(paths.FEATURES, arrays.POOLING, len(result.rows))
     known = unknown.fit(features[train], features[rows], before["fine_tuned"], settings.known)
     calibration = saved.fit(
         result.truth[rows], before, found.fine_tuned, known, settings.target_accuracy

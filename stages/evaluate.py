@@ -16,7 +16,7 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 import numpy as np
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.calibration import answers, sets, unknown
+from thaw.calibration import answers, sets
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.evaluation import class_choice, class_scores, metrics, slices
@@ -49,7 +49,7 @@ def main() -> None:
     after = {name: calibration.apply(each, name) for name, each in before.items()}
 
     scores = compare(truth, before, after, settings.confidence)
-    features = arrays.load(paths.FEATURES, unknown.POOLING, len(result.rows))[result.test]
+    features = arrays.load(paths.FEATURES, arrays.POOLING, len(result.rows))[result.test]
     scores["refused"] = calibration.refused(features, before["fine_tuned"])
     limit = calibration.set_limit(sets.STATED)
     scores["sets"] = {"asked": sets.STATED, **sets.reached(truth, after["fine_tuned"], limit)}

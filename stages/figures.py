@@ -38,7 +38,7 @@ def main() -> None:
     make_deterministic()
 
     loader = ImageLoader(spec.size, decoding, digests=result.digests)
-    pooling = "avg" if head_spec.pooling == "flatten" else head_spec.pooling
+    pooling = arrays.POOLING if head_spec.pooling == "flatten" else head_spec.pooling
     features = arrays.load(paths.FEATURES, pooling, len(result.rows))
     calibration = Calibration.read(paths.CALIBRATION)
     logs = history.read(paths.HEAD_LOG), history.read(paths.FINE_TUNE_LOG)

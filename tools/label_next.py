@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from thaw.data import corrections, manifest
+from thaw.features import arrays
 from thaw.figures import error_grids, image_grid, style
 from thaw.images.loader import ImageLoader
 from thaw.project import files, params, paths
@@ -120,7 +121,7 @@ def main() -> None:
     valid = [each for each in found if not each.reason]
     if not valid:
         raise UserError(f"none of {len(asked)} files is a valid image: {found[0].reason}")
-    features = neighbours.directions(np.array([each.features for each in valid]))
+    features = arrays.directions(np.array([each.features for each in valid]))
     probabilities = np.array([each.probabilities for each in valid])
     rows = label_choice.choose(probabilities, features, options.count)
     chosen = [valid[row] for row in rows]

@@ -33,6 +33,13 @@ def test_brightness_is_noted_while_images_pass():
     assert brightness.values == [0, 0, 0, 255, 10]
 
 
+def test_the_folder_of_a_class_is_none_also_where_an_image_was_relabelled():
+    manifest = rows()
+    manifest["path"] = ["cat/1.jpg", "dog/2.jpg", "a/cat/3.jpg", "a/dog/4.jpg", "5.jpg"]
+    manifest["label"] = ["cat", "dog", "dog", "cat", "cat"]  # the third and fourth by a person
+    assert slices.parts(manifest, [0.0] * 5)["folder"].tolist() == ["", "", "a", "a", ""]
+
+
 def test_images_are_cut_by_what_they_are_like():
     manifest = rows()
     manifest["width"], manifest["height"] = ["100", "500", "30", "104", "9"], ["104"] * 5

@@ -98,6 +98,13 @@ def test_arrays_in_memory_are_taken_from_too():
     assert arrays.take(values[1:], np.array([0])).tolist() == [[3, 4, 5]]
 
 
+def test_directions_have_length_one_and_zeros_stay():
+    values = np.array([[3, 4], [0, 0], [0, -7]], "float32")
+    found = arrays.directions(values)
+    assert found == pytest.approx(np.array([[0.6, 0.8], [0, 0], [0, -1]]))
+    assert found.dtype == np.float32
+
+
 def npy(header: str, data: bytes = b"") -> bytes:
     text = header.encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data

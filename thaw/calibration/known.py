@@ -9,6 +9,7 @@ from keras import layers, ops
 
 from thaw.calibration import unknown
 from thaw.calibration.saved import Calibration
+from thaw.features import arrays
 from thaw.models import backbones
 
 PROBABILITIES, KNOWN = "probabilities", "known"
@@ -22,7 +23,7 @@ def join(model: keras.Model, backbone: keras.Model, calibration: Calibration) ->
     whose layers get other names.
     """
     frozen = keras.Model(backbone.input, backbone.output, name="frozen")
-    features = backbones.POOLINGS[unknown.POOLING](name="frozen_features")(frozen(model.input))
+    features = backbones.POOLINGS[arrays.POOLING](name="frozen_features")(frozen(model.input))
     standard = calibration.unknown.standards
     far, near = _distances(features, calibration.unknown)
     far = _scaled(far, standard["far"], 2)

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from thaw.calibration import quantile
+from thaw.features.arrays import directions
 
-POOLING = "avg"  # of the features, which extract always keeps
 NEIGHBOURS = 5
 MOST = 4000  # references
 BLOCK = 1024  # images whose distances are in memory at once
@@ -103,11 +103,6 @@ def terms(
     logits = np.log(np.maximum(np.asarray(probabilities, "float64"), TINY))
     evidence = logits.max(axis=1) - logits.mean(axis=1)
     return {"far": np.concatenate(far), "near": np.concatenate(near), "evidence": evidence}
-
-
-def directions(features: np.ndarray) -> np.ndarray:
-    """Return features (m, d) at length 1."""
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), TINY)
 
 
 def _spacing(references: np.ndarray) -> np.ndarray:

@@ -48,11 +48,12 @@ def parts(
     sides = rows[["width", "height"]].astype(int)
     ratio = sides["width"] / sides["height"]
     wide, tall = ratio > SQUARE, ratio < 1 / SQUARE
+    labels = set(rows["label"])
     found = {
         "size": _quarters(sides.min(axis=1).to_numpy(), " px"),
         "shape": np.select([wide, tall], ["wide", "tall"], "square"),
         "brightness": _quarters(np.round(brightness).astype(int), " of 255"),
-        "folder": [_folder(path, label) for path, label in zip(rows["path"], rows["label"])],
+        "folder": [_folder(path, labels) for path in rows["path"]],
         **{name: rows[name].to_numpy() for name in COLUMNS},
     }
     further = rows[["path"]].merge(columns, "left", "path").drop(columns="path").fillna("")
@@ -76,8 +77,9 @@ def _quarters(values: np.ndarray, unit: str) -> np.ndarray:
     return np.array([first, *between, last])[np.searchsorted(edges, values)]
 
 
-def _folder(path: str, label: str) -> str:
-    return "/".join(part for part in PurePosixPath(path).parent.parts if part != label)
+def _folder(path: str, labels: set[str]) -> str:
+    """Return the folders above an image but those of a class, also where it was relabelled."""
+    return "/".join(part for part in PurePosixPath(path).parent.parts if part not in labels)
 
 
 def table(parts: pd.DataFrame, correct: np.ndarray, confidence: float) -> pd.DataFrame:

@@ -280,7 +280,8 @@ def _use(contract: dict, names: list[str]) -> str:
     usages = {name: EXPORT_FORMATS[name].usage for name in names}
     if "known" in contract:
         usages["keras"] = usages["keras"].replace("(pixels)", '(pixels)["probabilities"]')
-        parts[0] = parts[0].replace("First ", "`known`, float32 (n,), is its second output. First ")
+        second = "Its second output, but in 8 bits, is `known`, float32 (n,)."
+        parts[0] = parts[0].replace("First ", f"{second} First ")
     for name, usage in usages.items():
         parts += [f"{name}:", _code(usage)]
     return "\n\n".join([*parts, "Then print the name:", _code(NAMED)])

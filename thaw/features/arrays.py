@@ -14,7 +14,14 @@ from thaw.project.errors import UserError
 from thaw.project.provenance import check_provenance
 
 PROVENANCE_FILE = "provenance.json"
+POOLING = "avg"  # that extract keeps, whatever the head takes
 EXTRACT, AUGMENT = "extract", "augment"  # the stages that write features
+
+
+def directions(features: np.ndarray) -> np.ndarray:
+    """Return features (n, channels) with each row scaled to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(lengths, np.finfo("float32").tiny)
 
 
 def read_provenance(folder: Path, stage: str = EXTRACT) -> dict:

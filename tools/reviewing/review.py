@@ -20,8 +20,6 @@ from tools.reviewing import image_quality, ranking
 from tools.reviewing.ranking import Finding
 from tools.serving import small_image
 
-POOLING = "avg"  # which extract always keeps, whatever the head takes
-
 
 class Review(NamedTuple):
     """What is reviewed.
@@ -51,7 +49,7 @@ def load(with_test: bool, count: int | None = None) -> Review:
     """
     rows = manifest.read(paths.MANIFEST)
     split = manifest.read_split(paths.SPLIT, rows)
-    features = arrays.load(paths.FEATURES, POOLING, len(rows))
+    features = arrays.load(paths.FEATURES, arrays.POOLING, len(rows))
     groups = duplicates.group(rows, params.load(Split, "split").near_duplicates).of
     decoding = value_range.of_set(params.load(Decoding, "images"), rows)
     seen = split.isin(manifest.SPLITS if with_test else ("train", "validation")).to_numpy()

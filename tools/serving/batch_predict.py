@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thaw.features import inference
+from thaw.export.formats import KNOWN, OUTPUT
+from thaw.features import arrays, inference
 from thaw.images import image_checks
 from thaw.images.loader import ImageLoader, prefetch
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import inputs, neighbours
-from tools.serving.networks import KNOWN, OUTPUT
+from tools.serving import inputs
 from tools.serving.predictor import Predictor
 
-NAMES = OUTPUT, neighbours.POOLING, KNOWN  # of the outputs, as in Prediction
+NAMES = OUTPUT, arrays.POOLING, KNOWN  # of the outputs, as in Prediction
 
 
 class Prediction(NamedTuple):

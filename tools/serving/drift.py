@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from tools.serving import neighbours
+from thaw.features import arrays
 from tools.serving.neighbours import TrainingImages
 
 NEIGHBOURS = 10
@@ -43,7 +43,7 @@ class Comparison:
             self._rank()
 
     def _rank(self) -> None:
-        found = distances(self.training, neighbours.directions(np.array(self._waiting)))
+        found = distances(self.training, arrays.directions(np.array(self._waiting)))
         self._ranks.append(ranks(found, self.validation))
         self._waiting = []
 

@@ -19,7 +19,6 @@ from thaw.project.errors import UserError
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
 
-POOLING = "avg"  # which extract always keeps, whatever the head takes
 NEEDED = (paths.MANIFEST, paths.SPLIT, paths.RAW, paths.FEATURES, paths.BACKBONE)
 
 
@@ -62,8 +61,8 @@ def load() -> TrainingImages:
     check_provenance(arrays.read_provenance(paths.FEATURES), expected, paths.FEATURES, "extract")
     split = manifest.read_split(paths.SPLIT, rows)
     parts = [np.flatnonzero(split == name) for name in ("train", "validation")]
-    features = arrays.load(paths.FEATURES, POOLING, len(rows))
-    both = [directions(arrays.take(features, part)) for part in parts]
+    features = arrays.load(paths.FEATURES, arrays.POOLING, len(rows))
+    both = [arrays.directions(arrays.take(features, part)) for part in parts]
     with open_store(params.load(Runtime, "runtime")) as store:
         network = frozen_backbone.of_backbone(spec, settings, paths.BACKBONE, expected, store)
     network.ready()  # now, and not while somebody waits for an answer
@@ -87,15 +86,9 @@ def nearest(training: TrainingImages, image: Path, count: int) -> list[Neighbour
     Raises what Pillow's decoders raise.
     """
     [outputs] = training.network.ready()([training.loader.stack([image])])
-    similar = training.directions @ directions(outputs[POOLING])[0]
+    similar = training.directions @ arrays.directions(outputs[arrays.POOLING])[0]
     best = np.argsort(-similar, kind="stable")[:count]
     return [
         Neighbour(paths.RAW / row.path, row.sha256, row.label, float(similarity))
         for row, similarity in zip(training.rows.iloc[best].itertuples(), similar[best])
     ]
-
-
-def directions(values: np.ndarray) -> np.ndarray:
-    """Scale each row of float32 (n, channels) to length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.maximum(lengths, np.finfo("float32").tiny)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thaw.calibration.saved import Calibration
+from thaw.export.formats import OUTPUT
 from thaw.models.settings import Backbone, Head
 from thaw.project import params, paths, snapshots
 from thaw.project.errors import UserError
@@ -12,8 +13,6 @@ from thaw.project.provenance import check_provenance
 
 if TYPE_CHECKING:
     import keras
-
-OUTPUT, KNOWN = "probabilities", "known"
 
 
 def read(file: Path, sha256: str, outputs: Sequence[str] = (OUTPUT,)) -> "keras.Model":

@@ -13,6 +13,7 @@ import numpy as np
 from thaw.calibration import saved
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
+from thaw.export.formats import KNOWN, OUTPUT
 from thaw.features import frozen_backbone, inference, provenance
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
@@ -24,7 +25,6 @@ from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from tools.revisions import dvc_lock
 from tools.serving import networks
-from tools.serving.networks import KNOWN, OUTPUT
 from tools.serving.trust import Trust
 
 if TYPE_CHECKING:

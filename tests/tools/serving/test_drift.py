@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tools.serving import drift, neighbours
+from thaw.features import arrays
+from tools.serving import drift
 from tools.serving.neighbours import TrainingImages
 
 CHANNELS = 24
@@ -22,7 +23,7 @@ def images(random: np.random.Generator, classes: np.ndarray) -> np.ndarray:
 def training() -> TrainingImages:
     random, classes = np.random.default_rng(0), np.arange(COUNT) % 2
     rows = pd.DataFrame({"label": np.array(["plain", "wild"])[classes]})
-    known, validation = (neighbours.directions(images(random, classes)) for _ in range(2))
+    known, validation = (arrays.directions(images(random, classes)) for _ in range(2))
     return TrainingImages(rows, known, validation, None, None)
 
 
@@ -67,13 +68,13 @@ def test_ranks_are_among_validation_images_of_the_class():
 
 
 def test_distances_are_to_the_tenth_neighbour_or_as_many_as_the_smallest_class_has():
-    known = neighbours.directions(np.array([[1, 0], [0, 1], [1, 1], [1, 9]], "float32"))
+    known = arrays.directions(np.array([[1, 0], [0, 1], [1, 1], [1, 9]], "float32"))
     rows = pd.DataFrame({"label": ["x", "y", "x", "y"]})
     training = TrainingImages(rows, known, known, None, None)
     found = drift.distances(training, np.array([[1, 0]], "float32"))
     assert found.values == pytest.approx([1 - 0.5**0.5])
     assert found.labels.tolist() == ["x"]
-    many = neighbours.directions(np.array([[1, 0.1 * step] for step in range(15)], "float32"))
+    many = arrays.directions(np.array([[1, 0.1 * step] for step in range(15)], "float32"))
     rows = pd.DataFrame({"label": ["x"] * 15})
     found = drift.distances(TrainingImages(rows, many, many, None, None), many[:1])
     assert found.values == pytest.approx(1 - many[9] @ many[0], abs=1e-6)

@@ -62,10 +62,3 @@ def test_features_of_another_size_are_refused(colour_features):
     set_params(colour_features / "params.yaml", {"backbone": {"image_size": 64}})
     with pytest.raises(UserError, match="data/features was made with image_size 32 and not 64"):
         neighbours.load()
-
-
-def test_directions_have_length_one_and_zeros_stay():
-    values = np.array([[3, 4], [0, 0], [0, -7]], "float32")
-    found = neighbours.directions(values)
-    assert found == pytest.approx(np.array([[0.6, 0.8], [0, 0], [0, -1]]))
-    assert found.dtype == np.float32

@@ -144,10 +144,14 @@ def finished_run(tmp_path_factory) -> Path:
     return folder
 
 
+def enter_copy(made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy what was made once for many tests to `folder`, and make that the current one."""
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
 @pytest.fixture
 def after_run(finished_run, tmp_path, monkeypatch) -> Path:
     """A copy of the finished project, as the current folder, to change and to run stages in."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished_run, folder)
-    monkeypatch.chdir(folder)
-    return folder
+    return enter_copy(finished_run, tmp_path / "copy", monkeypatch)

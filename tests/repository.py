@@ -45,6 +45,14 @@ def commit(folder: Path, message: str) -> None:
     call("git", "commit", "--quiet", "--message", message, cwd=folder)
 
 
+def run_and_commit(folder: Path) -> None:
+    """Make a folder with a pipeline a repository in which it was run and committed."""
+    init_git(folder)
+    Repo.init(folder).close()
+    reproduce(folder)
+    commit(folder, "run")
+
+
 def make_repository(folder: Path) -> Path:
     """Fill `folder` with this project's tracked files, tiny params and images, and commit."""
     folder.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import TINY, draw_images, run_stage, set_params
+from tests.conftest import TINY, draw_images, enter_copy, run_stage, set_params
 from tests.imports import ROOT
 from tests.repository import call, commit, make_repository
 from tests.tools import small_model
@@ -41,10 +41,7 @@ def unchanged(tmp_path_factory) -> Path:
 @pytest.fixture
 def repository(unchanged, tmp_path, monkeypatch) -> Path:
     """A copy of the committed project, as the current folder."""
-    folder = tmp_path / "repository"
-    shutil.copytree(unchanged, folder)
-    monkeypatch.chdir(folder)
-    return folder
+    return enter_copy(unchanged, tmp_path / "repository", monkeypatch)
 
 
 @pytest.fixture
@@ -92,10 +89,7 @@ def split_once(tmp_path_factory) -> Path:
 @pytest.fixture
 def split_images(split_once, tmp_path, monkeypatch) -> Path:
     """A copy of it, as the current folder."""
-    folder = tmp_path / "project"
-    shutil.copytree(split_once, folder)
-    monkeypatch.chdir(folder)
-    return folder
+    return enter_copy(split_once, tmp_path / "project", monkeypatch)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 import shutil
 
 import pytest
-from dvc.repo import Repo
 
 from tests.imports import ROOT
-from tests.repository import commit, init_git, reproduce
+from tests.repository import run_and_commit
 from thaw.project.errors import UserError
 from tools import verify
 from tools.experiments import seeds
@@ -61,10 +60,7 @@ def test_two_seeds_are_two_experiments(tmp_path, monkeypatch, capfd):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     (tmp_path / "dvc.yaml").write_text(DVC)
     (tmp_path / "evaluate.py").write_text(EVALUATE)
-    init_git(tmp_path)
-    Repo.init(tmp_path).close()
-    reproduce(tmp_path)
-    commit(tmp_path, "run")
+    run_and_commit(tmp_path)
     monkeypatch.setattr("sys.argv", ["verify", "--seeds", "2"])
     verify.main()
     said = capfd.readouterr().out

@@ -4,11 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
 
 from tests.conftest import set_params
 from tests.imports import ROOT
-from tests.repository import call, commit, init_git, reproduce
+from tests.repository import call, commit, run_and_commit
 from thaw.project import files, paths, software
 from thaw.project.errors import UserError
 from tools.revisions import clean_run
@@ -53,11 +52,8 @@ def repository(tmp_path, monkeypatch) -> Path:
     (tmp_path / "photo.jpg").write_text("photo")
     shutil.copy(ROOT / "params.yaml", folder)
     set_params(folder / "params.yaml", {"data": {"source": "../photo.jpg"}})
-    init_git(folder)
-    Repo.init(folder).close()
     monkeypatch.chdir(folder)
-    reproduce(folder)
-    commit(folder, "run")
+    run_and_commit(folder)
     return folder
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from tests.conftest import STAGES
-from tests.repository import call, commit, init_git, make_repository, reproduce
+from tests.conftest import STAGES, enter_copy
+from tests.repository import call, make_repository, reproduce, run_and_commit
 from tools.revisions import outputs
 
 MAKE = """
@@ -39,18 +39,13 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     (folder / "make.py").write_text(MAKE)
     (folder / "dvc.yaml").write_text(DVC)
-    init_git(folder)
-    Repo.init(folder).close()
-    reproduce(folder)
-    commit(folder, "run")
+    run_and_commit(folder)
     return folder
 
 
 @pytest.fixture
 def repository(made, tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "repository"
-    shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
+    folder = enter_copy(made, tmp_path / "repository", monkeypatch)
     assert damage() is None
     return folder
 

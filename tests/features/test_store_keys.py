@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import os
 import shutil
 import sys
 from importlib import metadata
@@ -76,6 +77,11 @@ def test_other_decoders_have_other_keys(monkeypatch):
     before = store.keys({}, ["x"])
     monkeypatch.setattr(store.pillow, "version", lambda name: "3.0.1")
     assert store.keys({}, ["x"])[0] != before[0]
+
+
+def test_a_processor_for_which_numpy_names_none_is_no_error(monkeypatch):
+    monkeypatch.setattr(software.np, "show_config", lambda mode: {"SIMD Extensions": {}})
+    assert software.instructions()[-1] == os.environ.get("ONEDNN_MAX_CPU_ISA", "")
 
 
 def test_instructions_are_named_that_numpy_does_not_know(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
+import errno
 import fcntl
 import json
 import os
+import stat
 from contextlib import contextmanager
 
 import pandas as pd
@@ -129,3 +131,34 @@ def test_csv_keeps_newlines_in_cells(tmp_path):
     files.write_csv(tmp_path / "x.csv", table)
     read = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False)
     assert read.equals(table.astype(read.dtypes))
+
+
+def test_room_is_reserved_in_a_file_that_is_not_only_appended_to(tmp_path, monkeypatch):
+    """glibc refuses that where the disk cannot reserve, and so no model could be saved there."""
+    modes, plain = [], os.posix_fallocate
+
+    def reserve(number, start, size):
+        modes.append(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND)
+        plain(number, start, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", reserve)
+    (tmp_path / "old").write_bytes(b"abc")
+    for name in ("old", "new"):
+        files.reserve(tmp_path / name, 77)
+        assert (tmp_path / name).stat().st_size == 77
+    assert (tmp_path / "old").read_bytes().startswith(b"abc")
+    assert modes == [0, 0]
+
+
+def test_a_disk_that_cannot_sync_a_folder_is_no_error(tmp_path, monkeypatch):
+    plain = os.fsync
+
+    def fsync(number):
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        plain(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with files.replacing(tmp_path / "x.txt") as partial:
+        partial.write_text("x")
+    assert (tmp_path / "x.txt").read_text() == "x"

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.imports import ROOT
+from thaw.project import stage_run, stops
 
 STAGE = """
 import time
@@ -34,6 +35,29 @@ PARENT = """
 import subprocess, sys
 subprocess.run([sys.executable, "-m", "stages.slow"])
 """
+
+
+def test_dvc_is_who_began_it_also_where_it_died_during_the_imports(monkeypatch):
+    """By then the stage's parent is another process, which does not end."""
+    watched = []
+    monkeypatch.setenv("DVC_STAGE", "slow")
+    monkeypatch.setattr(stops, "PARENT", -1)
+    monkeypatch.setattr(stage_run, "_end_with", watched.append)
+    stage_run.end_with_dvc()
+    while not watched:
+        time.sleep(0.01)
+    assert watched == [-1]
+
+
+def test_it_ends_with_dvc_also_where_nobody_reads_what_it_says(monkeypatch):
+    ended = []
+    full = open("/dev/full", "w", buffering=1)  # noqa: SIM115  as stderr is, for long
+    monkeypatch.setattr(sys, "stderr", full)
+    monkeypatch.setattr(stage_run.os, "kill", lambda process, number: ended.append(number))
+    monkeypatch.setattr(stage_run.os, "_exit", ended.append)
+    monkeypatch.setattr(stage_run, "GRACE", 0)
+    stage_run._end_with(-1)
+    assert ended == [signal.SIGTERM, 1]
 
 
 @pytest.fixture

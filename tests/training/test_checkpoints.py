@@ -178,6 +178,22 @@ def test_where_nothing_can_be_written_it_is_said_once_and_training_goes_on(tmp_p
     assert capsys.readouterr().err.count("no checkpoint: ") == 1
 
 
+def test_after_a_failed_write_the_next_epoch_is_written(tmp_path, monkeypatch, capsys):
+    """A disk may have room again, and so may memory."""
+    failures, plain = [OSError("no room"), MemoryError()], checkpoints.write
+
+    def write(checkpoint, file):
+        if failures:
+            raise failures.pop(0)
+        plain(checkpoint, file)
+
+    monkeypatch.setattr(checkpoints, "write", write)
+    monkeypatch.setattr(checkpoints.Future, "done", lambda self: not self.result())
+    train({}, tmp_path / "log", tmp_path / "x.npz")
+    assert capsys.readouterr().err.count("no checkpoint: ") == 1
+    assert len(checkpoints.read(tmp_path / "x.npz").rest["best"]["rows"]) > 3
+
+
 def test_writing_holds_up_no_epoch_and_ends_with_the_last(tmp_path, monkeypatch):
     """The first write ends when training has ended; then only the last epoch is written."""
     ended, written = threading.Event(), []
@@ -218,7 +234,11 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
-    assert len({first, *others}) == 6
+    monkeypatch.setattr(checkpoints.inference, "tensorflow_device", lambda: "a GPU")
+    others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
+    monkeypatch.setattr(checkpoints.software, "identity", lambda places, _: {"code": places})
+    others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
+    assert len({first, *others}) == 8
 
 
 def test_old_files_go(tmp_path, monkeypatch):

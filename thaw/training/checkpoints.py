@@ -47,9 +47,8 @@ def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Pa
     file = folder / f"{stage}-{key[:32]}.npz"
     for each in folder.glob("*"):  # also what was half-written
         with suppress(OSError):  # another process may remove it, too
-            if (
-                each != file and time.time() - each.stat().st_mtime > OLDEST
-            ):  # or the clock is wrong
+            old = time.time() - each.stat().st_mtime > OLDEST  # or the clock is wrong
+            if old and each != file:
                 files.remove(each)
     return file
 

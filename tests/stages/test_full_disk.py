@@ -13,11 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import refusal, run_stage, set_params
-from tests.imports import ROOT
 from tests.killed import tree
 from thaw.export import verification
-from thaw.images.settings import Decoding
-from thaw.project import params
 
 PLACES = [
     ("download", "data"),
@@ -85,11 +82,10 @@ def test_a_full_disk_is_one_line_and_costs_nothing(after_run, tmp_path, monkeypa
 @pytest.mark.parametrize("name", ["keras", "saved_model", "openvino"])
 def test_an_export_does_not_blame_the_network_for_a_full_disk(tmp_path, name):
     (tmp_path / "models").mkdir()
-    decoding = params.load(Decoding, "images", ROOT / "params.yaml")
     with disk(tmp_path / "models") as folder:
         fill(folder, left=8192)
         with pytest.raises(OSError, match=r"no space left in .*models for"):
-            verification.write(model(), ["a"], decoding, [name], None, folder / "own/export")
+            verification.write(model(), ["a"], {}, [name], None, folder / "own/export")
 
 
 def test_a_full_disk_does_not_kill_what_writes_through_a_memory_map(tmp_path):

@@ -44,12 +44,10 @@ def measure(name: str, source: Path) -> dict[str, float]:
         tested, seconds = repro(name, source, folder)
         metrics = folder / "metrics"
         split = json.loads((metrics / "split.json").read_text(encoding="utf-8"))["classes"].values()
-        best = json.loads((metrics / "fine_tune/metrics.json").read_text(encoding="utf-8"))[
-            "fine_tune"
-        ]
+        best = json.loads((metrics / "fine_tune/metrics.json").read_text(encoding="utf-8"))
         test = json.loads((metrics / "test.json").read_text(encoding="utf-8"))
     counts = {part: sum(each[part] for each in split) for part in ("validation", "test")}
-    correct = round(best["val_accuracy"] * counts["validation"])
+    correct = round(best["val_acc"] * counts["validation"])
     correct += round(test["fine_tuned"]["accuracy"] * counts["test"])
     interval = binomtest(correct, sum(counts.values())).proportion_ci(0.95, "wilson")
     return {

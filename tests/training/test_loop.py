@@ -49,12 +49,15 @@ def test_fit_learns_and_its_scores_are_those_of_the_best_weights(classes, tmp_pa
     assert best["accuracy"] > 0.95
 
     log = history.read(tmp_path / "log")
-    columns = {"train/loss", "train/accuracy", "validation/loss", "validation/accuracy"}
-    assert set(log.columns) == columns
+    names = "loss", "accuracy", "brier"
+    assert set(log.columns) == {
+        f"{part}/{name}" for part in ("train", "validation") for name in names
+    }
     assert log.index[0] == 0
     assert np.isnan(log.loc[0, "train/loss"])  # before the first epoch nothing has trained
-    assert log["validation/loss"].idxmin() == best["epoch"]
-    assert log["validation/loss"].min() == best["loss"]
+    assert log["validation/brier"].idxmin() == best["epoch"]
+    for name in names:
+        assert log[f"validation/{name}"][best["epoch"]] == best[name]
     assert not (tmp_path / "dvc.yaml").exists()
 
 

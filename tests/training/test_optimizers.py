@@ -45,7 +45,7 @@ def test_warm_up():
 def test_plateau_callback():
     assert optimizers.callbacks(SETTINGS) == []
     (callback,) = optimizers.callbacks(changed(schedule="reduce_on_plateau"))
-    assert (callback.monitor, callback.patience, callback.factor) == ("val_loss", 3, 0.1)
+    assert (callback.monitor, callback.patience, callback.factor) == ("val_brier", 3, 0.1)
 
 
 @pytest.mark.parametrize(

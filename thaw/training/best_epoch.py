@@ -9,13 +9,29 @@ from thaw.training.settings import Training
 DIGITS = 6  # of every figure in the log
 
 
-class BestEpoch(keras.callbacks.Callback):
-    """Log each epoch, keep the weights of the lowest validation loss, and stop after `patience`.
+def brier(truth, logits):
+    """Return the Brier score (n,) of logits (n, 1) or (n, k > 2) for the classes (n,), 0 to 2.
 
-    `scores`: epoch (0 is before the first), loss and accuracy on validation, rounded. `rows`: what
-    was logged, of the start and of each epoch. It stands in for Keras' EarlyStopping, which cannot
-    count the start as an epoch: with its `baseline` it may go on past its patience, and restores
-    weights that are worse than those of the start.
+    The squared distance of the probabilities from the true class, summed over classes (Brier 1950).
+    """
+    truth = keras.ops.reshape(truth, (-1,))
+    if logits.shape[-1] == 1:
+        truth = keras.ops.cast(truth, logits.dtype)
+        return 2 * keras.ops.square(keras.ops.sigmoid(logits[:, 0]) - truth)
+    truth = keras.ops.one_hot(truth, logits.shape[-1], dtype=logits.dtype)
+    return keras.ops.sum(keras.ops.square(keras.ops.softmax(logits) - truth), axis=-1)
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Log each epoch, keep the weights of the lowest Brier score, and stop after `patience`.
+
+    The loss would take a network that is right more often, but too sure where it is wrong, for a
+    worse one; the temperature of `calibrate` takes that back.
+
+    `scores`: epoch (0 is before the first), loss, accuracy and brier on validation, rounded.
+    `rows`: what was logged, of the start and of each epoch. It stands in for Keras' EarlyStopping,
+    which cannot count the start as an epoch: with its `baseline` it may go on past its patience,
+    and restores weights that are worse than those of the start.
     """
 
     def __init__(self, live: Live, settings: Training):
@@ -38,10 +54,10 @@ class BestEpoch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._log({name: round(float(value), DIGITS) for name, value in logs.items()})
         logs = self.rows[-1]
-        if not self.scores or logs["val_loss"] < self.scores["loss"]:
+        if not self.scores or logs["val_brier"] < self.scores["brier"]:
             self.weights = self.model.get_weights()
-            self.scores = {"epoch": self.epoch, "accuracy": logs["val_accuracy"]}
-            self.scores["loss"] = logs["val_loss"]
+            names = "accuracy", "brier", "loss"
+            self.scores = {"epoch": self.epoch} | {name: logs[f"val_{name}"] for name in names}
         self.model.stop_training = self.has_ended
 
     def resume(self, rows: list[dict], scores: dict, weights: list[np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from dvclive import Live
 from thaw.project import files
 from thaw.training import checkpoints, optimizers
 from thaw.training.batches import Batches, steps_at_once
-from thaw.training.best_epoch import BestEpoch
+from thaw.training.best_epoch import BestEpoch, brier
 from thaw.training.settings import Training
 
 
@@ -20,12 +20,13 @@ def compile_for_logits(
     loss: keras.losses.Loss,
     steps: int = 1,
 ) -> None:
-    """Compile for logits (n, 1) or (n, k > 2), with accuracy, and so many steps in one call."""
+    """Compile for logits (n, 1) or (n, k > 2), with scores, and so many steps in one call."""
     if model.output_shape[-1] == 1:
         accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
     else:
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy], steps_per_execution=steps)
+    scores = [accuracy, keras.metrics.MeanMetricWrapper(brier, "brier")]
+    model.compile(optimizer, loss, metrics=scores, steps_per_execution=steps)
 
 
 def compile_for_training(
@@ -49,9 +50,9 @@ def fit(
 ) -> dict[str, float]:
     """Train a compiled model, stop early, and leave it with its best weights.
 
-    Best is the lowest validation loss; the weights at the start take part as epoch 0, so that
-    training never makes a model worse on validation. Writes a DVCLive log into the folder `log`,
-    and returns the best epoch's validation scores: epoch, loss, accuracy. With a `checkpoint` a
+    Best is the lowest Brier score on validation; the weights at the start take part as epoch 0, so
+    that training never makes a model worse there. Writes a DVCLive log into the folder `log`, and
+    returns the best epoch's validation scores: epoch, loss, accuracy, brier. With a `checkpoint` a
     training that was interrupted goes on after its last epoch there, and ends with the same bytes.
     """
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)

@@ -116,8 +116,9 @@ def callbacks(settings: Training) -> list[keras.callbacks.Callback]:
     """Return what changes the learning rate while training: a tenth after half the patience."""
     if settings.schedule != "reduce_on_plateau":
         return []
+    patience = max(1, settings.patience // 2)
     return [
         keras.callbacks.ReduceLROnPlateau(
-            "val_loss", PLATEAU_FACTOR, patience=max(1, settings.patience // 2), min_delta=0.0
+            "val_brier", PLATEAU_FACTOR, patience, mode="min", min_delta=0.0
         )
     ]

@@ -38,6 +38,7 @@ PLAIN_ADAM = {  # the step of train_head and fine_tune, without anything more
     "warmup": 0.0,
     "weight_decay": 0.0,
     "global_clipnorm": None,
+    "averaging": 0.0,
 }
 TINY = {
     "data": {"source": "images"},

@@ -47,9 +47,10 @@ VARIANTS = {
         "weight_decay": 0.01,
     },
     "multipliers": {"multipliers": True},
+    "averaged weights": {"averaging": 0.7, "warmup": 1.0, "schedule": "cosine"},
 }  # fmt: skip
 
-FAST = ("plateau",)
+FAST = ("plateau", "averaged weights")
 
 
 def interrupted(epoch: int, inside: bool) -> type[checkpoints.Saver]:
@@ -147,8 +148,9 @@ def test_what_comes_after_the_epoch_is_not_in_its_checkpoint(tmp_path, monkeypat
     assert logged_again == logged
 
 
-def test_one_that_had_ended_trains_no_more(tmp_path, monkeypatch):
-    variant = {"patience": 1, "learning_rate": 3.0}
+@pytest.mark.parametrize("averaging", [0.0, 0.5])
+def test_one_that_had_ended_trains_no_more(averaging, tmp_path, monkeypatch):
+    variant = {"patience": 1, "learning_rate": 3.0, "averaging": averaging}
     weights, logged = train(variant, tmp_path / "log", tmp_path / "x.npz")
     assert len((tmp_path / "log/plots/metrics/train/loss.tsv").read_text().splitlines()) < 6
     monkeypatch.setattr(keras.Model, "train_step", None)

@@ -74,6 +74,22 @@ def test_a_rate_that_destroys_gives_back_the_weights_of_the_start(tmp_path):
         assert np.array_equal(ours, theirs)
 
 
+def test_validation_judges_the_average_and_training_goes_on_without_it(tmp_path):
+    """An epoch is one step here, so two epochs of averaging halve the average in each."""
+    data, kernels, logs = blobs(301, 3), {}, {}
+    for averaging, epochs in [(0.0, 1), (0.0, 2), (0.0, 3), (2.0, 3)]:
+        changes = {"averaging": averaging, "epochs": epochs, "batch_size": 512}
+        model, name = linear(3), f"{averaging} {epochs}"
+        best = fit(model, data, tmp_path / name, SETTINGS.model_copy(update=changes))
+        assert best["epoch"] == epochs
+        kernels[name], logs[name] = model.get_weights()[0], history.read(tmp_path / name)
+    average = kernels["0.0 1"] / 4 + kernels["0.0 2"] / 4 + kernels["0.0 3"] / 2
+    assert kernels["2.0 3"] == pytest.approx(average, rel=1e-5)
+    plain, averaged = logs["0.0 3"], logs["2.0 3"]
+    assert averaged["train/loss"].equals(plain["train/loss"])
+    assert (averaged["validation/loss"] > plain["validation/loss"])[[2, 3]].all()
+
+
 def test_the_same_seed_gives_the_same_weights(tmp_path):
     inputs, truth, split = blobs(101, 3)
     got = []
@@ -93,7 +109,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
         {"optimizer": "adamw", "weight_decay": 0.004},
         {"optimizer": "rmsprop", "schedule": "exponential"},
         {"optimizer": "sgd", "warmup": 1.5, "global_clipnorm": 1.0},
-        {"schedule": "reduce_on_plateau"},
+        {"schedule": "reduce_on_plateau", "averaging": 0.5},
     ],
 )
 @pytest.mark.parametrize("classes", [2, 3])

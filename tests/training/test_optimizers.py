@@ -42,6 +42,15 @@ def test_warm_up():
         changed(warmup=1.0, schedule="reduce_on_plateau")
 
 
+def test_averaging_is_over_epochs():
+    momentum = [
+        optimizers.build(changed(averaging=epochs), 40).ema_momentum for epochs in (0.5, 2.0, 0.01)
+    ]
+    assert momentum == pytest.approx([0.95, 0.9875, 0.0])
+    assert not optimizers.build(SETTINGS, 40).use_ema
+    assert optimizers.averaging(SETTINGS) == []
+
+
 def test_plateau_callback():
     assert optimizers.callbacks(SETTINGS) == []
     (callback,) = optimizers.callbacks(changed(schedule="reduce_on_plateau"))

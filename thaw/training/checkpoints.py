@@ -176,6 +176,4 @@ class Saver(keras.callbacks.Callback):
 
     def _variables(self) -> dict[str, list[keras.Variable]]:
         optimizer = self.model.optimizer
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
         return {"model": self.model.variables, "optimizer": optimizer.variables}

@@ -27,6 +27,7 @@ def compile_for_logits(
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
     scores = [accuracy, keras.metrics.MeanMetricWrapper(brier, "brier")]
     model.compile(optimizer, loss, metrics=scores, steps_per_execution=steps)
+    optimizer.build(model.trainable_variables)  # a checkpoint restores it before the first step
 
 
 def compile_for_training(
@@ -71,7 +72,7 @@ def fit(
                     validation_data=batches.validation,
                     initial_epoch=best.epoch,
                     epochs=best.epoch if best.has_ended else settings.epochs,
-                    callbacks=[best, *plateau, saver],
+                    callbacks=[best, *optimizers.averaging(settings), *plateau, saver],
                     class_weight=class_weights,
                     shuffle=False,  # the data set does it
                     verbose=0,

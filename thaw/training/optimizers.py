@@ -71,12 +71,15 @@ def build(
     SGD has a momentum of 0.9. weight_decay is decoupled (Loshchilov and Hutter 2019,
     arXiv:1711.05101) in all of them. With global_clipnorm the gradient of all weights together is
     no longer than that. `multipliers`: one for each trainable weight, in their order; None for the
-    same rate everywhere.
+    same rate everywhere. With averaging the optimizer keeps an exponential average of the weights.
     """
     options = {
         "global_clipnorm": settings.global_clipnorm,
         "weight_decay": settings.weight_decay or None,
     }
+    if settings.averaging:
+        options["use_ema"] = True
+        options["ema_momentum"] = 1 - 1 / max(1.0, settings.averaging * steps)
     if settings.optimizer == "sgd":
         options["momentum"] = MOMENTUM
     if settings.optimizer == "adamw":
@@ -110,6 +113,32 @@ def learning_rate(settings: Training, steps: int):
     else:
         return rate
     return WarmUp(after, warmup) if warmup else after
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Puts the averaged weights in from a validation until the epoch has ended.
+
+    So callbacks before this one see the average at the end of an epoch, and those behind it what
+    trains on. Keras' SwapEMAWeights swaps by adding, which changes last digits.
+    """
+
+    def on_test_begin(self, logs=None):
+        self._swap()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._swap()
+
+    def _swap(self):
+        averages = self.model.optimizer._model_variables_moving_average
+        for variable, average in zip(self.model.trainable_variables, averages, strict=True):
+            trained, averaged = variable.numpy(), average.numpy()
+            variable.assign(averaged)
+            average.assign(trained)
+
+
+def averaging(settings: Training) -> list[keras.callbacks.Callback]:
+    """Return what lets validation judge the averaged weights, if there are any."""
+    return [AveragedWeights()] if settings.averaging else []
 
 
 def callbacks(settings: Training) -> list[keras.callbacks.Callback]:

@@ -55,6 +55,7 @@ class Training(Section):
     warmup: Annotated[float, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0, lt=1)]
     global_clipnorm: Annotated[float, Field(gt=0)] | None
+    averaging: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     epochs: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=2)]

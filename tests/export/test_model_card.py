@@ -24,6 +24,7 @@ SCORES = {
     "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
                    "macro_f1": 0.9, "roc_auc": 0.99},
     "head": {"accuracy": 0.7},
+    "baseline": {"neighbours": {"accuracy": 0.61}, "ridge": {"accuracy": 0.6543}},
     "refused": {"unknown": 0.0672, "unsure": 0.0171},
 }  # fmt: skip
 RELIABILITY = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.7, 0.8], "images": [10, 30]})
@@ -102,6 +103,7 @@ def test_it_says_what_was_measured(card):
 
 def test_it_says_what_the_thresholds_mean(card):
     text = " ".join(card().split())
+    assert "features gave 0.6100 by nearest neighbours and 0.6543 by ridge regression." in text
     assert (
         "also for one of something else. With `calibrate.known`, `python -m tools.predict`" in text
     )

@@ -162,7 +162,19 @@ def _accuracy(run: RunResult, confidence: float) -> str:
     return (
         f"{markdown.table(measured)}\n\nIn brackets is Wilson's interval of {100 * confidence:g} "
         "%; the fewer test images, the wider it is. These are the scores of the Keras format; see "
-        f"Files for the others.\n\n{_by_class(run)}\n\n{_calibration(run.reliability)}"
+        f"Files for the others. {_baseline(run.test_scores)}\n\n{_by_class(run)}\n\n"
+        f"{_calibration(run.reliability)}"
+    )
+
+
+def _baseline(scores: dict) -> str:
+    """Return what the frozen features gave without training, "" where a run has not noted it."""
+    if "baseline" not in scores:
+        return ""
+    found = {name: f"{each['accuracy']:.4f}" for name, each in scores["baseline"].items()}
+    return (
+        "For comparison: without any training, the pretrained network's features gave "
+        f"{found['neighbours']} by nearest neighbours and {found['ridge']} by ridge regression."
     )
 
 

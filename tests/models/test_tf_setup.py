@@ -16,8 +16,9 @@ def test_the_import_prints_nothing_and_is_not_looked_through_by_the_garbage_coll
     code = (
         "import thaw.models.tf_setup, gc, sys, tensorflow as tf\n"
         "assert gc.isenabled(); assert 'keras' in sys.modules\n"
+        "assert not {'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "assert gc.get_freeze_count() > 100_000 > len(gc.get_objects())\n"
-        "tf.ones(3); sys.stderr.write('seen')"
+        "tf.ones(3); sys.stderr.write('seen'); import sklearn, matplotlib.pyplot"
     )
     got = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (got.stdout, got.stderr, got.returncode) == ("", "seen", 0)

@@ -24,7 +24,7 @@ IMAGES = 200  # of the test set, to compare on, and of the training set, to cali
 BATCH = 25  # of which IMAGES is a multiple, as Keras traces a model for each size
 FULL = 1 << 20  # bytes left on a disk on which some library has just failed to write
 KNOWN_TOLERANCE = 0.01  # of a `known`, in standard deviations of the validation images
-SECONDS = 0.3  # of measuring how long one image takes
+SECONDS = 0.1  # of measuring how long one image takes
 
 
 def check_gate(scores: dict, settings: Export) -> None:

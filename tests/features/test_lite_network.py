@@ -44,6 +44,21 @@ def test_it_gives_what_keras_gives(tmp_path, number):
     ]  # fmt: skip
 
 
+def test_the_lower_layers_end_where_they_are_cut(monkeypatch):
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = backbones.network("EfficientNetLite0", 96)
+    last = "block3b_add"
+    cut = keras.Model(model.input, {"activations": model.get_layer(last).output})
+    monkeypatch.setattr(inference, "convert", None)
+    features = {"engine": "openvino", "precision": "float32", "backbone": "EfficientNetLite0"}
+    network = frozen_backbone.of_lower(cut, last, features)
+    assert (network.size, network.shapes) == (96, {"activations": (12, 12, 40)})
+    [got] = network.ready()([PIXELS])
+    expected = cut.predict(PIXELS, verbose=0)["activations"]
+    assert np.abs(got["activations"] - expected).max() < 1e-5 * np.abs(expected).max()
+
+
 def test_without_openvino_it_is_one_line(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(UserError, match="OpenVINO is not installed"):

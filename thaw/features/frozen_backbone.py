@@ -47,6 +47,19 @@ def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
     return FrozenNetwork(model.input_shape[1], shapes, provenance, ready)
 
 
+def of_lower(model: "keras.Model", last: str, provenance: dict) -> FrozenNetwork:
+    """Return what `of_model` does of the lower layers of a backbone, up to the layer `last`."""
+    name = provenance.get("backbone")
+    if provenance["engine"] == "tensorflow" or name not in LITE:
+        return of_model(model, provenance)
+    values = {layer.name: layer.get_weights() for layer in model.layers}
+    [output] = model.output
+    size = model.input_shape[1]
+    return _of_openvino(
+        lite_network.lower(LITE.index(name), size, values, last, output), provenance
+    )
+
+
 def of_backbone(
     spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore
 ) -> FrozenNetwork:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import openvino
 
 PLACES = (2, 3)  # axes
+PLACES_BEFORE_CHANNELS = (0, 2, 3, 1)
 
 
 def build(
@@ -23,8 +24,36 @@ def build(
     It is what `backbones.pooled` gives of the same weights, `values` by layer in Keras' axes; map
     is (n, h, w, 1280). All are float32.
     """
-    openvino = inference.imported()
-    ops = openvino.opset13
+    ops = inference.imported().opset13
+    pixels, outputs = _body(number, size, values)
+    *_, x = outputs.values()
+    results = {"avg": ops.reduce_mean(x, PLACES), "max": ops.reduce_max(x, PLACES)}
+    if feature_maps:
+        results["map"] = ops.transpose(x, np.array(PLACES_BEFORE_CHANNELS))
+    return _model(pixels, results)
+
+
+def lower(
+    number: int, size: int, values: dict[str, list[np.ndarray]], last: str, output: str
+) -> "openvino.Model":
+    """Return pixels -> the output of the layer `last`, float32 (n, h, w, c), under that name."""
+    pixels, outputs = _body(number, size, values, last)
+    turned = np.array(PLACES_BEFORE_CHANNELS)
+    return _model(pixels, {output: inference.imported().opset13.transpose(outputs[last], turned)})
+
+
+def _model(pixels: "openvino.Node", results: dict[str, "openvino.Node"]) -> "openvino.Model":
+    model = inference.imported().Model([*results.values()], [pixels], "efficientnetlite")
+    for output, name in zip(model.outputs, results):
+        output.set_names({name})
+    return model
+
+
+def _body(
+    number: int, size: int, values: dict[str, list[np.ndarray]], last: str = ""
+) -> tuple["openvino.Node", dict[str, "openvino.Node"]]:
+    """Return the input, and the outputs of all layers up to `last` by name, (n, c, h, w)."""
+    ops = inference.imported().opset13
     pixels = ops.parameter([-1, size, size, 3], np.float32, name="pixels")
     scale = np.array([1 / (255 * each) for each in DEVIATION], "float32")
     offset = np.array([-mean / each for mean, each in zip(MEAN, DEVIATION)], "float32")
@@ -33,13 +62,9 @@ def build(
     for each in lite_layers.layers(number):
         x = ops.add(x, outputs[each.adds]) if each.adds else _layer(ops, each, x, values)
         outputs[each.name] = x
-    results = {"avg": ops.reduce_mean(x, PLACES), "max": ops.reduce_max(x, PLACES)}
-    if feature_maps:
-        results["map"] = ops.transpose(x, np.array([0, 2, 3, 1]))
-    model = openvino.Model([*results.values()], [pixels], f"efficientnetlite{number}")
-    for output, name in zip(model.outputs, results):
-        output.set_names({name})
-    return model
+        if each.name == last:
+            break
+    return pixels, outputs
 
 
 def _layer(ops, of: Layer, x: "openvino.Node", values: dict) -> "openvino.Node":

@@ -33,6 +33,7 @@ def save_of_package(spec: Backbone, partial: Path) -> int:
 def save_of_keras(spec: Backbone, partial: Path) -> int:
     """Save the weights of a network that Keras builds; return their number."""
     # Here, since weights of a package have nothing to wait for TensorFlow for.
+    import thaw.models.tf_setup  # noqa: F401  first, before Keras
     from thaw.models import pretrained, weights
 
     with files.scratch(paths.WEIGHTS) as scratch:

@@ -75,5 +75,5 @@ def test_a_form_that_differs_is_refused(models, tmp_path, monkeypatch):
         return converted
 
     monkeypatch.setattr(trained.frozen_backbone.inference, "convert", wrong)
-    with pytest.raises(UserError, match=r"Keras and openvino, .* differ by .* tolerance 0.001"):
+    with pytest.raises(UserError, match=r"Keras and openvino, .* differ by 1 .tolerance 0.001"):
         trained.network(of, file, FeatureStore(None, 1))

@@ -71,10 +71,12 @@ def _layer(ops, of: Layer, x: "openvino.Node", values: dict) -> "openvino.Node":
     if of.kind == "relu6":
         return ops.clamp(x, 0.0, 6.0)
     if of.kind == "norm":
-        gamma, beta, mean, variance = values[of.name]
+        gamma, beta, mean, variance = map(ops.constant, values[of.name])
         return ops.batch_norm_inference(x, gamma, beta, mean, variance, EPSILON)
     [kernel] = values[of.name]
     window = [of.stride] * 2, [0, 0], [0, 0], [1, 1], "same_upper"
     if of.kind == "depthwise":
-        return ops.group_convolution(x, kernel.transpose(2, 3, 0, 1)[:, :, None], *window)
-    return ops.convolution(x, np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)), *window)
+        turned = np.ascontiguousarray(kernel.transpose(2, 3, 0, 1)[:, :, None])
+        return ops.group_convolution(x, ops.constant(turned), *window)
+    turned = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+    return ops.convolution(x, ops.constant(turned), *window)

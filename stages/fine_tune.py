@@ -15,7 +15,7 @@ from thaw.features import arrays, store, trained
 from thaw.features.extract import ImageSource
 from thaw.features.parity import check_parity
 from thaw.features.provenance import of_backbone
-from thaw.features.trained import Trained
+from thaw.features.trained import Specs
 from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
@@ -84,7 +84,7 @@ def main() -> None:
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(network.joined, partial, provenance)
     files.remove(checkpoint)
-    of = Trained(*specs, len(names), provenance["engine"])
+    of = Specs(*specs, len(names), provenance["engine"])
     keep_converted(of, features.shape[1:], runtime, network.joined)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
@@ -118,7 +118,7 @@ def check_joined(
     print(f"parity {difference:.1e}")
 
 
-def keep_converted(of: Trained, shape: tuple[int, ...], runtime: Runtime, model) -> None:
+def keep_converted(of: Specs, shape: tuple[int, ...], runtime: Runtime, model) -> None:
     """Leave both models in the feature store as OpenVINO runs them, for the stages after this."""
     with store.open_store(runtime) as kept:
         if kept.connection and of.engine == "openvino":

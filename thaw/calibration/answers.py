@@ -9,7 +9,7 @@ from thaw.evaluation.metrics import to_probabilities
 from thaw.features import arrays, inference, store, trained
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.provenance import of_backbone
-from thaw.features.trained import LOGITS, Trained
+from thaw.features.trained import LOGITS, Specs
 from thaw.images.settings import Decoding
 from thaw.models import weights
 from thaw.models.settings import Backbone, Head
@@ -51,7 +51,7 @@ def load(
     check_provenance(found, of_backbone(spec, decoding), paths.FEATURES, "extract")
     for file, stage in ((paths.HEAD, "train_head"), (paths.FINE_TUNED, "fine_tune")):
         check_provenance(weights.read_provenance(file), found, file, stage)
-    of = Trained(spec, head_spec, classes, found["engine"])
+    of = Specs(spec, head_spec, classes, found["engine"])
     with store.open_store(runtime) as kept:
         head = trained.head(of, cached.shape[1:], paths.HEAD, kept)
         return Models(head, trained.network(of, paths.FINE_TUNED, kept), cached)

@@ -87,22 +87,31 @@ def of_backbone(
 
 
 def converted_once(
-    make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore
+    make: Callable[[], "keras.Model"],
+    model_provenance: dict,
+    provenance: dict,
+    kept: FeatureStore,
+    hold: Callable[["keras.Model", FrozenNetwork], None] = lambda *_: None,
 ) -> FrozenNetwork:
     """Return the model with named outputs that `make` makes, which needs TensorFlow.
 
     OpenVINO's form of it is kept in the store, and `make` only called where it lacks it.
     `model_provenance`: all that the model depends on besides the software, as JSON can hold it;
-    `provenance` as in `FrozenNetwork`.
+    `provenance` as in `FrozenNetwork`. `hold` raises UserError when a form that was just converted
+    differs from the model; then it is not kept.
     """
     if provenance["engine"] == "tensorflow":
         return of_model(make(), provenance)
     [key] = store.keys(model_provenance, [""])
     converted = kept.get([key]).get(key)
-    if converted is None:
-        converted = inference.convert(make())
-        kept.put([(key, converted)])
-    return _of_openvino(inference.read(converted), provenance)
+    if converted is not None:
+        return _of_openvino(inference.read(converted), provenance)
+    model = make()
+    converted = inference.convert(model)
+    network = _of_openvino(inference.read(converted), provenance)
+    hold(model, network)
+    kept.put([(key, converted)])
+    return network
 
 
 def _of_openvino(model: "openvino.Model", provenance: dict) -> FrozenNetwork:

@@ -25,7 +25,7 @@ PROBES = 2  # inputs that the parity gate looks at
 DIFFERS = "take the other extract.engine, and report this network"
 
 
-class Trained(NamedTuple):
+class Specs(NamedTuple):
     """Which head and network weights files are of, of how many classes, and what runs them."""
 
     backbone: Backbone
@@ -34,7 +34,7 @@ class Trained(NamedTuple):
     engine: str
 
 
-def head(of: Trained, shape: tuple[int, ...], file: Path, kept: FeatureStore) -> FrozenNetwork:
+def head(of: Specs, shape: tuple[int, ...], file: Path, kept: FeatureStore) -> FrozenNetwork:
     """Return the head of a weights file: features float32 (n, *shape) -> {LOGITS: (n, k)}."""
 
     def load(copy: Path) -> "keras.Model":
@@ -47,7 +47,7 @@ def head(of: Trained, shape: tuple[int, ...], file: Path, kept: FeatureStore) ->
 
 
 def network(
-    of: Trained, file: Path, kept: FeatureStore, model: "keras.Model | None" = None
+    of: Specs, file: Path, kept: FeatureStore, model: "keras.Model | None" = None
 ) -> FrozenNetwork:
     """Return the fine-tuned network of a weights file: pixels RGB 0..255 -> {LOGITS: (n, k)}.
 
@@ -70,7 +70,7 @@ def _converted(
 
     Raises UserError when the file is missing or damaged, or the two forms differ.
     """
-    digest, made = files.sha256(file), []
+    digest = files.sha256(file)
 
     def make() -> "keras.Model":
         from thaw.models.tf_setup import make_deterministic  # isort: skip  first, before Keras
@@ -79,16 +79,16 @@ def _converted(
         make_deterministic()
         with snapshots.copied(file, digest) as copy:
             model = load(copy)
-        made.append(keras.Model(model.input, {LOGITS: model.output}))
-        return made[0]
+        return keras.Model(model.input, {LOGITS: model.output})
+
+    def hold(model: "keras.Model", found: FrozenNetwork) -> None:
+        random = np.random.default_rng(0)
+        probes = random.uniform(0, 255, (PROBES, *model.input_shape[1:])).astype("float32")
+        [got] = found.ready()([probes])
+        expected = model(probes, training=False)
+        ways = f"Keras and {engine}, with the weights of {file},"
+        check_parity(got[LOGITS], expected[LOGITS], ways, DIFFERS)
 
     about = {"converted": "trained", **about, "weights_sha256": digest}
     how = {"engine": engine, "precision": "float32"}
-    found = frozen_backbone.converted_once(make, about, how, kept)
-    for model in made:
-        probes = np.random.default_rng(0).uniform(0, 255, (PROBES, *model.input_shape[1:]))
-        [got] = found.ready()([probes.astype("float32")])
-        expected = model(probes.astype("float32"), training=False)
-        ways = f"Keras and {engine}, with the weights of {file},"
-        check_parity(got[LOGITS], expected[LOGITS], ways, DIFFERS)
-    return found
+    return frozen_backbone.converted_once(make, about, how, kept, hold)

@@ -30,6 +30,7 @@ from thaw.training.frozen_activations import FineTuningImages
 from thaw.training.settings import Augmentation, FineTune, Loss
 
 INPUTS = paths.MANIFEST, paths.SPLIT, paths.BACKBONE, paths.HEAD
+BYTES = 4  # of a weight
 PARITY_ROWS = 32  # validation images that the parity gate looks at
 WAYS = "the network and the head on cached features"
 OF_ANOTHER = "the features are not of this backbone; run `dvc repro --force extract`"
@@ -85,7 +86,7 @@ def main() -> None:
         weights.save(network.joined, partial, provenance)
     files.remove(checkpoint)
     of = Specs(*specs, len(names), provenance["engine"])
-    keep_converted(of, features.shape[1:], runtime, network.joined)
+    keep_converted(of, features.shape[1:], runtime, network)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 
@@ -118,12 +119,14 @@ def check_joined(
     print(f"parity {difference:.1e}")
 
 
-def keep_converted(of: Specs, shape: tuple[int, ...], runtime: Runtime, model) -> None:
+def keep_converted(
+    of: Specs, shape: tuple[int, ...], runtime: Runtime, network: JoinedNetwork
+) -> None:
     """Leave both models in the feature store as OpenVINO runs them, for the stages after this."""
     with store.open_store(runtime) as kept:
-        if kept.connection and of.engine == "openvino":
+        if of.engine == "openvino" and BYTES * network.joined.count_params() < kept.largest:
             trained.head(of, shape, paths.HEAD, kept)
-            trained.network(of, paths.FINE_TUNED, kept, model)
+            trained.network(of, paths.FINE_TUNED, kept, network.joined)
 
 
 if __name__ == "__main__":

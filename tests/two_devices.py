@@ -6,6 +6,7 @@ JSON: of each variant how far the weights, relative to their size and to what tr
 the logged scores are apart, and whether a training that was interrupted ended with other bytes.
 """
 
+import functools
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from tests.conftest import run_stage, set_params
 from tests.training.test_checkpoints import interrupted
 from thaw.project import paths
-from thaw.training import checkpoints, history
+from thaw.training import checkpoints, devices, history
 
 SGD = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.02, "epochs": 2}
 VARIANTS = {
@@ -50,9 +51,9 @@ def weights(file: Path) -> list[np.ndarray]:
     return [each for each in found if each.dtype.kind == "f"]
 
 
-def trained(devices: int) -> tuple[list[np.ndarray], np.ndarray]:
+def trained(count: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Fine-tune; return weights and the log."""
-    set_params(paths.PARAMS, {"runtime": {"devices": devices}})
+    set_params(paths.PARAMS, {"runtime": {"devices": count}})
     run_stage("fine_tune")
     return weights(paths.FINE_TUNED), history.read(paths.FINE_TUNE_LOG).to_numpy()
 
@@ -92,6 +93,8 @@ def main() -> None:
     [processor] = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(processor, two)
+    # A second strategy would give its collective operations the numbers of the first one's.
+    devices.strategy = functools.cache(devices.strategy)
     os.chdir(sys.argv[1])
     before, found = paths.PARAMS.read_bytes(), {}
     for name, changes in VARIANTS.items():

@@ -78,11 +78,11 @@ def test_two_hosts_end_where_one_does(hosts):
 @pytest.mark.slow
 def test_after_the_loss_of_a_host_both_go_on_from_the_first_ones_checkpoint(hosts):
     for folder in hosts:
-        set_params(folder / "params.yaml", {"fine_tune": {"epochs": 60, "patience": 60}})
+        set_params(folder / "params.yaml", {"fine_tune": {"epochs": 20, "patience": 20}})
     for code, said in run_together(hosts):
         assert code == 0, said
     whole = (hosts[0] / MODEL).read_bytes()
-    (code, said), (killed, _) = run_together(hosts, kill_after="epoch 5/")
+    (code, said), (killed, _) = run_together(hosts, kill_after="epoch 2/")
     assert killed == -signal.SIGKILL
     assert code == 1, said
     assert "error: a host does not answer any more" in said

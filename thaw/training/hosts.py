@@ -44,7 +44,9 @@ class Hosts(Replicas):
             for epoch in range(initial_epoch, epochs):
                 called.on_epoch_begin(epoch)
                 scores = self._pass(self.train_function, train)
+                called.on_test_begin()
                 validation = self.evaluate(validation_data)
+                called.on_test_end(validation)
                 scores |= {f"val_{name}": value for name, value in validation.items()}
                 called.on_epoch_end(epoch, scores)
                 if self.stop_training:

@@ -75,7 +75,7 @@ class Hosts(Replicas):
         self.reset_metrics()
         for batch in batches:
             function(self._parts(batch))
-        return {name: float(value) for name, value in self.get_metrics_result().items()}
+        return {name: float(value) for name, value in sorted(self.get_metrics_result().items())}
 
     def _parts(self, batch: tuple) -> tf.distribute.DistributedValues:
         """Return the part of a batch that each device of this host takes."""

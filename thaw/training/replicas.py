@@ -63,7 +63,7 @@ class Replicas(keras.Model):
                 metric.update_state(tf.math.divide_no_nan(loss * total, count), count)
             else:
                 metric.update_state(y, logits)
-        return {metric.name: metric.result() for metric in self.metrics}
+        return self.get_metrics_result()
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Build by shapes. Keras 3.15.1 begins an epoch for that, so the next has another order."""

@@ -4,7 +4,7 @@ Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/ (for the par
        models/backbone.weights.h5, models/head.weights.h5
 Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
-       metrics/environment.json: the processor's instructions, the versions and threads of this run
+       metrics/environment.json: the instructions, versions, threads and devices of this run
 """
 
 import numpy as np
@@ -24,7 +24,15 @@ from thaw.project import files, params, paths, snapshots, software
 from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
-from thaw.training import checkpoints, frozen_activations, loop, losses, optimizers, unfreezing
+from thaw.training import (
+    checkpoints,
+    devices,
+    frozen_activations,
+    loop,
+    losses,
+    optimizers,
+    unfreezing,
+)
 from thaw.training.batches import train_and_validation
 from thaw.training.frozen_activations import FineTuningImages
 from thaw.training.settings import Augmentation, FineTune, Loss
@@ -48,6 +56,7 @@ def main() -> None:
     decoding = value_range.of_set(decoding, rows)
     split, names = manifest.read_split(paths.SPLIT, rows), manifest.classes(rows)
     make_deterministic(settings.seed)
+    strategy = devices.strategy(runtime.devices)
     keep_freed_memory()
     specs = params.load(Backbone, "backbone"), params.load(Head, "head")
     network, provenance = load_network(*specs, len(names), decoding)
@@ -72,16 +81,18 @@ def main() -> None:
         batches = train_and_validation(inputs, classes, split, settings, augmented)
         weighting = losses.class_weights(loss, classes[split == "train"], names)
         rates = unfreezing.multipliers(model, network.backbone, settings, len(batches.train))
-        optimizer = optimizers.build(settings, len(batches.train), rates)
         objective = losses.build(loss, model.output_shape[-1])
-        loop.compile_for_training(model, optimizer, objective, batches.train, settings)
         sections = settings, loss, decoding, augmentation, specs[1]
-        checkpoint = checkpoints.place("fine_tune", INPUTS, sections)
-        best = loop.fit(model, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
+        checkpoint = checkpoints.place("fine_tune", INPUTS, sections, devices.count(strategy))
+        checkpoint = devices.from_chief(strategy, checkpoint, scratch)
+        with devices.on(strategy, model) as copy:
+            optimizer = optimizers.build(settings, len(batches.train), rates)
+            loop.compile_for_training(copy, optimizer, objective, batches.train, settings)
+            best = loop.fit(copy, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
 
     scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
     files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
-    files.write_json(paths.ENVIRONMENT, software.environment())
+    files.write_json(paths.ENVIRONMENT, software.environment(devices.count(strategy)))
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(network.joined, partial, provenance)
     files.remove(checkpoint)

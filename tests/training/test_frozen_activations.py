@@ -41,7 +41,7 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSo
         fit="stretch",
         reducing_gap=None,
     )
-    runtime = Runtime(workers=1, batch_size=2, store=store, store_gigabytes=1.0)
+    runtime = Runtime(workers=1, devices=1, batch_size=2, store=store, store_gigabytes=1.0)
     return extract.ImageSource(images, [*map(files.sha256, images)], decoding, runtime)
 
 

@@ -32,9 +32,10 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
     return {"code": code.hexdigest(), "instructions": instructions(), **versions(packages)}
 
 
-def environment() -> dict:
-    """Return what a run was computed by here: instructions, versions and threads."""
-    return {
+def environment(devices: int = 1) -> dict:
+    """Return what a run was computed by here: instructions, versions, threads, devices."""
+    several = {"devices": devices} if devices > 1 else {}
+    return several | {
         "instructions": instructions(),
         "threads": THREADS,
         "versions": {"python": platform.python_version(), **versions(PACKAGES)},

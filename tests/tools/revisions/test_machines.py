@@ -16,9 +16,10 @@ def test_all_that_differs_is_named():
     other = {
         "instructions": ["AVX2", "AVX512F", "AVX2"],
         "threads": 16,
+        "devices": 4,
         "versions": {"keras": "3.15.1", "numpy": "2.4.2", "openvino": "2026.4"},
     }
     assert machines.difference(ONE, other) == (
-        "instructions without FMA3, with AVX512F; threads 2 to 16; numpy 2.4.1 to 2.4.2; "
-        "openvino none to 2026.4"
+        "instructions without FMA3, with AVX512F; threads 2 to 16; devices 1 to 4; numpy 2.4.1 to "
+        "2.4.2; openvino none to 2026.4"
     )

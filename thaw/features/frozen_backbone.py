@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from thaw.features import inference, provenance, store
+from thaw.features import inference, provenance, store, tensorflow_engine
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
 from thaw.models.settings import Backbone
@@ -36,7 +36,8 @@ class FrozenNetwork(NamedTuple):
 def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
     """Return a model with named outputs, to be run by the engine that `provenance` names."""
     if provenance["engine"] == "tensorflow":
-        provenance = provenance | {"device": inference.tensorflow_device()}
+        at_once = tensorflow_engine.images_at_once(model)
+        provenance = provenance | {"device": inference.tensorflow_device(), "at_once": at_once}
     shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
     how = provenance["engine"], provenance["precision"]
     ready = functools.cache(lambda: inference.forward(model, *how))

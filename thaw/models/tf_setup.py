@@ -20,6 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # too (benchmarks/fine_tuning_step.py), and so all processors run the same operations.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ["TF_NUM_INTRAOP_THREADS"] = str(THREADS)
+# On a GPU XLA else tries which kernels are fastest, and so takes others another time.
+if "deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
 _stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)
 gc.disable()

@@ -32,9 +32,13 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
     return {"code": code.hexdigest(), "instructions": instructions(), **versions(packages)}
 
 
-def environment() -> dict:
-    """Return what a run was computed by here: instructions, versions and threads."""
+def environment(device: str | None = None) -> dict:
+    """Return what a run was computed by here: instructions, device, versions and threads.
+
+    device: the name of TensorFlow's, None where it is not known.
+    """
     return {
+        "device": device,
         "instructions": instructions(),
         "threads": THREADS,
         "versions": {"python": platform.python_version(), **versions(PACKAGES)},

@@ -180,7 +180,7 @@ def test_a_frozen_layers_that_does_not_fit_does_not_pass_the_parity_gate(after_r
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("precision", "epochs"), [("bfloat16", 2), ("bfloat16", 6)]
+    ("precision", "epochs"), [("bfloat16", 2), ("bfloat16", 6), ("int8", 6)]
 )  # six are worth it to cache activations
 def test_coarse_features_pass_the_parity_gate(after_run, precision, epochs):
     changes = {"extract": {"precision": precision}, "fine_tune": {"epochs": epochs}}

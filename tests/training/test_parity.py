@@ -8,7 +8,7 @@ from thaw.training import parity
 
 
 @pytest.mark.parametrize(
-    ("off", "coarse"), [(5e-4, ()), (0.005, ("float16",)), (0.05, ("bfloat16",))]
+    ("off", "coarse"), [(5e-4, ()), (0.005, ("float16",)), (0.05, ("bfloat16",)), (0.2, ("int8",))]
 )
 def test_as_far_off_as_the_coarsest_numbers_and_no_farther(off, coarse):
     assert parity_of(off, *coarse) == pytest.approx(off, rel=0.01)

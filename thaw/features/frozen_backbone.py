@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from thaw.features import inference, provenance, store, tensorflow_engine
+import numpy as np
+
+from thaw.features import inference, int8, provenance, store, tensorflow_engine
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
 from thaw.models.settings import Backbone
@@ -17,6 +19,9 @@ from thaw.project import snapshots
 
 if TYPE_CHECKING:
     import keras
+
+
+Images = Callable[[int], np.ndarray]
 
 
 class FrozenNetwork(NamedTuple):
@@ -45,11 +50,13 @@ def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
 
 
 def of_backbone(
-    spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore
-) -> FrozenNetwork:
+    spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore,
+    images: Images | None = None,
+) -> FrozenNetwork:  # fmt: skip
     """Return the backbone with pooled features as its outputs, and whole maps as `settings` say.
 
-    `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it.
+    `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it;
+    `images`: as for `converted_once`.
     Raises UserError when the weights are not this network's or not those of `features`, or the
     engine is not installed.
     """
@@ -61,17 +68,19 @@ def of_backbone(
         with snapshots.copied(weights, digest) as copy:
             return _pooled(spec, copy, settings.feature_maps)
 
-    return converted_once(make, model, features, kept)
+    return converted_once(make, model, features, kept, images)
 
 
 def converted_once(
-    make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore
-) -> FrozenNetwork:
+    make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore,
+    images: Images | None = None,
+) -> FrozenNetwork:  # fmt: skip
     """Return the model with named outputs that `make` makes, which needs TensorFlow.
 
     OpenVINO's form of it is kept in the store, and `make` only called where it lacks it.
     `model_provenance`: all that the model depends on besides the software, as JSON can hold it;
-    `provenance` as in `FrozenNetwork`.
+    `provenance` as in `FrozenNetwork`. For int8 it may have the ranges of the layers' inputs; else
+    `images` gives training images of a side, uint8 (n, side, side, 3), and the result's has them.
     """
     if provenance["engine"] == "tensorflow":
         return of_model(make(), provenance)
@@ -81,8 +90,13 @@ def converted_once(
         converted = inference.convert(make())
         kept.put([(key, converted)])
     model = inference.read(converted)
+    size = model.inputs[0].partial_shape[1].get_length()
+    if provenance["precision"] == "int8":
+        if "ranges" not in provenance:
+            provenance = provenance | {"ranges": int8.ranges(model, images(size))}
+        model = int8.quantized(model, provenance["ranges"])
     return FrozenNetwork(
-        model.inputs[0].partial_shape[1].get_length(),
+        size,
         inference.shapes(model),
         provenance,
         functools.cache(lambda: inference.compiled(model, provenance["precision"])),

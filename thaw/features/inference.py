@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PIXELS_AT_ONCE = 2**16  # in one call of OpenVINO
 SMALL = 2**16  # numbers in a variable
+# To OpenVINO; a model in 8 bits says by itself which layers compute in these.
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 # From batches of pixels to the outputs of each by name, in the same order. Several batches may be
 # asked for before the first answer comes.
@@ -124,7 +126,7 @@ def shapes(model: "openvino.Model") -> dict[str, tuple[int, ...]]:
 
 
 def compiled(model: "openvino.Model", precision: str) -> Forward:
-    """Return what `forward` does, for a model that was converted."""
+    """Return what `forward` does, for a model that was converted; of int8 also made by `int8`."""
     ready, of_one = _compiled(model, precision), shapes(model)
     count = ready.inputs[0].shape[0]
     requests = ready.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -166,7 +168,7 @@ def _compiled(model: "openvino.Model", precision: str) -> "openvino.CompiledMode
     pixels = list(fixed.inputs[0].partial_shape)
     fixed.reshape([at_once(pixels[1].get_length()), *pixels[1:]])
     settings = {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
         "PERFORMANCE_HINT": "THROUGHPUT",  # several calls at once, each on few cores
     }
     return _imported().compile_model(fixed, "CPU", settings)

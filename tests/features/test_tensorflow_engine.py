@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pynvml
 import pytest
+import tensorflow as tf
 
 from tests import tiny
 from thaw.features import frozen_backbone, inference, tensorflow_engine
 from thaw.models import backbones
+from thaw.project.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (71, 32, 32, 3)).astype("uint8")
 GIB = 2**30
@@ -52,6 +54,15 @@ def test_calls_of_a_gpu_are_filled_across_batches(model, gpu, precision, sizes):
         if sizes == (71,) and precision == "float32":
             again = next(run([PIXELS[:5]]))[name]  # in a call with 27 black images
             assert np.array_equal(again, got[:5])
+
+
+def test_a_card_that_others_use_is_one_line(model, gpu, monkeypatch):
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(tensorflow_engine, "_calls", full)
+    with pytest.raises(UserError, match=r"no memory for 32 images at once on A card; end what els"):
+        next(inference.forward(model, "tensorflow", "float32")([PIXELS]))
 
 
 def test_a_call_is_as_large_as_the_card_allows(model, gpu):

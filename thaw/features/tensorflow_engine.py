@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thaw.project.errors import UserError
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -22,7 +24,10 @@ AHEAD = 1  # calls that a GPU has before the answer of an earlier one is asked f
 
 
 def forward(model: "keras.Model", precision: str):
-    """Return an `inference.Forward` of a model with named outputs; `precision` as there."""
+    """Return an `inference.Forward` of a model with named outputs; `precision` as there.
+
+    It raises UserError where the GPU has no room for a call.
+    """
     import tensorflow as tf
 
     if precision != "float32":
@@ -41,17 +46,15 @@ def forward(model: "keras.Model", precision: str):
                 sizes.append(len(pixels))
                 yield pixels
 
-        left = {}
-        for used, answer in _ahead(
-            (used, traced(pixels)) for used, pixels in _calls(noted(), count)
-        ):
-            for name, values in answer.items():
-                new = values.numpy()[:used].astype("float32")
-                left[name] = np.concatenate([left[name], new]) if name in left else new
-            while sizes and len(next(iter(left.values()))) >= sizes[0]:
-                size = sizes.popleft()
-                yield {name: values[:size] for name, values in left.items()}
-                left = {name: values[size:] for name, values in left.items()}
+        calls = ((used, traced(pixels)) for used, pixels in _calls(noted(), count))
+        try:
+            yield from _by_batch(_ahead(calls), sizes)
+        except tf.errors.ResourceExhaustedError:
+            raise UserError(
+                f"there is no memory for {count} images at once on {gpu_name() or 'this machine'}",
+                "extract.engine",
+                "end what else uses it, or set this to openvino",
+            ) from None
 
     return run
 
@@ -99,6 +102,19 @@ def _ahead(calls: Iterator[tuple]) -> Iterator[tuple]:
         if len(running) > AHEAD:
             yield running.popleft()
     yield from running
+
+
+def _by_batch(answers: Iterator[tuple[int, dict]], sizes: deque) -> Iterator[dict]:
+    """Yield the outputs of batches of these sizes, which calls were filled with side by side."""
+    left = {}
+    for used, answer in answers:
+        for name, values in answer.items():
+            new = values.numpy()[:used].astype("float32")
+            left[name] = np.concatenate([left[name], new]) if name in left else new
+        while sizes and len(next(iter(left.values()))) >= sizes[0]:
+            size = sizes.popleft()
+            yield {name: values[:size] for name, values in left.items()}
+            left = {name: values[size:] for name, values in left.items()}
 
 
 def gpus() -> "list[tf.config.PhysicalDevice]":

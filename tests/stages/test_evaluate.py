@@ -22,7 +22,7 @@ def test_scores_are_those_of_the_predictions(finished_run):
     assert table["fine_tuned"].tolist() == [CLASSES[best] for best in probabilities.argmax(axis=1)]
 
     scores = json.loads((finished_run / "metrics/test.json").read_text())
-    assert set(scores) == {"head", "fine_tuned", "gain", "refused", "sets"}
+    assert set(scores) == {"baseline", "head", "fine_tuned", "gain", "refused", "sets"}
     assert scores["sets"] == {"asked": 0.95, "coverage": 1.0, "mean_size": 3.0}  # of 16 images
     truth = np.array([CLASSES.index(label) for label in table["label"]])
     rounded = probabilities / probabilities.sum(axis=1, keepdims=True)
@@ -35,6 +35,9 @@ def test_scores_are_those_of_the_predictions(finished_run):
         accuracy = (table[model] == table["label"]).mean()
         assert scores[model]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
         assert scores[model]["accuracy_low"] < accuracy <= scores[model]["accuracy_high"]
+    assert set(scores["baseline"]) == {"neighbours", "ridge"}
+    for found in scores["baseline"].values():
+        assert found["accuracy_low"] < found["accuracy"] <= found["accuracy_high"]
     gain = scores["fine_tuned"]["accuracy"] - scores["head"]["accuracy"]
     assert scores["gain"]["accuracy"] == pytest.approx(gain, abs=2e-4)
     headline = json.loads((finished_run / "metrics/scores.json").read_text())

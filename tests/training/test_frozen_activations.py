@@ -35,7 +35,11 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSo
     draw_images(folder / "images", {"red": count})
     images = sorted((folder / "images/red").iterdir())
     decoding = Decoding(
-        apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+        apply_exif_orientation=True,
+        background=[255, 255, 255],
+        bits="auto",
+        fit="stretch",
+        reducing_gap=None,
     )
     runtime = Runtime(workers=1, batch_size=2, store=store, store_gigabytes=1.0)
     return extract.ImageSource(images, [*map(files.sha256, images)], decoding, runtime)

@@ -32,20 +32,23 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
     those of `proper_scores`.
     """
     predicted = probabilities.argmax(axis=1)
-    correct = int((predicted == truth).sum())
-    low, high = wilson(correct, len(truth), confidence)
     two = probabilities.shape[1] == 2
     values = {
-        "accuracy": correct / len(truth),
-        "accuracy_low": low,
-        "accuracy_high": high,
         "macro_f1": f1_score(truth, predicted, average="macro"),
         "roc_auc": roc_auc_score(
             truth, probabilities[:, 1] if two else probabilities, multi_class="ovr"
         ),
     }
     rounded = {name: round(float(value), DIGITS) for name, value in values.items()}
-    return rounded | proper_scores(truth, probabilities)
+    return accuracy(truth, predicted, confidence) | rounded | proper_scores(truth, probabilities)
+
+
+def accuracy(truth: np.ndarray, predicted: np.ndarray, confidence: float) -> dict[str, float]:
+    """Return accuracy, accuracy_low and accuracy_high of classes int (n,), as `score` does."""
+    correct = int((predicted == truth).sum())
+    low, high = wilson(correct, len(truth), confidence)
+    values = {"accuracy": correct / len(truth), "accuracy_low": low, "accuracy_high": high}
+    return {name: round(value, DIGITS) for name, value in values.items()}
 
 
 def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -122,13 +125,19 @@ def headline(table: dict[str, dict[str, float]], split: pd.Series) -> dict:
     }
 
 
-def summary(table: dict[str, dict[str, float]]) -> str:
-    """Return in a few lines what `compare` found."""
+def models(table: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """Return the scores of each model, the baseline's first, where a run has noted them."""
+    return table.get("baseline", {}) | {name: table[name] for name in ("head", "fine_tuned")}
+
+
+def summary(table: dict[str, dict]) -> str:
+    """Return in a few lines what `compare` found, after the baseline where the table has it."""
     head, tuned, gained = table["head"], table["fine_tuned"], table["gain"]
     lines = [f"{'':<10}  {'test accuracy':<26}   loss"]
-    for name, found in (("head", head), ("fine_tuned", tuned)):
+    for name, found in models(table).items():
         interval = f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f})"
-        lines.append(f"{name:<10}   {found['accuracy']:.4f} {interval:<18}   {found['loss']:.4f}")
+        loss = f"{found['loss']:.4f}" if "loss" in found else "without training"
+        lines.append(f"{name:<10}   {found['accuracy']:.4f} {interval:<18}   {loss}")
     changed = f"{gained['fixed']} fixed, {gained['regressed']} regressed"
     change = f"{changed}, p = {gained['p_value']:.3g}"
     loss = tuned["loss"] - head["loss"]

@@ -17,6 +17,7 @@ from thaw.export.formats import EXPORT_FORMATS, KNOWN, QUANTIZED, Calibration, P
 from thaw.export.settings import Export
 from thaw.images.loader import slices
 from thaw.images.settings import Decoding
+from thaw.images.square import FITS
 from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
@@ -56,7 +57,8 @@ def contract(
             "shape": ["n", size, size, 3],
             "colours": "RGB",
             "range": [0, 255],
-            "resize": "the whole image, squeezed; bilinear, averaging where it shrinks (Pillow)",
+            "resize": f"{FITS[decoding.fit]}; bilinear, averaging where it shrinks (Pillow)",
+            "fit": decoding.fit,
             "apply_exif_orientation": decoding.apply_exif_orientation,
             "background": decoding.background,
             **sixteen_bits,

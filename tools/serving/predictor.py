@@ -20,6 +20,7 @@ from thaw.features.settings import Extract
 from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
+from thaw.images.square import FITS
 from thaw.models.settings import Backbone
 from thaw.project import files, params, paths
 from thaw.project.errors import UserError
@@ -194,7 +195,10 @@ def _contract(decoding: Decoding, file: Path) -> tuple[Decoding, Trust]:
         said = {
             "apply_exif_orientation": bool(says["apply_exif_orientation"]),
             "background": says["background"],
+            "fit": says.get("fit", "stretch"),  # which earlier versions did not say
         }
+        if said["fit"] not in FITS:
+            raise ValueError
         if "sixteen_bits" in says:
             said["bits"] = int(says["sixteen_bits"]["fill"])
         return decoding.model_copy(update=said), Trust.of(contract)

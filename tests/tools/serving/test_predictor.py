@@ -200,6 +200,14 @@ def test_an_export_is_decoded_as_it_says_by_itself(exported):
     assert (decoding.apply_exif_orientation, decoding.background) == (False, [1, 2, 3])
     assert decoding.reducing_gap == params.load(Decoding, "images").reducing_gap
     assert decoding.bits == "auto"
+    assert decoding.fit == "stretch"  # as before images.fit
+    says["pixels"]["fit"] = "pad"
+    beside.write_text(json.dumps(says))
+    assert load_predictor().loader.decoding.fit == "pad"
+    says["pixels"]["fit"] = "shrink"
+    beside.write_text(json.dumps(says))
+    with pytest.raises(UserError, match=r"input.json does not say how images are decoded"):
+        load_predictor()
     says["pixels"]["sixteen_bits"] = {"fill": 12}
     beside.write_text(json.dumps(says))
     assert load_predictor().loader.decoding.bits == 12

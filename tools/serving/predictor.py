@@ -15,7 +15,6 @@ from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.export.formats import KNOWN, OUTPUT
 from thaw.features import frozen_backbone, inference, provenance
-from thaw.features.extract import ImageSource
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
@@ -37,7 +36,6 @@ CODE = [
     files.sha256(each)
     for each in (Path(networks.__file__), Path(saved.__file__).with_name("known.py"))
 ]
-HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
 class Probabilities:
@@ -130,7 +128,9 @@ def load_predictor(model: str = "fine_tuned", precision: str = "float32") -> Pre
 def _last_export(precision: str) -> Predictor:
     dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
     found = Calibration.read(paths.CALIBRATION) if _is_calibrated() else None
-    return _exported("fine_tuned", paths.EXPORT, HINT, calibration=found, precision=precision)
+    return _exported(
+        "fine_tuned", paths.EXPORT, networks.HINT, calibration=found, precision=precision
+    )
 
 
 def _is_calibrated() -> bool:
@@ -213,7 +213,7 @@ def _contract(decoding: Decoding, file: Path) -> tuple[Decoding, Trust]:
 def _head(precision: str) -> Predictor:
     for file in (paths.BACKBONE, paths.HEAD, paths.MANIFEST):
         if not file.is_file():
-            raise UserError(f"{file} is missing", hint=HINT)
+            raise UserError(f"{file} is missing", hint=networks.HINT)
     spec = params.load(Backbone, "backbone")
     rows = manifest.read(paths.MANIFEST)
     decoding = value_range.of_set(params.load(Decoding, "images"), rows)
@@ -252,7 +252,7 @@ def _ready(
             {"classifier": model_provenance, "read_by": CODE},
             engine,
             store,
-            functools.partial(_calibrating, decoding),
+            functools.partial(networks.calibrating, decoding),
         )
     if network.shapes[OUTPUT] != (len(labels),):
         raise UserError(
@@ -261,15 +261,3 @@ def _ready(
         )
     loader = ImageLoader(network.size, decoding)
     return Predictor(name, labels, loader, Probabilities(network.ready()), make)
-
-
-def _calibrating(decoding: Decoding, size: int) -> np.ndarray:
-    """Return the training images of the run in this folder that int8 is calibrated on."""
-    for file in (paths.MANIFEST, paths.SPLIT, paths.RAW):
-        if not file.exists():
-            raise UserError(f"--precision int8: {file} is missing", hint=HINT)
-    rows = manifest.read(paths.MANIFEST)
-    train = np.flatnonzero(manifest.read_split(paths.SPLIT, rows) == "train")
-    images, digests = manifest.image_paths(rows, paths.RAW), rows["sha256"].tolist()
-    runtime = params.load(Runtime, "runtime")
-    return ImageSource(images, digests, decoding, runtime, train).calibrating(size)

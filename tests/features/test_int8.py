@@ -35,7 +35,7 @@ def test_it_is_near_and_what_openvino_runs_is_in_8_bits(model, converted):
     quantized = int8.quantized(converted, ranges)
     expected = model.predict(PIXELS, verbose=0)["avg"]
     off = np.abs(average(quantized, PIXELS) - expected).max() / np.abs(expected).max()
-    assert 1e-4 < off < 0.1
+    assert 1e-4 < off < 0.15
     assert not [op for op in converted.get_ops() if op.get_type_name() == "FakeQuantize"]
     running = inference._compiled(quantized, "int8").get_runtime_model()
     kinds = [
@@ -43,7 +43,29 @@ def test_it_is_near_and_what_openvino_runs_is_in_8_bits(model, converted):
         for op in running.get_ordered_ops()
         if op.get_rt_info()["layerType"].astype(str) == "Convolution"
     ]
-    assert kinds == ["f32", "u8", "u8", "u8"]
+    assert kinds[0] in ("f32", "bf16")  # the latter where the processor has it
+    assert kinds[1:] == ["u8", "u8", "u8"]
+
+
+@pytest.mark.parametrize(
+    ("instructions", "bits"),
+    [(["avx512_vnni", ""], 8), (["avx2", "avx_vnni", ""], 8), (["avx2", ""], 7),
+     (["avx512_vnni", "AVX2"], 7), (["asimd", "asimddp", ""], 8), ([""], 7)],
+)  # fmt: skip
+def test_weights_have_7_bits_where_sums_of_two_products_overflow(
+    converted, monkeypatch, instructions, bits
+):
+    monkeypatch.setattr(int8.software, "instructions", lambda: instructions)
+    quantized = int8.quantized(converted, [[0.0, 1.0]] * 3)
+    weights = [
+        op for op in quantized.get_ordered_ops()
+        if op.get_type_name() == "FakeQuantize" and op.get_attributes()["levels"] == 255
+    ]  # fmt: skip
+    assert len(weights) == 3
+    for each in weights:
+        kernel, _, high = (each.input_value(place).get_node().data for place in range(3))
+        largest = np.abs(kernel).max(axis=(1, 2, 3))
+        assert high.ravel() == pytest.approx(largest * (1 if bits == 8 else 2))
 
 
 def test_ranges_are_of_each_layer_and_the_mean_over_images(converted):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 PIXELS_AT_ONCE = 2**16  # in one call of OpenVINO
 SMALL = 2**16  # numbers in a variable
-# To OpenVINO; a model in 8 bits says by itself which layers compute in these.
-HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+# To OpenVINO. A model in 8 bits says by itself which layers compute in these, so it is of the others.
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 
 # From batches of pixels to the outputs of each by name, in the same order. Several batches may be
 # asked for before the first answer comes.

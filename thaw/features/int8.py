@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thaw.project import software
 from thaw.project.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 IMAGES = 200  # training images that tell the ranges
 STEPS, WEIGHT_STEPS = 256, 255  # of inputs, and of weights, which are as many below 0 as above
 DIGITS = 4  # of a range, so that no other processor has another one
+# Instructions for sums of products of 8 bits. Without them OpenVINO adds two products in 16 bits,
+# which overflow, so weights then have 7 bits.
+INSTRUCTIONS = {"amx_int8", "asimddp", "avx512_vnni", "avx_vnni", "i8mm"}
 PLACES = {"Convolution": 1, "GroupConvolution": 2}  # the first axis of a kernel that is summed over
 
 Ranges = list[list[float]]  # the lowest and the highest input of each layer, in the model's order
@@ -81,7 +85,7 @@ def quantized(model: "openvino.Model", ranges: Ranges) -> "openvino.Model":
             rounded[key] = _round(inputs, *ends, STEPS)
         layer.input(0).replace_source_output(rounded[key])
         largest = np.abs(kernel.get_node().data).max(axis=_summed(layer), keepdims=True)
-        largest = np.maximum(largest, np.finfo("float32").tiny)
+        largest = np.maximum(largest, np.finfo("float32").tiny) * (1 if _has_products() else 2)
         layer.input(1).replace_source_output(_round(kernel, -largest, largest, WEIGHT_STEPS))
     return model
 
@@ -117,6 +121,11 @@ def _summed(layer) -> tuple[int, ...]:
     if kind == "MatMul":
         return (rank - 1 if layer.get_attributes()["transpose_b"] else rank - 2,)
     return tuple(range(PLACES[kind], rank))
+
+
+def _has_products() -> bool:
+    *found, limit = software.instructions()  # a limit of oneDNN's, which is for less than there is
+    return not limit and bool(INSTRUCTIONS & set(found))
 
 
 def _with_zero(low: float, high: float) -> tuple[float, float]:

@@ -46,8 +46,8 @@ def forward(model: "keras.Model", precision: str):
                 sizes.append(len(pixels))
                 yield pixels
 
-        calls = ((used, traced(pixels)) for used, pixels in _calls(noted(), count))
         try:
+            calls = ((used, traced(pixels)) for used, pixels in _calls(noted(), count))
             yield from _by_batch(_ahead(calls), sizes)
         except tf.errors.ResourceExhaustedError:
             raise UserError(

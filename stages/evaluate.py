@@ -15,7 +15,6 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 
 import numpy as np
 
-from thaw.models.tf_setup import make_deterministic
 from thaw.calibration import answers, sets
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
@@ -39,11 +38,10 @@ def main() -> None:
     decoding = value_range.of_set(decoding, result.rows)
     rows, truth, names = result.rows.iloc[result.test], result.truth[result.test], result.classes
 
-    make_deterministic()
     calibration = Calibration.read(paths.CALIBRATION)
-    models = answers.load(spec, head_spec, decoding, len(result.rows), len(names))
+    models = answers.load((spec, head_spec), decoding, runtime, len(result.rows), len(names))
     loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
-    batches = loader.batches(result.images(result.test), answers.AT_ONCE, "evaluate")
+    batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
     brightness = slices.Brightness()
     before = answers.ask(models, result.test, brightness.noted(batches)).probabilities()
     after = {name: calibration.apply(each, name) for name, each in before.items()}

@@ -39,7 +39,9 @@ def take(count: int) -> Callable[[int], int]:
     return lambda images: min(count, images)
 
 
-def table(rows: Rows, shots: Sequence[int], drawn: list[list[np.ndarray]], features) -> str:
+def table(
+    rows: Rows, shots: Sequence[int], drawn: list[list[np.ndarray]], features: np.ndarray
+) -> str:
     """Return accuracy by images of each class, mean and standard deviation over draws.
 
     drawn: of each draw, the rows of each of `shots`. The last line is of all training images.

@@ -41,14 +41,31 @@ def test_a_nearer_neighbour_counts_more():
     assert found["neighbours"].tolist() == [0]
 
 
-def test_the_ridge_probe_is_the_closed_form(drawn):
+def ridge(x: np.ndarray, y: np.ndarray, asked: np.ndarray, strength: float) -> np.ndarray:
+    """The closed form; the mean is left free."""
+    middle, level = x.mean(axis=0), y.mean(axis=0)
+    inner = (x - middle).T @ (x - middle) + strength * np.eye(x.shape[1])
+    return (asked - middle) @ np.linalg.solve(inner, (x - middle).T @ (y - level)) + level
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.4])
+def test_the_ridge_probe_is_the_closed_form_of_the_best_strength(drawn, noise):
     features, classes = drawn
+    features = features + noise * np.random.default_rng(1).normal(0, 20, features.shape)
     found = baseline.predict(features, classes, ROWS[:41], ROWS[41:])["ridge"]
-    x = features / np.linalg.norm(features, axis=1, keepdims=True).astype("float64")
-    x -= x[:41].mean(axis=0)
-    y = 2.0 * np.eye(3)[classes[:41]] - 1
-    weights = np.linalg.solve(x[:41].T @ x[:41] + 0.1 * np.eye(11), x[:41].T @ (y - y.mean(axis=0)))
-    assert found.tolist() == (x[41:] @ weights + y.mean(axis=0)).argmax(axis=1).tolist()
+    x = features / np.linalg.norm(features, axis=1, keepdims=True)
+    known, y = x[:41], 2.0 * np.eye(3)[classes[:41]] - 1
+    errors = {}
+    for strength in baseline.STRENGTHS:
+        left_out = [
+            ridge(np.delete(known, row, 0), np.delete(y, row, 0), known[row], strength)
+            for row in range(41)
+        ]
+        errors[strength] = ((np.array(left_out) - y) ** 2).mean()
+    best = min(errors, key=errors.get)
+    assert best == (1 if noise else 0.3), errors
+    expected = ridge(known, y, x[41:], best).argmax(axis=1)
+    assert found.tolist() == expected.tolist()
 
 
 def test_of_many_images_as_many_of_each_class_are_used(drawn, monkeypatch):

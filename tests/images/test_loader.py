@@ -63,8 +63,8 @@ def test_an_image_is_turned_before_it_is_fitted(tmp_path, fit):
     blue, red = (got == (0, 0, 200)).all(axis=2), (got == (200, 0, 0)).all(axis=2)
     ground = (got == 255).all(axis=2)
     inner = slice(2, 4) if fit == "pad" else slice(None)
-    assert blue[inner, :3].all()
-    assert red[inner, 3:].all()
+    assert blue[inner, :2].all()
+    assert red[inner, 4:].all()
     assert ground.sum() == (24 if fit == "pad" else 0)
 
 

@@ -1,12 +1,14 @@
-"""Scores of predictions, with the uncertainty that comes from the number of images."""
+"""Scores of predictions, with the uncertainty that comes from the number of images.
+
+sklearn and scipy.stats are imported where they are used: they take a second to load, and who only
+wants `to_probabilities` needs neither.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
-from scipy.stats import binomtest
-from sklearn.metrics import f1_score, log_loss, roc_auc_score, roc_curve
 
 from thaw.data import manifest
 from thaw.project.errors import UserError
@@ -31,6 +33,8 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
     method (Wilson 1927); macro_f1; roc_auc, the mean over classes of each against the rest; and
     those of `proper_scores`.
     """
+    from sklearn.metrics import f1_score, roc_auc_score
+
     predicted = probabilities.argmax(axis=1)
     two = probabilities.shape[1] == 2
     values = {
@@ -57,6 +61,8 @@ def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
     loss: the cross-entropy in nats; brier: the mean squared distance from the true class, summed
     over classes, 0 to 2 (Brier 1950); ece: the expected calibration error.
     """
+    from sklearn.metrics import log_loss
+
     of_truth = probabilities[np.arange(len(truth)), truth]
     values = {
         "loss": log_loss(truth, probabilities, labels=range(probabilities.shape[1])),
@@ -68,6 +74,8 @@ def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
 
 def wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
     """Return the interval of correct / images by Wilson's score method; (0, 1) for no image."""
+    from scipy.stats import binomtest
+
     if not images:
         return 0.0, 1.0
     interval = binomtest(correct, images).proportion_ci(confidence, method="wilson")
@@ -81,6 +89,8 @@ def gain(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, 
     regressed, how many only the first one does; and p_value, the exact two-sided one of McNemar's
     test (McNemar 1947) that both are equally likely.
     """
+    from scipy.stats import binomtest
+
     fixed = int(((before != truth) & (after == truth)).sum())
     regressed = int(((before == truth) & (after != truth)).sum())
     changed = fixed + regressed
@@ -157,6 +167,8 @@ def roc(truth: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
 
     Columns false_positive_rate, 0 to 1 in hundredths, and true_positive_rate.
     """
+    from sklearn.metrics import roc_curve
+
     grid = np.linspace(0, 1, 101)
     curves = []
     for label in range(probabilities.shape[1]):

@@ -9,6 +9,7 @@ are used, since some are optional and all take long to load.
 import logging
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,6 +67,12 @@ def outputs(model: "keras.Model") -> list[str]:
     return sorted(found) if isinstance(found, dict) else [OUTPUT]
 
 
+def traced(model: "keras.Model", output: str = OUTPUT) -> Predict:
+    """Return what `predictor` does of a model that is written, by the graph that is written."""
+    return lambda pixels: _graph(model).serve(pixels)[output].numpy()
+
+
+@lru_cache(maxsize=1)  # all formats are written of one model, and each trace takes a second
 def _graph(model: "keras.Model") -> "tf.Module":
     """Return the model as TensorFlow's converters take it: `serve`, and its weights.
 

@@ -21,7 +21,7 @@ from thaw.images.square import FITS
 from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
-BATCH = 32
+BATCH = 25  # of which IMAGES is a multiple, as Keras traces a model for each size
 FULL = 1 << 20  # bytes left on a disk on which some library has just failed to write
 KNOWN_TOLERANCE = 0.01  # of a `known`, in standard deviations of the validation images
 SECONDS = 0.3  # of measuring how long one image takes
@@ -130,7 +130,7 @@ def compare(
     when a format does not run or differs by more than its tolerance.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU's, of 11 bits
-    expected, table = batchwise(formats.predictor(model), pixels), {}
+    expected, table = batchwise(formats.traced(model), pixels), {}
     for name in settings.names:
         file = folder / EXPORT_FORMATS[name].file
         with _refusing(name, folder):
@@ -154,7 +154,7 @@ def _known(name: str, model: keras.Model, pixels: np.ndarray, file: Path) -> flo
     """Return the largest difference of a format's known from Keras'. Raises UserError as above."""
     with _refusing(name, file.parent):
         got = batchwise(EXPORT_FORMATS[name].open(file, KNOWN), pixels)
-    difference = np.abs(got - batchwise(formats.predictor(model, KNOWN), pixels)).max()
+    difference = np.abs(got - batchwise(formats.traced(model, KNOWN), pixels)).max()
     if not difference <= KNOWN_TOLERANCE:
         raise UserError(
             f"not exported, as known of {name} differs from Keras' by {difference:.2g}, more than "

@@ -2,6 +2,7 @@
 
 OpenVINO needs it converted, which takes TensorFlow and seconds, most of what a few new images cost.
 So what was converted once is kept in the feature store, and TensorFlow only imported to convert.
+EfficientNet Lite, which is built of few kinds of layers, needs neither.
 """
 
 import functools
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.features import inference, int8, provenance, store, tensorflow_engine
+from thaw.features import inference, int8, lite_network, provenance, store, tensorflow_engine
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
+from thaw.models import lite_file
+from thaw.models.registry import LITE
 from thaw.models.settings import Backbone
 from thaw.project import snapshots
 
 if TYPE_CHECKING:
     import keras
+    import openvino
 
 
 Images = Callable[[int], np.ndarray]
@@ -61,6 +65,12 @@ def of_backbone(
     engine is not installed.
     """
     digest = features["weights_sha256"]
+    if features["engine"] == "openvino" and spec.name in LITE:
+        number = LITE.index(spec.name)
+        with snapshots.copied(weights, digest) as copy:
+            values = lite_file.load(number, copy)
+        built = lite_network.build(number, spec.size, values, settings.feature_maps)
+        return _of_openvino(built, features, images)
     network = provenance.of_network(spec) | {"weights_sha256": digest}
     model = {"converted": network, "feature_maps": settings.feature_maps}
 
@@ -89,7 +99,10 @@ def converted_once(
     if converted is None:
         converted = inference.convert(make())
         kept.put([(key, converted)])
-    model = inference.read(converted)
+    return _of_openvino(inference.read(converted), provenance, images)
+
+
+def _of_openvino(model: "openvino.Model", provenance: dict, images: Images | None) -> FrozenNetwork:
     size = model.inputs[0].partial_shape[1].get_length()
     if provenance["precision"] == "int8":
         if "ranges" not in provenance:

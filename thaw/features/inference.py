@@ -4,6 +4,7 @@ OpenVINO runs a network that was converted once without TensorFlow, whose import
 this module imports neither before it is needed.
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     import keras
     import openvino
 
-PIXELS_AT_ONCE = 2**16  # in one call of OpenVINO
+NUMBERS_AT_ONCE = 3 * 2**16  # of the input, in one call of OpenVINO
 SMALL = 2**16  # numbers in a variable
-# To OpenVINO. A model in 8 bits says by itself which layers compute in these, so it is of the others.
+# To OpenVINO. A model in 8 bits says which layers compute in these; this is of the others.
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 
 # From batches of pixels to the outputs of each by name, in the same order. Several batches may be
@@ -68,7 +69,8 @@ def tensorflow_device() -> str:
     )
 
 
-def _imported() -> ModuleType:
+def imported() -> ModuleType:
+    """Return the package openvino. Raises UserError when it is not installed."""
     # Without this package convert_model reports to nobody that it was called.
     sys.modules.setdefault("openvino_telemetry", None)
     try:
@@ -87,7 +89,7 @@ def convert(model: "keras.Model") -> bytes:
 
     Raises UserError when OpenVINO is not installed.
     """
-    openvino = _imported()
+    openvino = imported()
     import keras
     import tensorflow as tf
 
@@ -114,7 +116,7 @@ def convert(model: "keras.Model") -> bytes:
 def read(network: bytes) -> "openvino.Model":
     """Return the model that `convert` put into one piece."""
     end = 8 + int.from_bytes(network[:8])
-    return _imported().Core().read_model(network[8:end], network[end:])
+    return imported().Core().read_model(network[8:end], network[end:])
 
 
 def shapes(model: "openvino.Model") -> dict[str, tuple[int, ...]]:
@@ -165,19 +167,19 @@ def compiled(model: "openvino.Model", precision: str) -> Forward:
 def _compiled(model: "openvino.Model", precision: str) -> "openvino.CompiledModel":
     """Make a model ready for the CPU, to take `at_once` images in every call."""
     fixed = model.clone()
-    pixels = list(fixed.inputs[0].partial_shape)
-    fixed.reshape([at_once(pixels[1].get_length()), *pixels[1:]])
+    shape = [size.get_length() for size in list(fixed.inputs[0].partial_shape)[1:]]
+    fixed.reshape([at_once(math.prod(shape)), *shape])
     settings = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "PERFORMANCE_HINT": "THROUGHPUT",  # several calls at once, each on few cores
     }
-    return _imported().compile_model(fixed, "CPU", settings)
+    return imported().compile_model(fixed, "CPU", settings)
 
 
-def at_once(size: int) -> int:
-    """Return how many images of size x size pixels OpenVINO computes in one call.
+def at_once(numbers: int) -> int:
+    """Return how many inputs of so many numbers each OpenVINO computes in one call.
 
-    So few that what lies between two layers stays in the processor's caches: 2 at 160 px and above,
-    16 at 64 px.
+    So few that what lies between two layers stays in the processor's caches: 2 images of 160 px and
+    above, 16 of 64 px.
     """
-    return max(2, PIXELS_AT_ONCE // size**2)
+    return max(2, NUMBERS_AT_ONCE // numbers)

@@ -45,5 +45,6 @@ def own_shape(seen: Image.Image, shape: tuple[int, int], side: int, fit: str) ->
     """
     if fit == "crop":
         return seen.resize((side, side), FILTER)
-    box = inside(shape, seen.width) if fit == "pad" else None
-    return seen.resize([max(1, round(side * each / max(shape))) for each in shape], FILTER, box)
+    if fit == "pad":
+        seen = seen.crop(inside(shape, seen.width))
+    return seen.resize([max(1, round(side * each / max(shape))) for each in shape], FILTER)

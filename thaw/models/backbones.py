@@ -7,11 +7,10 @@ import keras
 from keras import applications, layers, ops
 
 from thaw.models import efficientnet_lite, weights
-from thaw.models.registry import LITE, NETWORKS
+from thaw.models.registry import DEVIATION, LITE, MEAN, NETWORKS
 from thaw.models.settings import Backbone
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0..1
 
 
 def _torch(pixels):

@@ -7,7 +7,7 @@ import keras
 from keras import applications
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.models import efficientnet_lite, weights
+from thaw.models import efficientnet_lite, lite_layers, weights
 from thaw.models.backbones import build
 from thaw.models.registry import LITE
 from thaw.models.settings import Backbone, Weights
@@ -57,7 +57,7 @@ def _file(wanted: Weights, scratch: Path) -> Path:
 def _load_imagenet(model: keras.Model, spec: Backbone) -> None:
     if spec.name in LITE:
         number = LITE.index(spec.name)
-        file = efficientnet_lite.package_file(number)
+        file = lite_layers.package_file(number)
         efficientnet_lite.load_package_weights(number, model, file)
         return
     build_application = getattr(applications, spec.name)

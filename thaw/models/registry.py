@@ -28,6 +28,8 @@ class NetworkFacts(NamedTuple):
         return "BGR" if self.preprocess == "caffe" else "RGB"
 
 
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0..1
+
 # name, preprocessing, size, smallest size, parameters, top1
 _APPLICATIONS = [
     ("ConvNeXtTiny", "inside", 224, 32, 27_820_128, 81.3),

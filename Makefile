@@ -15,7 +15,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve review extras fonts test slow avx2 lint check format audit lock clean
+.PHONY: help run report serve review extras fonts gpu test slow avx2 lint check format audit lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,8 @@ review: .venv/review ## a page on this machine that goes through likely wrong la
 extras: .venv/search .venv/export ## what tools.search and some export formats need
 
 fonts: .venv/fonts ## fonts for Chinese, Japanese, Korean, Thai and Hindi class names in figures
+
+gpu: .venv/gpu ## what TensorFlow needs for a GPU of NVIDIA's
 
 test: .venv/dev ## the test suite
 	@.venv/bin/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -71,6 +73,7 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 		part,requirements requirements-serve,--constraints $(part).txt))
 	@$(call compile,requirements-export.in,requirements-export.txt,--constraints requirements.txt)
 	@$(call compile,requirements-fonts.in,requirements-fonts.txt,--constraints requirements.txt)
+	@$(call compile,requirements-gpu.in,requirements-gpu.txt,--constraints requirements.txt)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
 		part,requirements requirements-search requirements-serve requirements-review \
 		requirements-export,--constraints $(part).txt))

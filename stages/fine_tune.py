@@ -4,14 +4,14 @@ Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/ (for the par
        models/backbone.weights.h5, models/head.weights.h5
 Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
-       metrics/environment.json: the instructions, versions, threads and devices of this run
+       metrics/environment.json: the instructions, GPU, versions, threads and devices of this run
 """
 
 import numpy as np
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
 from thaw.data import manifest, value_range
-from thaw.features import arrays, store, trained
+from thaw.features import arrays, inference, store, trained
 from thaw.features.extract import ImageSource
 from thaw.features.parity import check_parity
 from thaw.features.provenance import of_backbone
@@ -92,7 +92,8 @@ def main() -> None:
 
     scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
     files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
-    files.write_json(paths.ENVIRONMENT, software.environment(devices.count(strategy)))
+    ran_on = inference.tensorflow_device(), devices.count(strategy)
+    files.write_json(paths.ENVIRONMENT, software.environment(*ran_on))
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(network.joined, partial, provenance)
     files.remove(checkpoint)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from thaw.features import tensorflow_engine
 from thaw.features.parity import check_parity
 from thaw.project.errors import UserError
 
@@ -22,3 +23,11 @@ def test_what_differs_is_refused_by_the_coarsest_numbers_on_the_way():
     assert check_parity(LOGITS * 1.05, LOGITS, *SAID, "float16", "bfloat16") > 0.01
     with pytest.raises(UserError, match=r"tolerance 0.01\)"):
         check_parity(LOGITS * 1.05, LOGITS, *SAID, "float16")
+    assert check_parity(LOGITS * 1.2, LOGITS, *SAID, "int8") > 0.1
+    with pytest.raises(UserError, match=r"tolerance 0.5\)"):
+        check_parity(LOGITS[::-1], LOGITS, *SAID, "int8")
+
+
+def test_a_gpu_s_float32_may_be_off_as_far_as_float16(monkeypatch):
+    monkeypatch.setattr(tensorflow_engine, "gpus", lambda: ["GPU:0"])
+    assert check_parity(LOGITS * 1.005, LOGITS, *SAID) > 0.001

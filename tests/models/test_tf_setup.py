@@ -44,6 +44,13 @@ def test_the_number_of_threads_is_fixed():
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(software.THREADS)
 
 
+def test_xla_is_told_to_take_the_same_kernels_every_time_and_knows_the_flag():
+    """It ends the process where it does not."""
+    assert "--xla_gpu_deterministic_ops=true" in os.environ["XLA_FLAGS"].split()
+    doubled = tf.function(lambda x: 2 * x, jit_compile=True)
+    assert doubled(tf.constant(3.5)).numpy() == 7
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the GNU C library is Linux's")
 def test_freed_memory_is_kept():

@@ -12,6 +12,13 @@ def test_equal_and_unknown_machines_do_not_differ():
     assert machines.difference(None, ONE) == machines.difference(ONE, None) == ""
 
 
+def test_devices_differ_where_both_are_known():
+    card, processor = ONE | {"device": "A card"}, ONE | {"device": "CPU, oneDNN 1"}
+    assert machines.difference(processor, card) == "device CPU, oneDNN 1 to A card"
+    assert machines.difference(ONE, card) == ""
+    assert machines.difference(card, ONE | {"device": None}) == ""
+
+
 def test_all_that_differs_is_named():
     other = {
         "instructions": ["AVX2", "AVX512F", "AVX2"],

@@ -1,6 +1,6 @@
 """Fix the pretrained weights, so that they are hashed, versioned and pushed like any output.
 
-Reads  backbone.weights: ImageNet's from a package or Keras' download, a file, or none
+Reads  backbone.weights: ImageNet's from a package or Keras' download, a preset's, a file, or none
 Writes models/backbone.weights.h5: the network without top
 """
 
@@ -34,11 +34,11 @@ def save_of_keras(spec: Backbone, partial: Path) -> int:
     """Save the weights of a network that Keras builds; return their number."""
     # Here, since weights of a package have nothing to wait for TensorFlow for.
     import thaw.models.tf_setup  # noqa: F401  first, before Keras
-    from thaw.models import pretrained, weights
+    from thaw.models import preset_network, pretrained, weights
 
     with files.scratch(paths.WEIGHTS) as scratch:
         model = pretrained.load(spec, scratch)
-    weights.save(model, partial)
+    weights.save(model, partial, preset_network.provenance(model))
     return model.count_params()
 
 

@@ -82,7 +82,7 @@ NOT_IMPORTED = {
     # called as programs, or by pytest and DVC
     "dvc-s3", "flask", "flask-cors", "moto", "pip-audit", "pytest-xdist", "ruff",
     # imported by packages that do not ask for them
-    "backports-strenum", "onnx", "python-multipart", "tabulate",
+    "backports-strenum", "huggingface-hub", "onnx", "python-multipart", "tabulate",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.imports import ROOT
 from thaw.evaluation.run_result import RunResult
-from thaw.export import model_card, verification
+from thaw.export import markdown, model_card, verification
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
@@ -207,6 +207,13 @@ def test_the_licence_is_that_of_the_weights(card, backbone, words):
     text = card(backbone=backbone)
     assert words in text
     assert ("pretrained on ImageNet" in text) == (backbone.get("weights", "imagenet") == "imagenet")
+
+
+@pytest.mark.parametrize("name", ["hub:dinov2_small", "./presets/vit"])
+def test_the_weights_of_a_preset_are_its_own(card, name):
+    text = card(backbone={"name": name, "weights": "imagenet"})
+    assert f"It started from the weights {markdown.plain(name)}." in " ".join(text.split())
+    assert "pretrained on ImageNet" not in text
 
 
 def test_limits_of_int8_are_named_where_it_is(card):

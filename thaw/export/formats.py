@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.export import keras_file
+from thaw.export import keras_file, onnx_operations
 
 if TYPE_CHECKING:
     import keras
@@ -118,7 +118,10 @@ def _write_onnx(model: "keras.Model", file: Path, _calibration: Calibration) -> 
     names = outputs(model)
     alone = tf.function(lambda pixels: dict(zip(names, frozen(pixels))), serve.input_signature)
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # a failure shows when the file is run
-    tf2onnx.convert.from_function(alone, serve.input_signature, output_path=str(file))
+    more = dict(onnx_operations.OPERATIONS)  # to which tf2onnx adds its own
+    tf2onnx.convert.from_function(
+        alone, serve.input_signature, custom_op_handlers=more, output_path=str(file)
+    )
 
 
 def _open_onnx(file: Path, output: str = OUTPUT) -> Predict:

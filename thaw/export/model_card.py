@@ -128,9 +128,11 @@ def _what(backbone: dict, size: int, classes: int, weights: int) -> str:
 
 
 def _weights_file(backbone: dict) -> str | None:
-    """Return what the network started from: a file, imagenet, or None for nothing."""
+    """Return what the network started from: a file, a preset, imagenet, or None for nothing."""
     given = backbone["weights"]
-    return given["file"] if isinstance(given, dict) else given
+    file = given["file"] if isinstance(given, dict) else given
+    is_preset = ":" in backbone["name"] or "/" in backbone["name"]
+    return backbone["name"] if file == "imagenet" and is_preset else file
 
 
 def _thresholds(calibrate: dict, contract: dict, run: RunResult) -> str:

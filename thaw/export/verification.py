@@ -39,13 +39,17 @@ def check_gate(scores: dict, settings: Export) -> None:
 
 
 def contract(
-    size: int, decoding: Decoding, unsure_below: float | None = None, known: dict | None = None
+    size: int,
+    decoding: Decoding,
+    unsure_below: float | None = None,
+    known: dict | None = None,
+    needs: str = f"keras >= {keras_file.OLDEST}",
 ) -> dict:
     """Return what input.json says: input and outputs, which all formats share, and versions.
 
     `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
     unsure_below: a largest probability. known: {"unknown_below": a `known`} where that is an
-    output; None in it for no threshold.
+    output; None in it for no threshold. needs: what `keras_file.needs` says.
     """
     sixteen_bits = {}
     if decoding.bits != "auto":
@@ -72,7 +76,7 @@ def contract(
         **({KNOWN: {"dtype": "float32", "shape": ["n"], **known}} if known else {}),
         "versions": {
             "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
-            "model.keras": f"keras >= {keras_file.OLDEST}",
+            "model.keras": needs,
         },
     }
 

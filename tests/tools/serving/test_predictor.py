@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -101,7 +102,7 @@ def test_a_second_start_needs_no_tensorflow(exported):
     assert second == pytest.approx(by_keras(paths.EXPORT, PIXELS), abs=1e-5)
 
 
-def small_backbone(spec: Backbone) -> keras.Model:
+def small_backbone(spec: Backbone, _file: Path | None = None) -> keras.Model:
     """Stand in for a network of the registry, whose conversion takes seconds."""
     pixels = keras.Input((spec.size, spec.size, 3))
     x = keras.layers.Rescaling(1 / 40)(pixels)

@@ -25,8 +25,8 @@ HEAD = """\
 # Licences
 
 thaw's own licence is Apache-2.0. `python -m tools.licences` writes this page from what the packages
-say that requirements.txt, -serve, -review, -search, -export and -hub pin. requirements-gpu.txt has CUDA
-libraries besides, which are under NVIDIA's own licence.
+say that requirements.txt, -serve, -review, -search, -export and -hub pin. requirements-gpu.txt has
+CUDA libraries besides, which are under NVIDIA's own licence.
 
 ## Weights
 

@@ -1,16 +1,17 @@
 """How good frozen features of the networks with packaged weights are:
 `python -m benchmarks.backbones FOLDER_OR_ARCHIVE --size 160`.
 
-For each network, at float32 and at bfloat16, images become features as in the stage extract. A head
-with the settings of params.yaml is trained on the source's training images and scored on all of its
-validation images. These also choose the best epoch, as in the tutorials; `dvc repro` keeps a test
-set apart. Writes benchmarks/backbones.json.
+For each network, at float32, bfloat16 and int8, images become features as in the stage extract. A
+head with the settings of params.yaml is trained on the training images of the source and scored on
+all its validation images. These choose the best epoch, too, as in the tutorials; `dvc repro` keeps
+a test set apart. Writes benchmarks/backbones.json.
 """
 
 import argparse
 import itertools
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +35,17 @@ from thaw.training import loop, losses, optimizers
 from thaw.training.batches import train_and_validation
 from thaw.training.settings import Loss, Training
 
+PRECISIONS = ("float32", "bfloat16", "int8")
 
-def image_source(paths: list[Path]) -> ImageSource:
-    """Return images, decoded as params.yaml says, whose features are not in the feature store."""
+
+def image_source(paths: list[Path], train: Sequence[int] = ()) -> ImageSource:
+    """Return images, decoded as params.yaml says, whose features are not in the feature store.
+
+    train: the rows of training images.
+    """
     runtime = params.load(Runtime, "runtime").model_copy(update={"store": None})
     digests = [files.sha256(path) for path in paths]
-    return ImageSource(paths, digests, params.load(Decoding, "images"), runtime)
+    return ImageSource(paths, digests, params.load(Decoding, "images"), runtime, train)
 
 
 def extract(
@@ -48,17 +54,19 @@ def extract(
     folder: Path,
     copies: AugmentedCopies | None = None,
     precision: str = "float32",
+    train: Sequence[int] = (),
 ) -> np.ndarray:
     """Return the averaged features of images, or of their augmented copies, as the stages do it.
 
-    float32 (n, channels), or (n, copies, channels). `folder` is a new one.
+    float32 (n, channels), or (n, copies, channels). `folder` is a new one; `train` as for
+    `image_source`.
     """
     folder.mkdir()
     weights = folder / "backbone.weights.h5"
     pretrained.load(spec, folder).save_weights(weights)
     changes = {"feature_maps": False, "precision": precision}
     settings = params.load(Extract, "extract").model_copy(update=changes)
-    source = image_source(paths)
+    source = image_source(paths, train)
     extract_features(spec, settings, weights, source, folder / "features", copies)
     return arrays.load(folder / "features", "avg", len(paths))
 
@@ -95,7 +103,9 @@ def measure(spec: Backbone, precision: str, found: list[layout.Found]) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
         paths = [each.path for each in found]
-        inputs = extract(spec, paths, Path(scratch) / spec.name, precision=precision)
+        train = np.flatnonzero(split == "train")
+        folder = Path(scratch) / spec.name
+        inputs = extract(spec, paths, folder, precision=precision, train=train)
         seconds = time.perf_counter() - began
         best = score(inputs, truth, split, Path(scratch) / "log")
     count = int((split == "validation").sum())
@@ -118,7 +128,7 @@ def main() -> None:
     with unpacked(options.source) as root:
         found = layout.find(root).found
         rows = {}
-        for name, precision in itertools.product(options.names, ("float32", "bfloat16")):
+        for name, precision in itertools.product(options.names, PRECISIONS):
             spec = Backbone(name=name, weights="imagenet", image_size=options.size)
             rows[f"{name}, {precision}"] = measure(spec, precision, found)
     save("backbones", rows)

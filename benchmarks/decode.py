@@ -24,7 +24,13 @@ from thaw.project.cli import run
 
 COUNT, SIDES = 8, (4000, 3000)  # pixels
 REDUCED, WHOLE = (
-    Decoding(apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=gap)
+    Decoding(
+        apply_exif_orientation=True,
+        background=[255, 255, 255],
+        bits="auto",
+        fit="stretch",
+        reducing_gap=gap,
+    )
     for gap in (3.0, None)
 )
 

@@ -21,7 +21,7 @@ from benchmarks.backbones import image_source
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import alternate, rates, save
-from thaw.features import inference
+from thaw.features import inference, int8
 from thaw.images.loader import ImageLoader, slices
 from thaw.labels import layout
 from thaw.models import backbones, pretrained
@@ -57,7 +57,7 @@ def openvino(model, folder: Path) -> Call:
 
 def decoded(spec: Backbone, paths: list[Path]) -> Iterator[np.ndarray]:
     """Yield batches of pixels that are decoded ahead on threads, as extract reads them."""
-    _, _, decoding, runtime = image_source(paths)
+    decoding, runtime = image_source(paths)[2:4]
     loader = ImageLoader(spec.size, decoding, runtime.threads)
     return (pixels for _, pixels in loader.batches(paths, BATCH, spec.name))
 
@@ -114,9 +114,12 @@ def main() -> None:
         model = backbones.pooled(pretrained.load(spec, Path(scratch)), feature_maps=False)
         ours = inference.forward(model, "openvino", "float32")
         coarse = inference.forward(model, "openvino", "bfloat16")
+        pixels = np.concatenate(list(decoded(spec, paths)))
+        converted = inference.read(inference.convert(model))
+        rounded = int8.quantized(converted, int8.ranges(converted, pixels[: int8.IMAGES]))
+        coarsest = inference.compiled(rounded, "int8")
         traced = inference.forward(model, "tensorflow", "float32")
         by_onnx, by_openvino = onnx(model, Path(scratch)), openvino(model, Path(scratch))
-        pixels = np.concatenate(list(decoded(spec, paths)))
         matrix = np.random.default_rng(0).random((MATRIX, MATRIX), "float32")
         groups = {
             "extract": {
@@ -129,6 +132,7 @@ def main() -> None:
             "forward": {
                 "extract's engine (OpenVINO)": lambda: list(ours(batches(pixels))),
                 "the same at bfloat16": lambda: list(coarse(batches(pixels))),
+                "the same at int8": lambda: list(coarsest(batches(pixels))),
                 "OpenVINO in a loop": partial(in_memory, by_openvino, pixels),
                 "ONNX Runtime in a loop": partial(in_memory, by_onnx, pixels),
                 "tf.function": lambda: list(traced(batches(pixels))),

@@ -28,7 +28,8 @@ def repro(name: str, source: Path, folder: Path) -> tuple[float, float]:
     """Run recipe `name` in a clone in `folder`; return seconds to its test scores, and of all."""
     chosen = DEFAULT if name == "default" else recipe.load(name)
     chosen = {**chosen, "data": {**chosen.get("data", {}), "source": str(source.resolve())}}
-    chosen["runtime"] = {"store": None}  # which has the features of an earlier run
+    # Its own, which is empty, as on a first run.
+    chosen["runtime"] = {"store": str(folder.parent / "store")}
     clone.make(folder, chosen)
     tested = clone.repro(folder, ["evaluate"])
     return tested, tested + clone.repro(folder)  # figures and exports

@@ -1,7 +1,7 @@
-"""What a review of labels finds: `python -m benchmarks.review CHECKOUT CHECKOUT`.
+"""What a review of labels finds: `python -m benchmarks.review FOLDER_OR_ARCHIVE...`.
 
-Each is a checkout of this project after `dvc repro extract augment` on images of its own. It times
-`python -m tools.review --list` there. Then it gives 5 % of the training labels another class at
+In a clone for each, at 160 px, after `dvc repro extract augment`, it times
+`python -m tools.review --list`. Then it gives 5 % of the training labels another class at
 random, five times: of the first 5 % of the training images in the review's order, how many are
 swapped ones; and how good heads are with swapped labels, with those corrected that are among the
 first 5 %, and with clean ones, on validation and test images together. Writes
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from benchmarks import clone
+from benchmarks import clone, recipes
 from benchmarks.tables import block
 from benchmarks.timing import save
 from thaw.data import duplicates, manifest
@@ -107,12 +107,15 @@ def measure(folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkouts", type=Path, nargs="+")
+    parser.add_argument("sources", type=Path, nargs="+")
     results = {}
-    for folder in parser.parse_args().checkouts:
-        source = Path(params.read(folder / paths.PARAMS)["data"]["source"]).stem
-        results[source] = measure(folder)
-        print(source, results[source], flush=True)
+    for source in parser.parse_args().sources:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "clone"
+            clone.make(folder, recipes.DEFAULT | {"data": {"source": str(source.resolve())}})
+            clone.repro(folder, ["extract", "augment"])
+            results[source.stem] = measure(folder)
+        print(source.stem, results[source.stem], flush=True)
     save("review", results)
     print(block("review"))
 

@@ -47,7 +47,7 @@ def extract_copies(settings: Extract, folder: Path) -> dict:
     decoding = value_range.of_set(decoding, rows)
     train = rows[manifest.read_split(paths.SPLIT, rows) == "train"]
     images = manifest.image_paths(train, paths.RAW)
-    source = ImageSource(images, train["sha256"], decoding, runtime)
+    source = ImageSource(images, train["sha256"].tolist(), decoding, runtime, range(len(train)))
     make_deterministic()
     copies = augmented_copies(train["sha256"], settings.augmented_copies, augmentation)
     done = extract_features(spec, settings, paths.BACKBONE, source, folder, copies)

@@ -6,7 +6,6 @@ Writes models/calibration/: calibration.json (the temperature of each model, and
        validation_logits.npy (of the fine-tuned network) and validation_classes.npy
 """
 
-from thaw.models.tf_setup import make_deterministic
 from thaw.calibration import answers, saved, unknown
 from thaw.calibration.settings import Calibrate
 from thaw.data import value_range
@@ -28,10 +27,10 @@ def main() -> None:
     decoding = value_range.of_set(decoding, result.rows)
     rows, train = result.validation, unknown.some(result.train)
 
-    make_deterministic()
-    models = answers.load(spec, head_spec, decoding, len(result.rows), len(result.classes))
+    counts = len(result.rows), len(result.classes)
+    models = answers.load((spec, head_spec), decoding, runtime, *counts)
     loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
-    batches = loader.batches(result.images(rows), answers.AT_ONCE, "calibrate")
+    batches = loader.batches(result.images(rows), runtime.batch_size, "calibrate")
     found = answers.ask(models, rows, batches)
     before = found.probabilities()
     features = arrays.load(paths.FEATURES, arrays.POOLING, len(result.rows))

@@ -3,9 +3,9 @@
 Reads  data/manifest.csv, data/columns.csv, data/split.csv, data/raw/, data/features/, both models,
        models/calibration/
 Writes metrics/scores.json: the few numbers that DVC compares between runs
-       metrics/test.json: all scores of each model, some also before calibration, the gain of
-       fine-tuning, the fraction of images that is refused as unknown or unsure, and how many
-       classes name the right one in 95 % of images
+       metrics/test.json: all scores of each model, some also before calibration, the accuracy of
+       a baseline without training, the gain of fine-tuning, the fraction of images that is refused
+       as unknown or unsure, and how many classes name the right one in 95 % of images
        metrics/evaluate/: of the fine-tuned network, confusion.csv (actual, predicted), roc.csv and
        reliability.csv; recall.csv by class of both, with intervals, precision and F1;
        slices.csv, the accuracy of parts of the test images; plots/ has what DVC plots
@@ -15,11 +15,10 @@ Writes metrics/scores.json: the few numbers that DVC compares between runs
 
 import numpy as np
 
-from thaw.models.tf_setup import make_deterministic
 from thaw.calibration import answers, sets
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
-from thaw.evaluation import class_choice, class_scores, metrics, slices
+from thaw.evaluation import baseline, class_choice, class_scores, metrics, slices
 from thaw.evaluation.run_result import RunResult
 from thaw.evaluation.settings import Evaluate
 from thaw.features import arrays
@@ -39,18 +38,21 @@ def main() -> None:
     decoding = value_range.of_set(decoding, result.rows)
     rows, truth, names = result.rows.iloc[result.test], result.truth[result.test], result.classes
 
-    make_deterministic()
     calibration = Calibration.read(paths.CALIBRATION)
-    models = answers.load(spec, head_spec, decoding, len(result.rows), len(names))
+    models = answers.load((spec, head_spec), decoding, runtime, len(result.rows), len(names))
     loader = ImageLoader(spec.size, decoding, runtime.threads, result.digests)
-    batches = loader.batches(result.images(result.test), answers.AT_ONCE, "evaluate")
+    batches = loader.batches(result.images(result.test), runtime.batch_size, "evaluate")
     brightness = slices.Brightness()
     before = answers.ask(models, result.test, brightness.noted(batches)).probabilities()
     after = {name: calibration.apply(each, name) for name, each in before.items()}
 
     scores = compare(truth, before, after, settings.confidence)
-    features = arrays.load(paths.FEATURES, arrays.POOLING, len(result.rows))[result.test]
-    scores["refused"] = calibration.refused(features, before["fine_tuned"])
+    features = arrays.load(paths.FEATURES, arrays.POOLING, len(result.rows))
+    plain = baseline.predict(features, result.truth, result.train, result.test)
+    scores["baseline"] = {
+        name: metrics.accuracy(truth, each, settings.confidence) for name, each in plain.items()
+    }
+    scores["refused"] = calibration.refused(features[result.test], before["fine_tuned"])
     limit = calibration.set_limit(sets.STATED)
     scores["sets"] = {"asked": sets.STATED, **sets.reached(truth, after["fine_tuned"], limit)}
     predicted = {name: each.argmax(axis=1) for name, each in after.items()}

@@ -19,7 +19,7 @@ from thaw.calibration import known
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.evaluation.run_result import RunResult
-from thaw.export import model_card, verification
+from thaw.export import keras_file, model_card, verification
 from thaw.export.settings import Export, check_installed
 from thaw.features.provenance import of_backbone
 from thaw.images.loader import ImageLoader
@@ -50,7 +50,8 @@ def main() -> None:
     if settings.unknown:
         threshold = {"unknown_below": known.threshold(calibration)}
         model = known.join(model, backbones.load(spec, paths.BACKBONE), calibration)
-    contract = verification.contract(spec.size, decoding, calibration.unsure, threshold)
+    needs = keras_file.needs(model)
+    contract = verification.contract(spec.size, decoding, calibration.unsure, threshold, needs)
     train, test = (some(result.truth, rows) for rows in (result.train, result.test))
     with files.replacing(paths.EXPORT) as folder:
         verification.write(

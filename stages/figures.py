@@ -18,7 +18,7 @@ from thaw.figures.settings import Figures
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
-from thaw.models.registry import NETWORKS
+from thaw.models.registry import facts
 from thaw.models.settings import Backbone, Head
 from thaw.project import files, params, paths
 from thaw.project.cli import run
@@ -43,7 +43,7 @@ def main() -> None:
     calibration = Calibration.read(paths.CALIBRATION)
     logs = history.read(paths.HEAD_LOG), history.read(paths.FINE_TUNE_LOG)
     network = classifier.load(spec, head_spec, len(result.classes), paths.FINE_TUNED)
-    order = NETWORKS[spec.name].channel_order
+    order = facts(spec.name).channel_order
     figures = chain(
         run_figures.of_training_images(result, loader, augmentation),
         run_figures.of_metrics(result, logs, calibration.unsure),

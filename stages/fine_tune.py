@@ -4,16 +4,18 @@ Reads  data/manifest.csv, data/split.csv, data/raw/, data/features/ (for the par
        models/backbone.weights.h5, models/head.weights.h5
 Writes models/fine_tuned.weights.h5: the joined network
        metrics/fine_tune/: the log, and the best epoch's scores on validation
-       metrics/environment.json: the processor's instructions, the versions and threads of this run
+       metrics/environment.json: the instructions, GPU, versions, threads and devices of this run
 """
 
 import numpy as np
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
 from thaw.data import manifest, value_range
-from thaw.features import arrays
+from thaw.features import arrays, inference, store, trained
 from thaw.features.extract import ImageSource
+from thaw.features.parity import check_parity
 from thaw.features.provenance import of_backbone
+from thaw.features.trained import Specs
 from thaw.images.settings import Decoding
 from thaw.models import classifier, weights
 from thaw.models.classifier import JoinedNetwork
@@ -22,14 +24,23 @@ from thaw.project import files, params, paths, snapshots, software
 from thaw.project.cli import run
 from thaw.project.provenance import check_provenance
 from thaw.project.settings import Runtime
-from thaw.training import checkpoints, frozen_activations, loop, losses, optimizers, unfreezing
+from thaw.training import (
+    checkpoints,
+    devices,
+    frozen_activations,
+    loop,
+    losses,
+    optimizers,
+    unfreezing,
+)
 from thaw.training.batches import train_and_validation
 from thaw.training.frozen_activations import FineTuningImages
-from thaw.training.parity import check_parity
 from thaw.training.settings import Augmentation, FineTune, Loss
 
 INPUTS = paths.MANIFEST, paths.SPLIT, paths.BACKBONE, paths.HEAD
+BYTES = 4  # of a weight
 PARITY_ROWS = 32  # validation images that the parity gate looks at
+WAYS = "the network and the head on cached features"
 OF_ANOTHER = "the features are not of this backbone; run `dvc repro --force extract`"
 OF_ACTIVATIONS = (
     "the cached activations do not fit; set fine_tune.activations_dtype to float32, or "
@@ -45,8 +56,10 @@ def main() -> None:
     decoding = value_range.of_set(decoding, rows)
     split, names = manifest.read_split(paths.SPLIT, rows), manifest.classes(rows)
     make_deterministic(settings.seed)
+    strategy = devices.strategy(runtime.devices)
     keep_freed_memory()
-    network, provenance = load_network(len(names), decoding)
+    specs = params.load(Backbone, "backbone"), params.load(Head, "head")
+    network, provenance = load_network(*specs, len(names), decoding)
     first = unfreezing.unfreeze(network.backbone, settings.unfreeze)
 
     used = np.flatnonzero(split.isin(["train", "validation"]))
@@ -54,7 +67,7 @@ def main() -> None:
     source = ImageSource(images, rows["sha256"].iloc[used].tolist(), decoding, runtime)
     split, classes = split.iloc[used], manifest.class_indices(rows)[used]
     some = np.flatnonzero(split == "validation")[:PARITY_ROWS]
-    features = arrays.load(paths.FEATURES, network.pooling, len(rows))[used[some]]
+    features = np.asarray(arrays.load(paths.FEATURES, network.pooling, len(rows))[used[some]])
     check_joined(network, source, some, features, provenance)
     print(f"trains from layer {network.backbone.layers[first].name} on")
     with files.scratch(paths.INPUTS) as scratch:
@@ -63,32 +76,39 @@ def main() -> None:
             scratch,
         )  # fmt: skip
         coarse = provenance["precision"], settings.activations_dtype
-        check_parity(model, network.head, inputs[some], features, OF_ACTIVATIONS, *coarse)
+        got = model(np.asarray(inputs[some], "float32"), training=False)
+        check_parity(got, network.head(features), WAYS, OF_ACTIVATIONS, *coarse)
         batches = train_and_validation(inputs, classes, split, settings, augmented)
         weighting = losses.class_weights(loss, classes[split == "train"], names)
         rates = unfreezing.multipliers(model, network.backbone, settings, len(batches.train))
-        optimizer = optimizers.build(settings, len(batches.train), rates)
         objective = losses.build(loss, model.output_shape[-1])
-        loop.compile_for_training(model, optimizer, objective, batches.train, settings)
-        sections = settings, loss, decoding, augmentation, params.load(Head, "head")
-        checkpoint = checkpoints.place("fine_tune", INPUTS, sections)
-        best = loop.fit(model, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
+        sections = settings, loss, decoding, augmentation, specs[1]
+        checkpoint = checkpoints.place("fine_tune", INPUTS, sections, devices.count(strategy))
+        checkpoint = devices.from_chief(strategy, checkpoint, scratch)
+        with devices.on(strategy, model) as copy:
+            optimizer = optimizers.build(settings, len(batches.train), rates)
+            loop.compile_for_training(copy, optimizer, objective, batches.train, settings)
+            best = loop.fit(copy, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
 
     scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
     files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
-    files.write_json(paths.ENVIRONMENT, software.environment())
+    ran_on = inference.tensorflow_device(), devices.count(strategy)
+    files.write_json(paths.ENVIRONMENT, software.environment(*ran_on))
     with files.replacing(paths.FINE_TUNED) as partial:
         weights.save(network.joined, partial, provenance)
     files.remove(checkpoint)
+    of = Specs(*specs, len(names), provenance["engine"])
+    keep_converted(of, features.shape[1:], runtime, network)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 
-def load_network(classes: int, decoding: Decoding) -> tuple[JoinedNetwork, dict]:
+def load_network(
+    spec: Backbone, head_spec: Head, classes: int, decoding: Decoding
+) -> tuple[JoinedNetwork, dict]:
     """Join backbone and head; return them and the features' provenance.
 
     Raises UserError when features and head are of another backbone.
     """
-    spec, head_spec = params.load(Backbone, "backbone"), params.load(Head, "head")
     expected = of_backbone(spec, decoding) | {"weights_sha256": files.sha256(paths.BACKBONE)}
     provenance = arrays.read_provenance(paths.FEATURES)
     with snapshots.copied(paths.BACKBONE, expected["weights_sha256"]) as backbone:
@@ -106,10 +126,19 @@ def check_joined(
     """Hold the joined network on some images against the head on their cached features."""
     loader = source.loader(network.joined.input_shape[1])
     pixels = loader.stack([source.images[row] for row in rows])
-    difference = check_parity(
-        network.joined, network.head, pixels, features, OF_ANOTHER, provenance["precision"]
-    )
+    got, expected = network.joined(pixels.astype("float32"), training=False), network.head(features)
+    difference = check_parity(got, expected, WAYS, OF_ANOTHER, provenance["precision"])
     print(f"parity {difference:.1e}")
+
+
+def keep_converted(
+    of: Specs, shape: tuple[int, ...], runtime: Runtime, network: JoinedNetwork
+) -> None:
+    """Leave both models in the feature store as OpenVINO runs them, for the stages after this."""
+    with store.open_store(runtime) as kept:
+        if of.engine == "openvino" and BYTES * network.joined.count_params() < kept.largest:
+            trained.head(of, shape, paths.HEAD, kept)
+            trained.network(of, paths.FINE_TUNED, kept, network.joined)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ Writes models/head.weights.h5
        metrics/train_head/: the log, and the best epoch's scores on validation
 """
 
+import numpy as np
+
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.data import manifest
+from thaw.evaluation import baseline
 from thaw.features import arrays
 from thaw.models import weights
 from thaw.models.settings import Head
@@ -25,6 +28,7 @@ def main() -> None:
     places = HeadFiles(paths.FEATURES, paths.AUGMENTED_COPIES, files.sha256(paths.SPLIT))
     features = head_training.load_features(places, spec.pooling, split, settings.seed)
     data = HeadData(*features, manifest.class_indices(rows), split, manifest.classes(rows))
+    say_baseline(data)
     inputs = paths.MANIFEST, paths.SPLIT, paths.FEATURES, paths.AUGMENTED_COPIES
     checkpoint = checkpoints.place("train_head", inputs, [spec, loss, settings])
     head, best = head_training.train(data, spec, loss, settings, paths.HEAD_LOG, checkpoint)
@@ -34,6 +38,16 @@ def main() -> None:
         weights.save(head, partial, arrays.read_provenance(paths.FEATURES))
     files.remove(checkpoint)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
+
+
+def say_baseline(data: HeadData) -> None:
+    """Print what the features are worth on validation without training."""
+    pooled = arrays.load(paths.FEATURES, arrays.POOLING, len(data.split))
+    train, asked = (np.flatnonzero(data.split == part) for part in ("train", "validation"))
+    found = baseline.predict(pooled, data.classes, train, asked)
+    accuracy = {name: (each == data.classes[asked]).mean() for name, each in found.items()}
+    said = ", ".join(f"{name} {each:.4f}" for name, each in accuracy.items())
+    print(f"without training: validation accuracy {said}", flush=True)
 
 
 if __name__ == "__main__":

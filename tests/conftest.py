@@ -86,6 +86,8 @@ def run_stage(name: str) -> None:
 
 
 def main_of(name: str) -> Callable[[], None]:
+    if name not in ("download", "split"):
+        import thaw.models.tf_setup  # noqa: F401  so that `register` finds Keras
     stage = importlib.import_module(f"stages.{name}")
     tiny.register()
     if "keras" in sys.modules:

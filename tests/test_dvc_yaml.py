@@ -1,6 +1,8 @@
 """dvc.yaml against the code: deps against real imports, params against the sections read."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -8,6 +10,9 @@ import yaml
 from tests.conftest import STAGES
 from tests.imports import ROOT, imported, sections_read
 
+WITHOUT_TENSORFLOW = (
+    "download", "split", "backbone", "extract", "augment", "calibrate", "evaluate"
+)  # fmt: skip
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 
 
@@ -61,6 +66,12 @@ def test_stages_without_a_network_do_not_import_tensorflow(name):
         assert [
             line for line in lines if re.match(r"\s*(import|from) (keras|tensorflow)", line)
         ] == []
+
+
+def test_stages_load_no_tensorflow_before_they_need_it():
+    stages = ", ".join(f"stages.{name}" for name in WITHOUT_TENSORFLOW)
+    code = f"import sys, {stages}\nassert not {{'tensorflow', 'keras'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
 
 
 def test_metrics_are_kept_in_git():

@@ -15,7 +15,11 @@ from thaw.images import image_files
 from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 MEASURED = (
     "import runpy; runpy.run_module('stages.download', run_name='__main__');"

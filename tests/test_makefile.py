@@ -136,9 +136,10 @@ def test_what_is_optional_comes_on_top(make):
     assert make("extras") == []
 
 
-def test_fonts_come_on_top(make):
-    calls = make("fonts", "python3", "uv")
+@pytest.mark.parametrize("name", ["fonts", "gpu"])
+def test_fonts_and_libraries_of_a_gpu_come_on_top(make, name):
+    calls = make(name, "python3", "uv")
     assert [call.split()[-1] for call in calls[1:]] == [
         "requirements.txt",
-        "requirements-fonts.txt",
+        f"requirements-{name}.txt",
     ]

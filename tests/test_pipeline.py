@@ -206,6 +206,19 @@ def test_every_section_is_in_the_table():
 
 
 @pytest.mark.slow
+def test_another_fit_splits_nothing_anew(repository, tmp_path):
+    """download reads all of `images`, and leaves the same as before."""
+    copy = tmp_path / "copy"
+    shutil.copytree(repository, copy, symlinks=True)
+    set_params(copy / "params.yaml", {"images": {"fit": "crop"}})
+    said = call("dvc", "repro", "split", cwd=copy)
+    assert "Running stage 'download'" in said
+    assert "Stage 'split' didn't change, skipping" in said
+    assert "extract" in stale(copy)
+    assert "split" not in stale(copy)
+
+
+@pytest.mark.slow
 def test_an_experiment_reruns_only_what_it_affects(repository):
     said = call("dvc", "exp", "run", "-S", "export.min_accuracy=0.01", cwd=repository)
     assert "Running stage 'export'" in said

@@ -42,18 +42,25 @@ def test_the_development_requirements_repeat_the_same_pins():
         return set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / name).read_text(), re.M))
 
     for each in ROOT.glob("requirements*.txt"):
-        # 100 MB, and what asks a database: no test needs these
-        if each.name not in ("requirements-fonts.txt", "requirements-audit.txt"):
+        # 100 MB, some GB, and what asks a database: no test needs these
+        if each.name not in [f"requirements-{part}.txt" for part in ("fonts", "gpu", "audit")]:
             assert pins(each.name) <= pins("requirements-dev.txt")
 
 
-def test_what_fonts_need_is_pinned_as_elsewhere():
+@pytest.mark.parametrize(
+    ("part", "packages"),
+    [
+        ("fonts", ("matplotlib", "numpy", "pillow", "fonttools")),
+        ("gpu", ("h5py", "keras", "numpy", "tensorflow")),
+    ],
+)
+def test_what_fonts_and_a_gpu_need_is_pinned_as_elsewhere(part, packages):
     def pins(name):
         lines = re.findall(r"^([a-z0-9._-]+)==(.+) \\$", (ROOT / name).read_text(), re.M)
-        return {line for line in lines if line[0] in ("matplotlib", "numpy", "pillow", "fonttools")}
+        return {line for line in lines if line[0] in packages}
 
-    assert len(pins("requirements-fonts.txt")) > 3
-    assert pins("requirements-fonts.txt") == pins("requirements.txt")
+    assert len(pins(f"requirements-{part}.txt")) > 3
+    assert pins(f"requirements-{part}.txt") == pins("requirements.txt")
 
 
 def test_every_installed_package_is_for_this_python():
@@ -75,7 +82,7 @@ NOT_IMPORTED = {
     # called as programs, or by pytest and DVC
     "dvc-s3", "flask", "flask-cors", "moto", "pip-audit", "pytest-xdist", "ruff",
     # imported by packages that do not ask for them
-    "backports-strenum", "onnx", "python-multipart", "tabulate",
+    "backports-strenum", "huggingface-hub", "onnx", "python-multipart", "tabulate",
 }  # fmt: skip
 
 

@@ -22,8 +22,6 @@ from sklearn.metrics import log_loss
 from tqdm import tqdm
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.data import duplicates, manifest
-from thaw.data.settings import Split
 from thaw.evaluation import metrics
 from thaw.models.settings import Head
 from thaw.project import files, params, paths
@@ -34,28 +32,9 @@ from thaw.training.head_training import HeadData, HeadFiles
 from thaw.training.settings import Loss, Training
 from tools.experiments import dvc_experiments
 from tools.experiments.folds import cut
+from tools.experiments.rows import Rows, read_rows
 
 SCHEMAS = {"head": Head, "loss": Loss, "train_head": Training}
-
-
-class Rows(NamedTuple):
-    """The manifest's rows: class (int, (n,)), split and group of each; names: of all classes."""
-
-    classes: np.ndarray
-    names: list[str]
-    split: np.ndarray
-    groups: np.ndarray
-
-
-def read_rows() -> Rows:
-    rows = manifest.read(paths.MANIFEST)
-    near = params.load(Split, "split").near_duplicates
-    return Rows(
-        manifest.class_indices(rows),
-        manifest.classes(rows),
-        manifest.read_split(paths.SPLIT, rows).to_numpy(),
-        duplicates.group(rows, near).of,
-    )
 
 
 def combinations(overrides: list[str]) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ from scipy.special import softmax
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.images.loader import ImageLoader, slices
 from thaw.images.settings import Decoding
-from thaw.models import backbones, efficientnet_lite, registry
+from thaw.models import backbones, efficientnet_lite, lite_layers, registry
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
@@ -41,7 +41,7 @@ def build(name: str):
         number = registry.LITE.index(name)
         scaled = backbones.PREPROCESSING[network.preprocess](pixels)
         model = efficientnet_lite.build(number, scaled, classes=1000)
-        file = efficientnet_lite.package_file(number)
+        file = lite_layers.package_file(number)
         efficientnet_lite.load_package_weights(number, model, file)
         return model
     # With its ImageNet weights, Keras' EfficientNet has all of its preprocessing inside.

@@ -17,11 +17,10 @@ from tqdm import tqdm
 from thaw.figures import style
 from thaw.project import files
 from thaw.project.cli import run
-from thaw.project.errors import UserError
 from thaw.project.plain_text import visible
 from tools import crossval
-from tools.crossval import Rows
-from tools.labelling import training_size, training_size_plot
+from tools.experiments.rows import Rows, read_rows
+from tools.labelling import training_parts, training_size, training_size_plot
 from tools.labelling.training_size import Forecast, Measured
 
 FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
@@ -32,18 +31,12 @@ POINTS = 100  # of accuracy
 
 
 def parts(rows: Rows, seed: int) -> list[np.ndarray]:
-    """Return training rows for each of FRACTIONS, drawn at random; each part is in the next one.
+    """Return training rows for each of FRACTIONS, as `training_parts.draw` does.
 
     All have the same fraction of each class, and at least one image of it.
     """
-    random, of_class = np.random.default_rng(seed), []
-    for label in range(len(rows.names)):
-        own = np.flatnonzero((rows.split == "train") & (rows.classes == label))
-        of_class.append(random.permutation(own))
-    return [
-        np.sort(np.concatenate([own[: max(1, round(fraction * len(own)))] for own in of_class]))
-        for fraction in FRACTIONS
-    ]
+    takes = [lambda own, part=fraction: max(1, round(part * own)) for fraction in FRACTIONS]
+    return training_parts.draw(rows, takes, seed)
 
 
 def measure(rows: Rows, draws: int) -> Measured:
@@ -70,10 +63,9 @@ def measure(rows: Rows, draws: int) -> Measured:
 
 def table(measured: Measured) -> str:
     """Return accuracy by number of images, mean and standard deviation over draws."""
-    scores = zip(measured.accuracy.mean(axis=1), measured.accuracy.std(axis=1))
     columns = {
         "training images": [f"{count:,}" for count in measured.images],
-        "validation accuracy": [f"{mean:.4f} ± {spread:.4f}" for mean, spread in scores],
+        "validation accuracy": training_parts.written(measured.accuracy),
     }
     return pd.DataFrame(columns).to_string(index=False)
 
@@ -115,9 +107,8 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=5, help="how often to draw the images")
     options = parser.parse_args()
-    if options.draws < 2:
-        raise UserError("--draws should be at least 2, for one draw has no spread")
-    rows = crossval.read_rows()
+    training_parts.check_draws(options.draws)
+    rows = read_rows()
     measured = measure(rows, options.draws)
     forecast, classes = training_size.forecast(measured), training_size.by_class(measured)
     names = style.class_names(rows.names)

@@ -11,21 +11,29 @@ from thaw.project import files
 from thaw.project.cli import run
 
 DOCS = Path("docs/licences.md")
-PARTS = ("", "-serve", "-review", "-search", "-export")  # of requirements-NAME.txt, but for tests
+PARTS = (
+    "",
+    "-serve",
+    "-review",
+    "-search",
+    "-export",
+    "-hub",
+)  # of requirements-NAME.txt, but for tests
 PIN = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", re.M)
 LONGEST = 60  # letters of a licence's name; some packages have its whole text there
 HEAD = """\
 # Licences
 
 thaw's own licence is Apache-2.0. `python -m tools.licences` writes this page from what the packages
-say that requirements.txt, -serve, -review, -search and -export pin.
+say that requirements.txt, -serve, -review, -search, -export and -hub pin. requirements-gpu.txt has
+CUDA libraries besides, which are under NVIDIA's own licence.
 
 ## Weights
 
 """
 ELSEWHERE = (
-    "The other networks' ImageNet weights are downloaded by keras.applications, and its "
-    "documentation of each says where they are from and under which licence."
+    "The other networks' ImageNet weights are downloaded by keras.applications, presets by "
+    "KerasHub, and the documentation of each says where they are from and under which licence."
 )
 
 

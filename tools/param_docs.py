@@ -47,6 +47,8 @@ def allowed(schema: dict) -> str:
         return " or ".join(allowed(each) for each in schema["anyOf"])
     if "$ref" in schema:
         return "keys of their own"
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     kind = schema.get("type")

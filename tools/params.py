@@ -14,6 +14,7 @@ from thaw.export.settings import Export, check_installed
 from thaw.features.settings import Extract
 from thaw.figures.settings import Figures
 from thaw.images.settings import Decoding
+from thaw.models.registry import NETWORKS
 from thaw.models.settings import Backbone, Head
 from thaw.project import params
 from thaw.project.cli import run
@@ -55,6 +56,11 @@ def check(values: dict) -> int:
         raise UserError(
             "'flatten' needs whole feature maps", "head.pooling",
             "set extract.feature_maps to true as well",
+        )  # fmt: skip
+    if sections["head"].pooling == "cls" and sections["backbone"].name in NETWORKS:
+        raise UserError(
+            f"{sections['backbone'].name} has no class token", "head.pooling",
+            "set it to avg, max or flatten",
         )  # fmt: skip
     check_installed(sections["export"])
     return sum(len(section.model_dump()) for section in sections.values())

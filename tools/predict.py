@@ -33,6 +33,7 @@ from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.rows import OUTPUT_FORMATS, Notes
 
+PRECISIONS = "float32", "bfloat16", "int8"
 FEW = 10  # images that need no progress bar
 
 
@@ -85,6 +86,9 @@ def main() -> None:
         "--coverage", type=_fraction, metavar="C", help="name sets that hold the right class"
     )
     parser.add_argument("--format", default="table", choices=OUTPUT_FORMATS)
+    parser.add_argument(
+        "--precision", default="float32", choices=PRECISIONS, help="coarser is faster"
+    )
     parser.add_argument("--compare", action="store_true", help="with the training images")
     options = parser.parse_args()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
@@ -92,7 +96,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
     listed = inputs.lines_of(sys.stdin.buffer.read()) if inputs.STDIN in options.paths else []
     places = inputs.images(options.paths, listed)
-    predictor = load_predictor(options.model)
+    predictor = load_predictor(options.model, options.precision)
     notes = noted(predictor, options.coverage)
     comparison = compared(options.model, predictor) if options.compare else None
     backbone = comparison.training.network.ready() if comparison else None

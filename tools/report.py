@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from thaw.evaluation import metrics
 from thaw.export import markdown
 from thaw.figures import confusion_plot, image_grid, metric_plots, style
 from thaw.images.loader import ImageLoader
@@ -30,6 +31,7 @@ FILE, BUDGET = "report", Path("report.yaml")
 SHOWN = 16  # images on a sheet
 SIDE = 96  # pixels of each
 NAMED = 8  # files
+METRICS = ("accuracy", "loss", "macro_f1", "roc_auc")
 
 
 def differing(before: Revision, after: Revision) -> list[str]:
@@ -64,10 +66,10 @@ def what_changed(before: Revision, after: Revision) -> str:
 
 def scores(before: Revision, after: Revision) -> str:
     """Return a table of the test scores of both, with the interval of the accuracy."""
-    rows = []
-    for model in ("head", "fine_tuned"):
-        old, new = before.test[model], after.test[model]
-        for metric in ("accuracy", "loss", "macro_f1", "roc_auc"):
+    rows, (olds, news) = [], (metrics.models(each.test) for each in (before, after))
+    for model in (name for name in olds if name in news):
+        old, new = olds[model], news[model]
+        for metric in (name for name in METRICS if name in old):
             shown = [
                 f"{each[metric]:.4f}"
                 + (

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
-from thaw.evaluation import class_scores
+from thaw.evaluation import class_scores, metrics
 from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.figures import style
@@ -28,6 +28,9 @@ from tools.revisions.run_revision import Revision
 
 PAGE = Path("run.html")
 CLASSES = 40  # at most, by name in the table of images
+BASELINE = (
+    "Nearest neighbours and a ridge probe took the frozen features as they are, without training. "
+)
 
 
 def compose(found: Revision) -> str:
@@ -55,17 +58,17 @@ def _written(value: object) -> str:
 
 
 def scores(test: dict[str, dict[str, float]]) -> str:
-    """Return a table of the test scores of both models, and what fine-tuning gained."""
+    """Return a table of the test scores of all models, and what fine-tuning gained."""
     columns = {"accuracy": "accuracy", "loss": "loss", "macro_f1": "macro F1", "roc_auc": "ROC AUC"}
     rows = []
-    for model in ("head", "fine_tuned"):
-        row = {"test": model} | {name: f"{test[model][key]:.4f}" for key, name in columns.items()}
-        row["accuracy"] += f" ({test[model]['accuracy_low']:.4f} to"
-        row["accuracy"] += f" {test[model]['accuracy_high']:.4f})"
+    for model, found in metrics.models(test).items():
+        row = {"test": model}
+        row |= {name: f"{found[key]:.4f}" if key in found else "" for key, name in columns.items()}
+        row["accuracy"] += f" ({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f})"
         rows.append(row)
     gain = test["gain"]
     return (
-        f"{markdown.table(pd.DataFrame(rows))}\n\n"
+        f"{markdown.table(pd.DataFrame(rows))}\n\n{BASELINE if 'baseline' in test else ''}"
         f"Fine-tuning fixes {gain['fixed']} test images and breaks {gain['regressed']}; two models "
         f"that differ by chance alone would differ by as much with probability "
         f"{gain['p_value']:.3g} (McNemar's test)."

@@ -16,7 +16,7 @@ from pathlib import Path
 from thaw.project import params
 from thaw.project.cli import run
 from thaw.project.errors import UserError
-from tools.experiments import dvc_experiments, plan, ranking, sweep_runner
+from tools.experiments import dvc_experiments, plan, ranking, sweep_runner, trial_scripts
 from tools.experiments.plan import Configuration
 
 
@@ -67,6 +67,9 @@ def main() -> None:
         return
     for each in configurations:
         dvc_experiments.check_local_files(each.params)
+    if options.emit:
+        trial_scripts.write(planned, until, options.emit)
+        return
     sweep_runner.run(planned, until, options.jobs)
     changes = {each.name: each.changes for each in planned}
     well = sweep_runner.ended(changes)
@@ -90,6 +93,9 @@ def arguments() -> argparse.Namespace:
     sweep_runner.add_jobs(parser)
     parser.add_argument("--name", default="sweep", help="what the experiments' names begin with")
     parser.add_argument("--dry", action="store_true", help="say what would be run, run nothing")
+    parser.add_argument(
+        "--emit", type=Path, metavar="DIR", help="write a script for each run, for other machines"
+    )
     parser.add_argument("--reveal-test", action="store_true", help="show test scores as well")
     options = parser.parse_args()
     if bool(options.file) == bool(options.set_param):

@@ -10,7 +10,11 @@ from thaw.project import files
 from thaw.project.errors import UserError
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 
 

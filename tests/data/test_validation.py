@@ -17,7 +17,11 @@ from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 
 

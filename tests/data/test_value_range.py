@@ -5,7 +5,11 @@ from thaw.data import value_range
 from thaw.images.settings import Decoding
 
 AUTO = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 TWELVE = AUTO.model_copy(update={"bits": 12})
 EIGHT_BITS = pd.DataFrame({"mode": ["RGB", "L", "P"]})

@@ -34,6 +34,17 @@ def test_score_of_three_classes():
     assert wider["accuracy_low"] < got["accuracy_low"]
 
 
+def test_the_summary_begins_with_the_baseline_where_there_is_one():
+    truth = np.array([0, 1, 2, 1])
+    table = metrics.compare(truth, *[metrics.to_probabilities(THREE)] * 2, 0.95)
+    assert "ridge" not in metrics.summary(table)
+    baseline = {"ridge": metrics.accuracy(truth, np.array([0, 1, 0, 0]), 0.95)}
+    assert baseline["ridge"] == {"accuracy": 0.5, "accuracy_low": 0.15, "accuracy_high": 0.85}
+    lines = metrics.summary(table | {"baseline": baseline}).splitlines()
+    assert lines[1] == "ridge        0.5000 (0.1500 to 0.8500)   without training"
+    assert lines[2].startswith("head ")
+
+
 def test_score_of_two_classes():
     probabilities = metrics.to_probabilities(np.array([[-2.0], [-1.0], [1.0], [0.5], [2.0]]))
     got = metrics.score(np.array([0, 1, 1, 0, 1]), probabilities, 0.95)

@@ -51,6 +51,17 @@ def test_each_format_gives_what_keras_gives_for_any_number_of_images(tmp_path, i
         assert np.abs(got - expected[:count]).max() < (0.12 if name in QUANTIZED else 1e-5)
 
 
+def test_onnx_has_what_gelu_computes(tmp_path):
+    keras.utils.set_random_seed(3)
+    pixels = keras.Input((3, 3, 3), name="pixels")
+    model = keras.Model(pixels, layers.Dense(7, "gelu")(layers.Flatten()(pixels)))
+    given = np.random.default_rng(2).normal(0, 5, (5, 3, 3, 3)).astype("float32")
+    form = EXPORT_FORMATS["onnx"]
+    form.write(model, tmp_path / form.file, lambda: None)
+    got = form.open(tmp_path / form.file)(given)
+    assert np.abs(got - model.predict_on_batch(given)).max() < 1e-5
+
+
 def test_int8_computes_in_8_bits_from_the_images_that_it_was_given(tmp_path, images):
     from ai_edge_litert.interpreter import Interpreter
 

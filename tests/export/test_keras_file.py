@@ -77,3 +77,7 @@ def test_what_is_not_at_its_default_stays(tmp_path):
     assert '"renorm": true' in text
     assert "renorm_momentum" not in text
     assert [each.name for each in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_what_is_needed_is_keras_alone_where_no_layer_is_of_others():
+    assert keras_file.needs(network()) == f"keras >= {keras_file.OLDEST}"

@@ -11,19 +11,22 @@ from PIL import Image
 
 from tests.imports import ROOT
 from thaw.evaluation.run_result import RunResult
-from thaw.export import model_card, verification
+from thaw.export import markdown, model_card, verification
 from thaw.export.formats import EXPORT_FORMATS
+from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
+from thaw.images.square import FITS
 from thaw.project import files, params, paths
 
 NASTY = ["a|b", "*x* _y_", "<b>&amp;", "`q", "[l](m)", "back\\|slash\\", "new\nline", "~~1~~ $2$"]
 DECODING = Decoding(
-    apply_exif_orientation=True, background=[1, 2, 3], bits="auto", reducing_gap=None
+    apply_exif_orientation=True, background=[1, 2, 3], bits="auto", fit="stretch", reducing_gap=None
 )
 SCORES = {
     "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
                    "macro_f1": 0.9, "roc_auc": 0.99},
     "head": {"accuracy": 0.7},
+    "baseline": {"neighbours": {"accuracy": 0.61}, "ridge": {"accuracy": 0.6543}},
     "refused": {"unknown": 0.0672, "unsure": 0.0171},
 }  # fmt: skip
 RELIABILITY = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.7, 0.8], "images": [10, 30]})
@@ -42,7 +45,7 @@ def card(tmp_path):
 
 
 def card_of(
-    folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), bits="auto",
+    folder, classes=("cat", "dog"), names=tuple(EXPORT_FORMATS), bits="auto", fit="stretch",
     thresholds=(None, None), **changes: dict,
 ) -> str:  # fmt: skip
     counts = {"train": 310, "validation": 101, "test": 99, "excluded": 0}
@@ -58,7 +61,7 @@ def card_of(
     files.write_csv(folder / paths.EVALUATION / "recall.csv", recall)
     files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
     table = dict.fromkeys(names, ROW)
-    decoding = DECODING.model_copy(update={"bits": bits})
+    decoding = DECODING.model_copy(update={"bits": bits, "fit": fit})
     contract = verification.contract(47, decoding, *thresholds)
     return model_card.card(given(**changes), RunResult(folder), contract, 3_456_789, table, 198)
 
@@ -102,6 +105,7 @@ def test_it_says_what_was_measured(card):
 
 def test_it_says_what_the_thresholds_mean(card):
     text = " ".join(card().split())
+    assert "features gave 0.6100 by nearest neighbours and 0.6543 by ridge regression." in text
     assert (
         "also for one of something else. With `calibrate.known`, `python -m tools.predict`" in text
     )
@@ -156,6 +160,22 @@ def test_it_says_how_to_read_16_bits_where_there_are_any(card, tmp_path, monkeyp
     assert sorted({*named["pixels"].ravel()}) == [0, 2000 * 255 // 4095, 255]
 
 
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_its_lines_fit_an_image_as_the_loader_does(card, tmp_path, monkeypatch, fit):
+    text = card(fit=fit)
+    assert f"the classifier sees 47 x 47 pixels: {FITS[fit]}." in " ".join(text.split())
+    tokens = MarkdownIt("commonmark").parse(text)
+    code = next(token.content for token in tokens if token.type == "fence")
+    wide = np.random.default_rng(0).integers(0, 256, (31, 97, 3), "uint8")
+    Image.fromarray(wide).save(tmp_path / "cat.png")
+    (tmp_path / "cat.png").rename(tmp_path / "cat.jpg")
+    monkeypatch.chdir(tmp_path)
+    named = {}
+    exec(code, named)
+    loader = ImageLoader(47, DECODING.model_copy(update={"fit": fit}))
+    assert np.array_equal(named["pixels"][0], loader.load(tmp_path / "cat.jpg"))
+
+
 def test_settings_are_all_there_but_for_this_machine(card):
     text = card(data={"source": "a\n```\nb"})
     [block] = [
@@ -187,6 +207,13 @@ def test_the_licence_is_that_of_the_weights(card, backbone, words):
     text = card(backbone=backbone)
     assert words in text
     assert ("pretrained on ImageNet" in text) == (backbone.get("weights", "imagenet") == "imagenet")
+
+
+@pytest.mark.parametrize("name", ["hub:dinov2_small", "./presets/vit"])
+def test_the_weights_of_a_preset_are_its_own(card, name):
+    text = card(backbone={"name": name, "weights": "imagenet"})
+    assert f"It started from the weights {markdown.plain(name)}." in " ".join(text.split())
+    assert "pretrained on ImageNet" not in text
 
 
 def test_limits_of_int8_are_named_where_it_is(card):

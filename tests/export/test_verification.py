@@ -15,7 +15,11 @@ from thaw.project.errors import UserError
 
 SCORES = {"fine_tuned": {"accuracy": 0.91}, "head": {"accuracy": 0.99}}
 DECODING = Decoding(
-    apply_exif_orientation=True, background=[255, 0, 7], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 0, 7],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 
 
@@ -86,6 +90,7 @@ def test_write(tmp_path):
     assert pixels["range"] == [0, 255]
     assert pixels["apply_exif_orientation"] is True
     assert pixels["background"] == [255, 0, 7]
+    assert (pixels["fit"], pixels["resize"][:26]) == ("stretch", "the whole image, squeezed;")
     says = json.loads((folder / "input.json").read_text())
     assert says["probabilities"]["unsure_below"] == 0.625
     assert "known" not in says
@@ -93,6 +98,13 @@ def test_write(tmp_path):
     assert versions["written_with"] == {"keras": keras.__version__, "tensorflow": tf.__version__}
     assert versions["model.keras"] == "keras >= 3.4"
     assert keras.saving.load_model(folder / "model.keras").output_shape == (None, 2)
+
+
+def test_how_images_are_fitted_is_told():
+    for fit, words in (("pad", "in the middle of a square of b"), ("crop", "the largest square")):
+        pixels = verification.contract(4, DECODING.model_copy(update={"fit": fit}))["pixels"]
+        assert pixels["fit"] == fit
+        assert words in pixels["resize"]
 
 
 def test_files_of_16_bits_are_told_of_where_there_are_any():

@@ -7,7 +7,7 @@ from thaw.models.settings import Backbone
 
 SPEC = Backbone(name="VGG16", weights=None, image_size=64)
 DECODING = Decoding(
-    apply_exif_orientation=True, background=[0, 0, 9], bits="auto", reducing_gap=None
+    apply_exif_orientation=True, background=[0, 0, 9], bits="auto", fit="stretch", reducing_gap=None
 )
 SETTINGS = Extract(engine="openvino", precision="float32", feature_maps=False, augmented_copies=3)
 
@@ -16,10 +16,11 @@ def test_what_is_in_it(tmp_path):
     (tmp_path / "x").write_bytes(b"weights")
     network = {"backbone": "VGG16", "image_size": 64, "preprocess": "caffe"}
     assert provenance.of_network(SPEC) == network
-    backbone = network | {
-        "images": {"apply_exif_orientation": True, "background": [0, 0, 9], "reducing_gap": None}
-    }
+    images = {"apply_exif_orientation": True, "background": [0, 0, 9]}
+    backbone = network | {"images": images | {"fit": "stretch", "reducing_gap": None}}
     assert provenance.of_backbone(SPEC, DECODING) == backbone
+    padded = provenance.of_backbone(SPEC, DECODING.model_copy(update={"fit": "pad"}))
+    assert padded["images"] == backbone["images"] | {"fit": "pad"}
     deep = provenance.of_backbone(SPEC, DECODING.model_copy(update={"bits": 12}))
     assert deep["images"] == backbone["images"] | {"bits": 12}
     assert provenance.of_features(SPEC, DECODING, SETTINGS, tmp_path / "x") == backbone | {

@@ -24,6 +24,7 @@ DECIDES_NOTHING = {
 }
 COMPUTES_NOTHING = {
     "h5py": "reads weights as they are",
+    "nvidia-ml-py": "the memory of a GPU; what it decides is in the keys",
     "pandas": "tables",
     "platformdirs": "the place of the cache",
     "pydantic": "checks params",

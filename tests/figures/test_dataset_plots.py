@@ -7,7 +7,11 @@ from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 
 

@@ -13,7 +13,11 @@ from thaw.images.image_checks import InvalidImage, opened
 from thaw.images.settings import Decoding
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 RED, CLEAR = (200, 30, 40), (255, 255, 255)
 FOUR = [np.full((5, 7), value, "uint8") for value in (*RED, 0)]

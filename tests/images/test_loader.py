@@ -12,7 +12,11 @@ from thaw.project import files, snapshots
 from thaw.project.errors import UserError
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 
 
@@ -44,6 +48,24 @@ def test_load_gives_a_square_turned_upright(tmp_path):
     assert (got.shape, got.dtype) == ((6, 6, 3), np.uint8)
     assert got[0].tolist() == [[0, 0, 250]] * 6
     assert got[5].tolist() == [[0, 0, 0]] * 6
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_an_image_is_turned_before_it_is_fitted(tmp_path, fit):
+    """Stored tall, blue above red; seen wide, blue at the left."""
+    image = Image.new("RGB", (8, 24), (200, 0, 0))
+    image.paste((0, 0, 200), (0, 0, 8, 12))
+    exif = image.getexif()
+    exif[0x0112] = 8  # to be turned a quarter anticlockwise
+    image.save(tmp_path / "x.png", exif=exif)
+    settings = SETTINGS.model_copy(update={"fit": fit})
+    got = ImageLoader(6, settings).load(tmp_path / "x.png")
+    blue, red = (got == (0, 0, 200)).all(axis=2), (got == (200, 0, 0)).all(axis=2)
+    ground = (got == 255).all(axis=2)
+    inner = slice(2, 4) if fit == "pad" else slice(None)
+    assert blue[inner, :2].all()
+    assert red[inner, 4:].all()
+    assert ground.sum() == (24 if fit == "pad" else 0)
 
 
 @pytest.mark.parametrize(

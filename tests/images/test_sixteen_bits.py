@@ -20,7 +20,11 @@ SOLID = np.full(SHAPE, 65535, "uint16")
 
 def decoding(bits="auto") -> Decoding:
     return Decoding(
-        apply_exif_orientation=True, background=[255, 255, 255], bits=bits, reducing_gap=None
+        apply_exif_orientation=True,
+        background=[255, 255, 255],
+        bits=bits,
+        fit="stretch",
+        reducing_gap=None,
     )
 
 

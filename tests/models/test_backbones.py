@@ -8,7 +8,7 @@ from keras.src.utils import file_utils
 
 from tests import tiny
 from tests.server import running
-from thaw.models import backbones, pretrained
+from thaw.models import backbones, pretrained, registry
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
@@ -75,7 +75,7 @@ def test_imagenet_weights_of_keras_come_from_its_download(tmp_path, monkeypatch,
     if name == "EfficientNetB0":  # its file holds ImageNet's mean and deviation
         norm = next(x for x in source.layers if isinstance(x, keras.layers.Normalization))
         count = norm.get_weights()[2]
-        norm.set_weights([np.array(backbones.MEAN), np.array(backbones.DEVIATION), count])
+        norm.set_weights([np.array(registry.MEAN), np.array(registry.DEVIATION), count])
     source.save(tmp_path / "x.h5")
     monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: str(tmp_path / "x.h5"))
     got = pretrained.load(spec(name, weights="imagenet", image_size=64), tmp_path)

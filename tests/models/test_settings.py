@@ -33,7 +33,6 @@ def test_no_size_is_the_networks_own():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"file": "imagenet", "sha256": "7" * 64}, "[backbone.weights]: {'file': 'imagenet', "),
         ({"file": "imagenet", "sha256": "7" * 64}, "write `weights: imagenet`, no sha256"),
         ({"file": "x.h5"}, "[backbone.weights.sha256]: this key is missing"),
     ],
@@ -48,3 +47,22 @@ def test_a_digest_is_of_a_file_and_is_said(weights, message):
 def test_a_name_alone_is_of_a_file_with_any_digest():
     wanted = Backbone(name="MobileNetV2", weights="x.h5", image_size=32).weights
     assert (wanted.file, wanted.sha256) == ("x.h5", None)
+
+
+@pytest.mark.parametrize(
+    "name", ["hub:dinov2_small", "hf://timm/resnet18.a1_in1k", "./presets/vit"]
+)
+def test_a_preset_needs_a_size_and_brings_its_own_weights(name):
+    assert spec(name, image_size=224).size == 224
+    assert Backbone(name=name, weights="imagenet", image_size=64).weights.file == "imagenet"
+    with pytest.raises(ValidationError, match="image_size should be a number for a preset"):
+        spec(name, image_size=None)
+    with pytest.raises(ValidationError, match="weights should be imagenet for a preset"):
+        Backbone(name=name, weights="x.h5", image_size=64)
+
+
+def test_the_digest_of_a_preset_is_that_of_a_folder():
+    wanted = {"file": "imagenet", "sha256": "7" * 64}
+    assert Backbone(name="./vit", weights=wanted, image_size=64).weights.sha256 == "7" * 64
+    with pytest.raises(ValidationError, match="no sha256"):
+        Backbone(name="hub:vit", weights=wanted, image_size=64)

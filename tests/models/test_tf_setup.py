@@ -16,8 +16,9 @@ def test_the_import_prints_nothing_and_is_not_looked_through_by_the_garbage_coll
     code = (
         "import thaw.models.tf_setup, gc, sys, tensorflow as tf\n"
         "assert gc.isenabled(); assert 'keras' in sys.modules\n"
+        "assert not {'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "assert gc.get_freeze_count() > 100_000 > len(gc.get_objects())\n"
-        "tf.ones(3); sys.stderr.write('seen')"
+        "tf.ones(3); sys.stderr.write('seen'); import sklearn, matplotlib.pyplot"
     )
     got = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (got.stdout, got.stderr, got.returncode) == ("", "seen", 0)
@@ -41,6 +42,13 @@ def test_all_processors_run_the_same_operations():
 
 def test_the_number_of_threads_is_fixed():
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(software.THREADS)
+
+
+def test_xla_is_told_to_take_the_same_kernels_every_time_and_knows_the_flag():
+    """It ends the process where it does not."""
+    assert "--xla_gpu_deterministic_ops=true" in os.environ["XLA_FLAGS"].split()
+    doubled = tf.function(lambda x: 2 * x, jit_compile=True)
+    assert doubled(tf.constant(3.5)).numpy() == 7
 
 
 @pytest.mark.slow

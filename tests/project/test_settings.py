@@ -5,7 +5,9 @@ from thaw.project.settings import Runtime
 
 
 def runtime(**changes) -> Runtime:
-    values = {"workers": 0, "batch_size": 8, "store": None, "store_gigabytes": 1.0}
+    values = {
+        "workers": 0, "devices": "auto", "batch_size": 8, "store": None, "store_gigabytes": 1.0,
+    }  # fmt: skip
     return Runtime(**values | changes)
 
 

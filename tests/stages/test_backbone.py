@@ -39,6 +39,28 @@ def test_no_network_for_imagenet_weights_names_the_two_ways_out(project):
     assert list((project / "models").iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("hub:dinov2_small", "kagglehub.model_download('keras/dinov2/keras/dinov2_small/1')"),
+        ("hf://timm/resnet18", "`hf download timm/resnet18 --local-dir preset`"),
+    ],
+)
+def test_no_network_for_a_preset_names_how_to_bring_it(project, name, way):
+    set_params(project / "params.yaml", {"backbone": {"name": name, "weights": "imagenet"}})
+    offline = {"https_proxy": "http://127.0.0.1:9", "HOME": str(project), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "stages.backbone"]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, **offline, "PYTHONPATH": path}
+    got = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert got.returncode == 1
+    line = got.stderr.splitlines()[-1]
+    assert line.startswith(f"error: params.yaml [backbone.name]: KerasHub cannot bring {name} (")
+    assert way in line
+    assert line.endswith("brings it; set this key to the path of that folder")
+
+
 def application(name: str, **options) -> keras.Model:
     build = getattr(keras.applications, name)
     return build(weights=None, include_top=False, input_shape=(32, 32, 3), **options)

@@ -1,12 +1,12 @@
 import json
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.conftest import run_stage, set_params
 from thaw.evaluation import metrics
+from thaw.models import classifier, heads
 
 CLASSES = ["blue sky", "green", "red"]
 
@@ -22,7 +22,7 @@ def test_scores_are_those_of_the_predictions(finished_run):
     assert table["fine_tuned"].tolist() == [CLASSES[best] for best in probabilities.argmax(axis=1)]
 
     scores = json.loads((finished_run / "metrics/test.json").read_text())
-    assert set(scores) == {"head", "fine_tuned", "gain", "refused", "sets"}
+    assert set(scores) == {"baseline", "head", "fine_tuned", "gain", "refused", "sets"}
     assert scores["sets"] == {"asked": 0.95, "coverage": 1.0, "mean_size": 3.0}  # of 16 images
     truth = np.array([CLASSES.index(label) for label in table["label"]])
     rounded = probabilities / probabilities.sum(axis=1, keepdims=True)
@@ -35,6 +35,9 @@ def test_scores_are_those_of_the_predictions(finished_run):
         accuracy = (table[model] == table["label"]).mean()
         assert scores[model]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
         assert scores[model]["accuracy_low"] < accuracy <= scores[model]["accuracy_high"]
+    assert set(scores["baseline"]) == {"neighbours", "ridge"}
+    for found in scores["baseline"].values():
+        assert found["accuracy_low"] < found["accuracy"] <= found["accuracy_high"]
     gain = scores["fine_tuned"]["accuracy"] - scores["head"]["accuracy"]
     assert scores["gain"]["accuracy"] == pytest.approx(gain, abs=2e-4)
     headline = json.loads((finished_run / "metrics/scores.json").read_text())
@@ -64,17 +67,30 @@ def test_scores_are_those_of_the_predictions(finished_run):
         assert recall[model].between(recall[f"{model}_low"], recall[f"{model}_high"]).all()
 
 
-@pytest.mark.parametrize("stage", ["calibrate", "evaluate"])
-def test_the_batch_size_changes_no_byte(after_run, monkeypatch, stage):
-    """Without AVX-512 TensorFlow computes other last digits for another number of images."""
-    plain, sizes, found = keras.Model.predict_on_batch, [], []
-    monkeypatch.setattr(
-        keras.Model, "predict_on_batch", lambda model, x: sizes.append(len(x)) or plain(model, x)
-    )
+FILES = {
+    "calibrate": "models/calibration/validation_logits.npy",
+    "evaluate": "data/predictions.csv",
+}
+
+
+@pytest.mark.parametrize("stage", FILES)
+def test_the_batch_size_changes_no_byte(after_run, stage):
+    found = []
     for batch_size in (2, 7, 32):
         set_params(after_run / "params.yaml", {"runtime": {"batch_size": batch_size}})
         run_stage(stage)
-        files = "models/calibration/validation_logits.npy", "data/predictions.csv"
-        found.append((*sizes, *((after_run / file).read_bytes() for file in files)))
-        sizes.clear()
+        found.append((after_run / FILES[stage]).read_bytes())
     assert found[0] == found[1] == found[2]
+
+
+def test_what_fine_tune_left_in_the_store_gives_the_same_bytes_without_keras(
+    after_run, monkeypatch
+):
+    before = [(after_run / file).read_bytes() for file in FILES.values()]
+    set_params(after_run / "params.yaml", {"runtime": {"store": str(after_run / "store")}})
+    run_stage("fine_tune")
+    monkeypatch.setattr(classifier, "load", None)
+    monkeypatch.setattr(heads, "load", None)
+    for stage in FILES:
+        run_stage(stage)
+    assert [(after_run / file).read_bytes() for file in FILES.values()] == before

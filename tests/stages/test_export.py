@@ -234,7 +234,11 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
     test = rows[manifest.read_split(paths.SPLIT, rows) == "test"].iloc[-200:]
     assert len(test) == 200
     decoding = Decoding(
-        apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=3.0
+        apply_exif_orientation=True,
+        background=[255, 255, 255],
+        bits="auto",
+        fit="stretch",
+        reducing_gap=3.0,
     )
     images = manifest.image_paths(test, paths.RAW)
     pixels = ImageLoader(128, decoding).stack(images).astype("float32")
@@ -254,6 +258,28 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
     }
     assert sizes["litert_int8"] < sizes["litert"] / 3
     assert sizes["saved_model"] < 1.2 * sizes["litert"]  # each weight once
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_an_image_s_shape_is_the_same_from_the_first_stage_to_a_prediction(project, fit):
+    """Of wide, tall and turned images; stages from fine_tune on compare it with those before."""
+    random = np.random.default_rng(0)
+    for folder in (project / "images").iterdir():
+        for number in range(7):
+            values = random.integers(0, 255, (20 + 13 * number, 90 - 10 * number, 3), "uint8")
+            exif = Image.Exif()
+            exif[0x0112] = 1 + number
+            Image.fromarray(values).save(folder / f"{number}.jpg", exif=exif)
+    changes = {"images": {"fit": fit}, "extract": {"augmented_copies": 1}}
+    set_params(project / "params.yaml", changes)
+    for name in STAGES:
+        run_stage(name)
+    for file in ("data/features", "data/augmented_copies"):
+        assert json.loads((project / file / "provenance.json").read_text())["images"]["fit"] == fit
+    table, predictor = pd.read_csv(project / "data/predictions.csv"), load_predictor()
+    pixels = predictor.loader.stack([project / "data/raw" / path for path in table["path"]])
+    assert np.abs(predictor.ask(pixels)[0] - predicted(table)).max() < 1e-4
 
 
 @pytest.mark.slow

@@ -20,7 +20,11 @@ from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
 SETTINGS = Decoding(
-    apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+    apply_exif_orientation=True,
+    background=[255, 255, 255],
+    bits="auto",
+    fit="stretch",
+    reducing_gap=None,
 )
 
 
@@ -109,12 +113,13 @@ def test_the_store_changes_no_byte_cold_warm_or_damaged(after_run, with_store, c
 
 @pytest.mark.slow
 def test_tensorflow_is_needed_only_for_a_network_that_is_not_in_the_store(after_run, with_store):
-    set_params(after_run / "params.yaml", {"backbone": {"name": "EfficientNetLite0"}})
-    set_params(after_run / "params.yaml", {"runtime": {"store": None}})
-    for name in ("backbone", "extract"):
-        run_stage(name)
-    before = features_as_bytes()
-    set_params(after_run / "params.yaml", {"runtime": {"store": str(with_store.parent)}})
+    def begin(name: str) -> list[bytes]:
+        params = after_run / "params.yaml"
+        set_params(params, {"backbone": {"name": name}, "runtime": {"store": None}})
+        for stage in ("backbone", "extract"):
+            run_stage(stage)
+        set_params(params, {"runtime": {"store": str(with_store.parent)}})
+        return features_as_bytes()
 
     def imported() -> bool:
         code = "import sys; from stages import extract; extract.main(); print(*sys.modules)"
@@ -123,6 +128,9 @@ def test_tensorflow_is_needed_only_for_a_network_that_is_not_in_the_store(after_
         assert features_as_bytes() == before
         return "tensorflow" in modules or "keras" in modules
 
+    before = begin("EfficientNetLite0")
+    assert not imported()  # OpenVINO builds it
+    before = begin("MobileNetV2")
     assert imported()
     with sqlite3.connect(with_store) as connection:
         connection.execute("DELETE FROM features WHERE length(value) < 1e5")
@@ -197,6 +205,7 @@ def test_all_that_decode_images_refuse_what_the_manifest_does_not_name(after_run
         {"images": {"background": [0, 0, 0]}},
         {"extract": {"engine": "tensorflow"}},
         pytest.param({"extract": {"precision": "bfloat16"}}, id="bfloat16"),
+        {"extract": {"precision": "int8"}},
         {"extract": {"feature_maps": True}},
     ],
 )
@@ -206,3 +215,33 @@ def test_what_changes_features_is_not_taken_from_the_store(after_run, with_store
     capsys.readouterr()
     run_stage("extract")
     assert "59 images passed once, 0 were in the feature store" in capsys.readouterr().out
+
+
+def test_int8_is_calibrated_on_training_images_alone_and_known_by_its_ranges(
+    after_run, with_store, capsys
+):
+    set_params(after_run / "params.yaml", {"extract": {"precision": "int8"}})
+    exactly = np.load("data/features/avg.npy")
+    run_stage("extract")
+    got = np.load("data/features/avg.npy")
+    assert 1e-4 < np.abs(got - exactly).max() / np.abs(exactly).max() < 0.3  # noise
+    provenance = json.loads(Path("data/features/provenance.json").read_text())
+    assert (provenance["precision"], len(provenance["ranges"])) == ("int8", len(tiny.CHANNELS) - 1)
+    run_stage("extract")
+    assert "0 images passed once, 59 were in the feature store" in capsys.readouterr().out
+    split = pd.read_csv("data/split.csv")
+    for part, same in (("test", True), ("train", False)):
+        other = split.copy()
+        other.loc[other.index[other["split"] == part][:3], "split"] = "validation"
+        other.to_csv("data/split.csv", index=False)
+        run_stage("extract")
+        again = json.loads(Path("data/features/provenance.json").read_text())["ranges"]
+        assert (again == provenance["ranges"]) == same, part
+
+
+def test_int8_by_tensorflow_is_one_line(after_run):
+    changes = {"engine": "tensorflow", "precision": "int8"}
+    set_params(after_run / "params.yaml", {"extract": changes})
+    line = refusal("extract")
+    assert line.startswith("error: params.yaml [extract.precision]: 'int8' ")
+    assert "only openvino, as extract.engine, computes in 8 bits" in line

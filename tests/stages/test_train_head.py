@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_flatten_needs_maps(after_run):
     run_stage("train_head")
 
 
-def test_test_rows_are_never_read(after_run):
+def test_test_rows_are_never_read(after_run, capsys):
     before = (after_run / "models/head.weights.h5").read_bytes()
     split = (after_run / "data/split.csv").read_text().splitlines()[1:]
     test = [row for row, line in enumerate(split) if line.endswith(",test")]
@@ -42,4 +43,6 @@ def test_test_rows_are_never_read(after_run):
     features[test] = np.nan
     np.save("data/features/avg.npy", features)
     run_stage("train_head")
+    said = r"without training: validation accuracy neighbours [01]\.\d{4}, ridge [01]\.\d{4}\n"
+    assert re.search(said, capsys.readouterr().out)
     assert (after_run / "models/head.weights.h5").read_bytes() == before

@@ -6,6 +6,7 @@ from tests.tools.conftest import save_features
 from thaw.project import files, paths
 from thaw.project.errors import UserError
 from tools import crossval
+from tools.experiments.rows import Rows, read_rows
 
 
 def called(monkeypatch, *arguments: str) -> None:
@@ -36,7 +37,7 @@ def test_each_combination_gets_a_line_with_mean_and_spread(extracted, monkeypatc
 
 def test_the_held_out_and_the_test_images_have_no_say(extracted):
     """Features of a fold and of the test set that are no numbers would spoil any weight."""
-    rows, chosen = crossval.read_rows(), crossval.sections({})
+    rows, chosen = read_rows(), crossval.sections({})
     fold = crossval.folds(rows, 3, seed=0)[0]
     before = crossval.score(rows, fold, chosen)
     features = np.load(paths.FEATURES / "avg.npy")
@@ -54,7 +55,7 @@ def test_folds_part_the_training_rows_and_no_group():
     groups = random.integers(0, 60, 200)
     classes = (groups % 3).astype("int32")
     split = np.where(groups % 10 < 7, "train", "validation")
-    rows = crossval.Rows(classes, ["a", "b", "c"], split, groups)
+    rows = Rows(classes, ["a", "b", "c"], split, groups)
     folds = crossval.folds(rows, 4, seed=0)
     assert sorted(np.concatenate(folds)) == np.flatnonzero(split == "train").tolist()
     for number, fold in enumerate(folds):
@@ -66,7 +67,7 @@ def test_folds_part_the_training_rows_and_no_group():
 
 @pytest.mark.slow
 def test_augmented_copies_are_of_training_folds_only(extracted):
-    rows, chosen = crossval.read_rows(), crossval.sections({})
+    rows, chosen = read_rows(), crossval.sections({})
     fold = crossval.folds(rows, 3, seed=0)[0]
     alone = crossval.score(rows, fold, chosen)
     train = np.flatnonzero(rows.split == "train")

@@ -6,7 +6,7 @@ from PIL import Image
 from thaw.project import paths
 from thaw.project.errors import UserError
 from tools import crossval, learning_curve
-from tools.crossval import Rows
+from tools.experiments.rows import Rows
 from tools.labelling import training_size
 from tools.labelling.training_size import Forecast, Measured, PowerLaw
 

@@ -39,6 +39,15 @@ def test_a_wrong_key_of_any_section_is_named(tmp_path, section):
         params.main()
 
 
+def test_a_network_without_a_class_token_is_named(tmp_path):
+    set_params(tmp_path / "params.yaml", {"head": {"pooling": "cls"}})
+    with pytest.raises(UserError, match=r"\[head.pooling\]: EfficientNetLite0 has no class token"):
+        params.main()
+    preset = {"name": "hub:dinov2_small", "image_size": 224}
+    set_params(tmp_path / "params.yaml", {"backbone": preset})
+    params.main()
+
+
 def test_flatten_without_maps_is_named(tmp_path):
     set_params(tmp_path / "params.yaml", {"head": {"pooling": "flatten"}})
     with pytest.raises(

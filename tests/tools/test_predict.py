@@ -133,6 +133,7 @@ def test_standard_input_lists_paths(exported, called):
         (["--model", "nonsense", "images"], "^--model nonsense: neither head, fine_tuned, a"),
         (["--model", "empty", "images"], "^empty/model.keras is missing"),
         (["--model", "head", "images"], "^models/backbone.weights.h5 is missing; `dvc pull` br"),
+        (["--precision", "int8", "images"], "^--precision int8: data/manifest.csv is missing; `"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_printed(exported, called, arguments, line, capfd):

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 
@@ -9,7 +10,7 @@ from PIL import Image
 from tests import small_run
 from tests.conftest import set_params
 from tests.imports import ROOT
-from thaw.project import timings
+from thaw.project import files, timings
 from thaw.project.errors import UserError
 from tools import run_page
 from tools.reports import captions
@@ -63,6 +64,18 @@ def test_the_page_holds_all_and_needs_nothing_else(finished, monkeypatch, capsys
     assert "1,000 found, 0 quarantined as invalid, 0 left out by a person. Corrected: none." in page
     assert "12 s, stages when last run: extract 12" in page
     assert page.startswith('<!doctype html><html lang="en"><meta charset="utf-8"><title>Test accur')
+
+
+def test_the_baseline_is_among_the_scores(finished, monkeypatch):
+    assert "ridge" not in called(monkeypatch, "--no-open")
+    file = finished[0] / "metrics/test.json"
+    found = {"accuracy": 0.8125, "accuracy_low": 0.75, "accuracy_high": 0.86}
+    files.write_json(file, json.loads(file.read_text()) | {"baseline": {"ridge": found}})
+    page = called(monkeypatch, "--no-open")
+    assert re.search(
+        r">ridge</td>\s*<td[^>]*>0.8125 \(0.7500 to 0.8600\)</td>\s*<td[^>]*></td>", page
+    )
+    assert "without training" in page
 
 
 def test_numbers_in_figures_are_explained(finished, monkeypatch):

@@ -231,6 +231,7 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
         checkpoints.place("fine_tune", inputs, [SETTINGS]),
         checkpoints.place("train_head", inputs, [SETTINGS.model_copy(update={"seed": 2})]),
         checkpoints.place("train_head", inputs, [SETTINGS, LOSS]),
+        checkpoints.place("train_head", inputs, [SETTINGS], devices=2),
     ]
     (tmp_path / "folder/a.npy").write_bytes(b"c")
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
@@ -240,7 +241,7 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     monkeypatch.setattr(checkpoints.software, "identity", lambda places, _: {"code": places})
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
-    assert len({first, *others}) == 8
+    assert len({first, *others}) == 9
 
 
 def test_old_files_go(tmp_path, monkeypatch):

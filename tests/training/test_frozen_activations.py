@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from tests.conftest import draw_images
 from tests.training.test_unfreezing import settings
@@ -35,9 +35,13 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSo
     draw_images(folder / "images", {"red": count})
     images = sorted((folder / "images/red").iterdir())
     decoding = Decoding(
-        apply_exif_orientation=True, background=[255, 255, 255], bits="auto", reducing_gap=None
+        apply_exif_orientation=True,
+        background=[255, 255, 255],
+        bits="auto",
+        fit="stretch",
+        reducing_gap=None,
     )
-    runtime = Runtime(workers=1, batch_size=2, store=store, store_gigabytes=1.0)
+    runtime = Runtime(workers=1, devices=1, batch_size=2, store=store, store_gigabytes=1.0)
     return extract.ImageSource(images, [*map(files.sha256, images)], decoding, runtime)
 
 
@@ -81,6 +85,17 @@ def test_the_cut_is_where_one_tensor_alone_goes_up():
     assert frozen_activations.cut_below(branching(closed=True), 4).layer == "add"
     assert frozen_activations.cut_below(branching(closed=True), 3).layer == "first"
     assert frozen_activations.cut_below(branching(closed=False), 3).layer == "first"
+
+
+def test_no_cut_is_between_the_parts_of_a_split():
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    left, right = ops.split(layers.Conv2D(4, 3, name="first")(pixels), 2, axis=-1)
+    left = layers.Conv2D(2, 3, padding="same", name="left")(left)
+    joined = layers.Concatenate(name="joined")([left, right])
+    network = keras.Model(pixels, layers.Conv2D(4, 3, name="last")(joined))
+    names = [layer.name for layer in network.layers]
+    for highest, cut in (("left", "first"), ("last", "joined")):
+        assert frozen_activations.cut_below(network, names.index(highest)).layer == cut
 
 
 @pytest.mark.parametrize("first", [0, 1])

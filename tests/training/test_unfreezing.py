@@ -8,7 +8,7 @@ from tests.conftest import PLAIN_ADAM, head_spec
 from thaw.models import backbones, classifier, heads
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
-from thaw.training import augmentation, batches, loop, losses, optimizers, parity, unfreezing
+from thaw.training import augmentation, batches, loop, losses, optimizers, unfreezing
 from thaw.training.settings import Augmentation, FineTune, Loss
 
 SETTINGS = PLAIN_ADAM | {
@@ -154,18 +154,6 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     assert {"conv1", "conv2"} < changed
     assert changed.isdisjoint({"conv0", "norm0", "norm1", "norm2"})
     assert len(changed) == 3  # the head's layer besides
-
-
-def test_parity(backbone):
-    head = heads.build(HEAD, (5,), 3)
-    joined = classifier.join(backbone, head, "avg")
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype("uint8")
-    cached = backbones.pooled(backbone, feature_maps=False).predict(pixels, verbose=0)["avg"]
-    assert parity.check_parity(joined, head, pixels, cached, "run it") < 1e-5
-    with pytest.raises(UserError, match=r"differ by .* \(tolerance 0.001\); run it"):
-        parity.check_parity(joined, head, pixels, cached[::-1], "run it")
-    with pytest.raises(UserError, match="differ by nan"):
-        parity.check_parity(joined, head, pixels, cached * np.nan, "run it")
 
 
 def test_normalisation_of_the_head_stays_frozen_too():

@@ -22,6 +22,7 @@ def join(model: keras.Model, backbone: keras.Model, calibration: Calibration) ->
     model: the fine-tuned one, pixels -> calibrated probabilities (n, k). backbone: the frozen one,
     whose layers get other names.
     """
+    backbone = backbones.for_pooling(backbone, arrays.POOLING)
     frozen = keras.Model(backbone.input, backbone.output, name="frozen")
     features = backbones.POOLINGS[arrays.POOLING](name="frozen_features")(frozen(model.input))
     standard = calibration.unknown.standards

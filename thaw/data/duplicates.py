@@ -11,9 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 SIDE = 16  # of the square of frequencies
 SHRUNK = 4 * SIDE  # side of the grey version
@@ -45,6 +42,8 @@ def perceptual_hash(image: Image.Image) -> str:
     values = np.asarray(grey)
     if values.std() < LEAST_CONTRAST:
         return ""
+    from scipy.fft import dctn  # here, as split only compares
+
     lowest = dctn(values.astype("float64"))[:SIDE, :SIDE]
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 
@@ -118,6 +117,9 @@ def _links(column: pd.Series) -> np.ndarray:
 
 
 def _components(rows: int, pairs: list[np.ndarray]) -> np.ndarray:
+    from scipy.sparse import coo_array  # here, as download only hashes
+    from scipy.sparse.csgraph import connected_components
+
     first, second = np.concatenate(pairs).T
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(rows, rows))
     return connected_components(graph, directed=False)[1]

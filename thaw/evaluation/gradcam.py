@@ -121,7 +121,8 @@ def _feature_maps(pixels: keras.KerasTensor, calls: list[_Call]) -> keras.KerasT
         if found is not None:
             last = found
             of_all = found if used_until <= place else of_all
-        used_until = max(used_until, last_use.get(id(made.output), 0))
+        tensors = keras.tree.flatten(made.output)  # a split has several
+        used_until = max(used_until, *(last_use.get(id(each), 0) for each in tensors))
     if of_all is not None and (of_all.shape[1] or 0) < 2 * (last.shape[1] or 1):
         return of_all
     return last

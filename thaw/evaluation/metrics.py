@@ -1,12 +1,14 @@
-"""Scores of predictions, with the uncertainty that comes from the number of images."""
+"""Scores of predictions, with the uncertainty that comes from the number of images.
+
+sklearn and scipy.stats are imported where they are used: they take a second to load, and who only
+wants `to_probabilities` needs neither.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
-from scipy.stats import binomtest
-from sklearn.metrics import f1_score, log_loss, roc_auc_score, roc_curve
 
 from thaw.data import manifest
 from thaw.project.errors import UserError
@@ -31,21 +33,26 @@ def score(truth: np.ndarray, probabilities: np.ndarray, confidence: float) -> di
     method (Wilson 1927); macro_f1; roc_auc, the mean over classes of each against the rest; and
     those of `proper_scores`.
     """
+    from sklearn.metrics import f1_score, roc_auc_score
+
     predicted = probabilities.argmax(axis=1)
-    correct = int((predicted == truth).sum())
-    low, high = wilson(correct, len(truth), confidence)
     two = probabilities.shape[1] == 2
     values = {
-        "accuracy": correct / len(truth),
-        "accuracy_low": low,
-        "accuracy_high": high,
         "macro_f1": f1_score(truth, predicted, average="macro"),
         "roc_auc": roc_auc_score(
             truth, probabilities[:, 1] if two else probabilities, multi_class="ovr"
         ),
     }
     rounded = {name: round(float(value), DIGITS) for name, value in values.items()}
-    return rounded | proper_scores(truth, probabilities)
+    return accuracy(truth, predicted, confidence) | rounded | proper_scores(truth, probabilities)
+
+
+def accuracy(truth: np.ndarray, predicted: np.ndarray, confidence: float) -> dict[str, float]:
+    """Return accuracy, accuracy_low and accuracy_high of classes int (n,), as `score` does."""
+    correct = int((predicted == truth).sum())
+    low, high = wilson(correct, len(truth), confidence)
+    values = {"accuracy": correct / len(truth), "accuracy_low": low, "accuracy_high": high}
+    return {name: round(value, DIGITS) for name, value in values.items()}
 
 
 def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -54,6 +61,8 @@ def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
     loss: the cross-entropy in nats; brier: the mean squared distance from the true class, summed
     over classes, 0 to 2 (Brier 1950); ece: the expected calibration error.
     """
+    from sklearn.metrics import log_loss
+
     of_truth = probabilities[np.arange(len(truth)), truth]
     values = {
         "loss": log_loss(truth, probabilities, labels=range(probabilities.shape[1])),
@@ -65,6 +74,8 @@ def proper_scores(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
 
 def wilson(correct: int, images: int, confidence: float) -> tuple[float, float]:
     """Return the interval of correct / images by Wilson's score method; (0, 1) for no image."""
+    from scipy.stats import binomtest
+
     if not images:
         return 0.0, 1.0
     interval = binomtest(correct, images).proportion_ci(confidence, method="wilson")
@@ -78,6 +89,8 @@ def gain(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, 
     regressed, how many only the first one does; and p_value, the exact two-sided one of McNemar's
     test (McNemar 1947) that both are equally likely.
     """
+    from scipy.stats import binomtest
+
     fixed = int(((before != truth) & (after == truth)).sum())
     regressed = int(((before == truth) & (after != truth)).sum())
     changed = fixed + regressed
@@ -122,13 +135,19 @@ def headline(table: dict[str, dict[str, float]], split: pd.Series) -> dict:
     }
 
 
-def summary(table: dict[str, dict[str, float]]) -> str:
-    """Return in a few lines what `compare` found."""
+def models(table: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """Return the scores of each model, the baseline's first, where a run has noted them."""
+    return table.get("baseline", {}) | {name: table[name] for name in ("head", "fine_tuned")}
+
+
+def summary(table: dict[str, dict]) -> str:
+    """Return in a few lines what `compare` found, after the baseline where the table has it."""
     head, tuned, gained = table["head"], table["fine_tuned"], table["gain"]
     lines = [f"{'':<10}  {'test accuracy':<26}   loss"]
-    for name, found in (("head", head), ("fine_tuned", tuned)):
+    for name, found in models(table).items():
         interval = f"({found['accuracy_low']:.4f} to {found['accuracy_high']:.4f})"
-        lines.append(f"{name:<10}   {found['accuracy']:.4f} {interval:<18}   {found['loss']:.4f}")
+        loss = f"{found['loss']:.4f}" if "loss" in found else "without training"
+        lines.append(f"{name:<10}   {found['accuracy']:.4f} {interval:<18}   {loss}")
     changed = f"{gained['fixed']} fixed, {gained['regressed']} regressed"
     change = f"{changed}, p = {gained['p_value']:.3g}"
     loss = tuned["loss"] - head["loss"]
@@ -148,6 +167,8 @@ def roc(truth: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
 
     Columns false_positive_rate, 0 to 1 in hundredths, and true_positive_rate.
     """
+    from sklearn.metrics import roc_curve
+
     grid = np.linspace(0, 1, 101)
     curves = []
     for label in range(probabilities.shape[1]):

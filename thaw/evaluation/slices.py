@@ -6,7 +6,6 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact
 
 from thaw.evaluation.metrics import DIGITS, wilson
 
@@ -91,6 +90,8 @@ def table(parts: pd.DataFrame, correct: np.ndarray, confidence: float) -> pd.Dat
     of parts looked at (Holm 1979). It bounds the chance that any of them looks so bad by accident,
     also where parts overlap.
     """
+    from scipy.stats import fisher_exact  # which takes half a second to load
+
     found = []
     for name in parts:
         sizes = parts[name].value_counts()

@@ -9,12 +9,13 @@ are used, since some are optional and all take long to load.
 import logging
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.export import keras_file
+from thaw.export import keras_file, onnx_operations
 
 if TYPE_CHECKING:
     import keras
@@ -66,6 +67,12 @@ def outputs(model: "keras.Model") -> list[str]:
     return sorted(found) if isinstance(found, dict) else [OUTPUT]
 
 
+def traced(model: "keras.Model", output: str = OUTPUT) -> Predict:
+    """Return what `predictor` does of a model that is written, by the graph that is written."""
+    return lambda pixels: _graph(model).serve(pixels)[output].numpy()
+
+
+@lru_cache(maxsize=1)  # all formats are written of one model, and each trace takes a second
 def _graph(model: "keras.Model") -> "tf.Module":
     """Return the model as TensorFlow's converters take it: `serve`, and its weights.
 
@@ -111,7 +118,10 @@ def _write_onnx(model: "keras.Model", file: Path, _calibration: Calibration) -> 
     names = outputs(model)
     alone = tf.function(lambda pixels: dict(zip(names, frozen(pixels))), serve.input_signature)
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # a failure shows when the file is run
-    tf2onnx.convert.from_function(alone, serve.input_signature, output_path=str(file))
+    more = dict(onnx_operations.OPERATIONS)  # to which tf2onnx adds its own
+    tf2onnx.convert.from_function(
+        alone, serve.input_signature, custom_op_handlers=more, output_path=str(file)
+    )
 
 
 def _open_onnx(file: Path, output: str = OUTPUT) -> Predict:

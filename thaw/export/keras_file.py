@@ -7,11 +7,17 @@ loads. Where such an argument has its default, the file means the same without i
 
 import json
 import zipfile
+from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thaw.project import files
 
+if TYPE_CHECKING:
+    import keras
+
 CONFIG = "config.json"
+HUB = "keras_hub"
 OLDEST = "3.4"  # that loads a file; before it, Keras wrote outputs in another way
 ADDED = {  # arguments that came after it, and their defaults
     "quantization_config": None,  # 3.13, of Dense and others
@@ -22,6 +28,13 @@ ADDED = {  # arguments that came after it, and their defaults
     "output_axes": None,
 }
 OPERATIONS = "keras.src.ops."  # take a name since 3.11; the graph has it beside the arguments
+
+
+def needs(model: "keras.Model") -> str:
+    """Return what has to be installed to load a model's .keras file."""
+    if any(type(layer).__module__.startswith(HUB) for layer in model._flatten_layers()):
+        return f"keras >= {metadata.version('keras')} and keras-hub >= {metadata.version(HUB)}"
+    return f"keras >= {OLDEST}"
 
 
 def leave_out_defaults(file: Path) -> None:

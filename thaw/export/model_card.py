@@ -11,6 +11,7 @@ from thaw.evaluation.metrics import BINS, calibration_error
 from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
+from thaw.images.square import FITS
 
 CLASSES = 40  # at most, in the table by class
 APART = ("runtime", "figures")  # sections that cannot change a classifier
@@ -28,8 +29,8 @@ LIMITS = """\
 - The test images were held out from the same source as the training images. Its accuracy on other
   cameras, places, times or groups of people is not known; test it there first.
 - Where a class has few test images, its recall says little.
-- Each image is squeezed to {size} x {size} pixels. Small details are lost, and an image of several
-  things gets one name.
+- Of each image the classifier sees {size} x {size} pixels: {fitted}.
+  Small details are lost, and an image of several things gets one name.
 """
 UNKNOWN = """\
 - It knows only these classes. An image whose `known` is under {below:.4g} is unknown: it looks like
@@ -60,9 +61,14 @@ from PIL import Image, ImageOps
 {opened}
 ground = Image.new("RGBA", image.size, {background})
 image = Image.alpha_composite(ground, image).convert("RGB")
-square = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
+square = {squared}
 pixels = np.asarray(square, "float32")[None]  # float32 (1, {size}, {size}, 3), RGB 0..255
 """
+SQUARED = {
+    "stretch": "image.resize(({size}, {size}), Image.Resampling.BILINEAR)",
+    "pad": "ImageOps.pad(image, ({size}, {size}), Image.Resampling.BILINEAR, {background})",
+    "crop": "ImageOps.fit(image, ({size}, {size}), Image.Resampling.BILINEAR)",
+}
 OF_VALUES = (
     "Values of 16 bits were scaled so that {largest} is white; a file of colours needs a reader of "
     "all 16 bits for that, which Pillow is not. "
@@ -96,7 +102,7 @@ def card(
         "Accuracy": _accuracy(run, params["evaluate"]["confidence"]),
         "Data": _data(params["data"]["source"], run.split_report, contract["pixels"]),
         "Limits": _thresholds(params["calibrate"], contract, run)
-        + _limits(params["backbone"], size, list(table)),
+        + _limits(params["backbone"], contract["pixels"], list(table)),
         "Licence": _licence(params["backbone"]),
         "Files": _files(table, compared) + _versions(contract["versions"]),
         "Use": _use(contract, list(table)),
@@ -122,9 +128,11 @@ def _what(backbone: dict, size: int, classes: int, weights: int) -> str:
 
 
 def _weights_file(backbone: dict) -> str | None:
-    """Return what the network started from: a file, imagenet, or None for nothing."""
+    """Return what the network started from: a file, a preset, imagenet, or None for nothing."""
     given = backbone["weights"]
-    return given["file"] if isinstance(given, dict) else given
+    file = given["file"] if isinstance(given, dict) else given
+    is_preset = ":" in backbone["name"] or "/" in backbone["name"]
+    return backbone["name"] if file == "imagenet" and is_preset else file
 
 
 def _thresholds(calibrate: dict, contract: dict, run: RunResult) -> str:
@@ -139,9 +147,9 @@ def _thresholds(calibrate: dict, contract: dict, run: RunResult) -> str:
     return text
 
 
-def _limits(backbone: dict, size: int, names: list[str]) -> str:
+def _limits(backbone: dict, pixels: dict, names: list[str]) -> str:
     return (
-        LIMITS.format(size=size)
+        LIMITS.format(size=pixels["shape"][1], fitted=FITS[pixels["fit"]])
         + OF_IMAGENET * (_weights_file(backbone) == "imagenet")
         + OF_INT8 * any(name in QUANTIZED for name in names)
     )
@@ -162,7 +170,19 @@ def _accuracy(run: RunResult, confidence: float) -> str:
     return (
         f"{markdown.table(measured)}\n\nIn brackets is Wilson's interval of {100 * confidence:g} "
         "%; the fewer test images, the wider it is. These are the scores of the Keras format; see "
-        f"Files for the others.\n\n{_by_class(run)}\n\n{_calibration(run.reliability)}"
+        f"Files for the others. {_baseline(run.test_scores)}\n\n{_by_class(run)}\n\n"
+        f"{_calibration(run.reliability)}"
+    )
+
+
+def _baseline(scores: dict) -> str:
+    """Return what the frozen features gave without training, "" where a run has not noted it."""
+    if "baseline" not in scores:
+        return ""
+    found = {name: f"{each['accuracy']:.4f}" for name, each in scores["baseline"].items()}
+    return (
+        "For comparison: without any training, the pretrained network's features gave "
+        f"{found['neighbours']} by nearest neighbours and {found['ridge']} by ridge regression."
     )
 
 
@@ -266,11 +286,9 @@ def _use(contract: dict, names: list[str]) -> str:
     if deep := pixels.get("sixteen_bits"):
         largest = 2 ** deep["fill"] - 1
         lines = OF_SIXTEEN_BITS.format(opened=opened, fill=deep["fill"], largest=largest)
-    prepare = PREPARE.format(
-        opened=lines,
-        background=(*pixels["background"],),
-        size=pixels["shape"][1],
-    )
+    size, background = pixels["shape"][1], (*pixels["background"],)
+    squared = SQUARED[pixels["fit"]].format(size=size, background=background)
+    prepare = PREPARE.format(opened=lines, background=background, size=size, squared=squared)
     parts = [
         "Every format takes `pixels`, float32 (n, height, width, 3), RGB from 0 to 255, for any n, "
         "and scales them itself. It returns float32 (n, classes); each row adds up to 1. First "

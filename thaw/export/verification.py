@@ -17,13 +17,14 @@ from thaw.export.formats import EXPORT_FORMATS, KNOWN, QUANTIZED, Calibration, P
 from thaw.export.settings import Export
 from thaw.images.loader import slices
 from thaw.images.settings import Decoding
+from thaw.images.square import FITS
 from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
-BATCH = 32
+BATCH = 25  # of which IMAGES is a multiple, as Keras traces a model for each size
 FULL = 1 << 20  # bytes left on a disk on which some library has just failed to write
 KNOWN_TOLERANCE = 0.01  # of a `known`, in standard deviations of the validation images
-SECONDS = 0.3  # of measuring how long one image takes
+SECONDS = 0.1  # of measuring how long one image takes
 
 
 def check_gate(scores: dict, settings: Export) -> None:
@@ -38,13 +39,17 @@ def check_gate(scores: dict, settings: Export) -> None:
 
 
 def contract(
-    size: int, decoding: Decoding, unsure_below: float | None = None, known: dict | None = None
+    size: int,
+    decoding: Decoding,
+    unsure_below: float | None = None,
+    known: dict | None = None,
+    needs: str = f"keras >= {keras_file.OLDEST}",
 ) -> dict:
     """Return what input.json says: input and outputs, which all formats share, and versions.
 
     `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
     unsure_below: a largest probability. known: {"unknown_below": a `known`} where that is an
-    output; None in it for no threshold.
+    output; None in it for no threshold. needs: what `keras_file.needs` says.
     """
     sixteen_bits = {}
     if decoding.bits != "auto":
@@ -56,7 +61,8 @@ def contract(
             "shape": ["n", size, size, 3],
             "colours": "RGB",
             "range": [0, 255],
-            "resize": "the whole image, squeezed; bilinear, averaging where it shrinks (Pillow)",
+            "resize": f"{FITS[decoding.fit]}; bilinear, averaging where it shrinks (Pillow)",
+            "fit": decoding.fit,
             "apply_exif_orientation": decoding.apply_exif_orientation,
             "background": decoding.background,
             **sixteen_bits,
@@ -70,7 +76,7 @@ def contract(
         **({KNOWN: {"dtype": "float32", "shape": ["n"], **known}} if known else {}),
         "versions": {
             "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
-            "model.keras": f"keras >= {keras_file.OLDEST}",
+            "model.keras": needs,
         },
     }
 
@@ -128,7 +134,7 @@ def compare(
     when a format does not run or differs by more than its tolerance.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU's, of 11 bits
-    expected, table = batchwise(formats.predictor(model), pixels), {}
+    expected, table = batchwise(formats.traced(model), pixels), {}
     for name in settings.names:
         file = folder / EXPORT_FORMATS[name].file
         with _refusing(name, folder):
@@ -152,7 +158,7 @@ def _known(name: str, model: keras.Model, pixels: np.ndarray, file: Path) -> flo
     """Return the largest difference of a format's known from Keras'. Raises UserError as above."""
     with _refusing(name, file.parent):
         got = batchwise(EXPORT_FORMATS[name].open(file, KNOWN), pixels)
-    difference = np.abs(got - batchwise(formats.predictor(model, KNOWN), pixels)).max()
+    difference = np.abs(got - batchwise(formats.traced(model, KNOWN), pixels)).max()
     if not difference <= KNOWN_TOLERANCE:
         raise UserError(
             f"not exported, as known of {name} differs from Keras' by {difference:.2g}, more than "

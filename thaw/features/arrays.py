@@ -50,6 +50,10 @@ def load(folder: Path, pooling: str, rows: int, stage: str = EXTRACT) -> np.ndar
                 "head.pooling",
                 "set extract.feature_maps to true as well",
             ) from None
+        if pooling == "cls" and folder.is_dir():
+            raise UserError(
+                "the backbone has no class token", "head.pooling", "set it to avg, max or flatten"
+            ) from None
         raise UserError(f"{path} is missing; run `dvc repro {stage}`") from None
     except Exception as error:  # numpy and its parser of the header raise all kinds
         if isinstance(error, OSError) and error.errno is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from thaw.features import frozen_backbone, inference, store
+from thaw.features import frozen_backbone, inference, int8, store
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.inference import with_places
 from thaw.features.provenance import of_features
@@ -29,17 +29,28 @@ Batches = Callable[[np.ndarray], Iterable[tuple[np.ndarray | tuple, np.ndarray]]
 
 
 class ImageSource(NamedTuple):
-    """Images: their files, the files' digests (for the store), and how they are decoded."""
+    """Images: their files, the files' digests (for the store), and how they are decoded.
+
+    train: the rows of training images, which int8 needs, int (t,).
+    """
 
     images: Sequence[Path]
     digests: Sequence[str]
     decoding: Decoding
     runtime: Runtime
+    train: Sequence[int] = ()
 
     def loader(self, size: int) -> ImageLoader:
         """Return what loads the images at `size` pixels a side, each held to its digest."""
         known = dict(zip(self.images, self.digests, strict=True))
         return ImageLoader(size, self.decoding, self.runtime.threads, known)
+
+    def calibrating(self, size: int) -> np.ndarray:
+        """Return the training images that int8 is calibrated on, uint8 (n, size, size, 3)."""
+        chosen = int8.chosen([self.digests[row] for row in self.train])
+        images = [self.images[self.train[place]] for place in chosen]
+        batches = self.loader(size).batches(images, self.runtime.batch_size, "calibrate")
+        return np.concatenate([pixels for _, pixels in batches])
 
 
 class AugmentedCopies(NamedTuple):
@@ -76,8 +87,11 @@ def extract_features(
     """
     provenance = of_features(spec, source.decoding, settings, weights)
     with store.open_store(source.runtime) as kept:
-        network = frozen_backbone.of_backbone(spec, settings, weights, provenance, kept)
+        network = frozen_backbone.of_backbone(
+            spec, settings, weights, provenance, kept, source.calibrating
+        )
         computed = run_network(network, source, folder, kept, copies)
+    provenance |= {key: network.provenance[key] for key in {"ranges"} & network.provenance.keys()}
     provenance |= copies.provenance if copies else {}
     return Extracted(provenance, len(source.images) - computed, computed)
 

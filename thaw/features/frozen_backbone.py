@@ -2,6 +2,7 @@
 
 OpenVINO needs it converted, which takes TensorFlow and seconds, most of what a few new images cost.
 So what was converted once is kept in the feature store, and TensorFlow only imported to convert.
+EfficientNet Lite, which is built of few kinds of layers, needs neither.
 """
 
 import functools
@@ -9,14 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from thaw.features import inference, provenance, store
+import numpy as np
+
+from thaw.features import inference, int8, lite_network, provenance, store, tensorflow_engine
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
+from thaw.models import lite_file
+from thaw.models.registry import LITE
 from thaw.models.settings import Backbone
 from thaw.project import snapshots
 
 if TYPE_CHECKING:
     import keras
+    import openvino
+
+
+Images = Callable[[int], np.ndarray]
 
 
 class FrozenNetwork(NamedTuple):
@@ -36,23 +45,45 @@ class FrozenNetwork(NamedTuple):
 def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
     """Return a model with named outputs, to be run by the engine that `provenance` names."""
     if provenance["engine"] == "tensorflow":
-        provenance = provenance | {"device": inference.tensorflow_device()}
+        at_once = tensorflow_engine.images_at_once(model)
+        provenance = provenance | {"device": inference.tensorflow_device(), "at_once": at_once}
     shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
     how = provenance["engine"], provenance["precision"]
     ready = functools.cache(lambda: inference.forward(model, *how))
     return FrozenNetwork(model.input_shape[1], shapes, provenance, ready)
 
 
+def of_lower(model: "keras.Model", last: str, provenance: dict) -> FrozenNetwork:
+    """Return what `of_model` does of the lower layers of a backbone, up to the layer `last`."""
+    name = provenance.get("backbone")
+    if provenance["engine"] == "tensorflow" or name not in LITE:
+        return of_model(model, provenance)
+    values = {layer.name: layer.get_weights() for layer in model.layers}
+    [output] = model.output
+    size = model.input_shape[1]
+    return _of_openvino(
+        lite_network.lower(LITE.index(name), size, values, last, output), provenance
+    )
+
+
 def of_backbone(
-    spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore
-) -> FrozenNetwork:
+    spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore,
+    images: Images | None = None,
+) -> FrozenNetwork:  # fmt: skip
     """Return the backbone with pooled features as its outputs, and whole maps as `settings` say.
 
-    `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it.
+    `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it;
+    `images`: as for `converted_once`.
     Raises UserError when the weights are not this network's or not those of `features`, or the
     engine is not installed.
     """
     digest = features["weights_sha256"]
+    if features["engine"] == "openvino" and spec.name in LITE:
+        number = LITE.index(spec.name)
+        with snapshots.copied(weights, digest) as copy:
+            values = lite_file.load(number, copy)
+        built = lite_network.build(number, spec.size, values, settings.feature_maps)
+        return _of_openvino(built, features, images)
     network = provenance.of_network(spec) | {"weights_sha256": digest}
     model = {"converted": network, "feature_maps": settings.feature_maps}
 
@@ -60,28 +91,47 @@ def of_backbone(
         with snapshots.copied(weights, digest) as copy:
             return _pooled(spec, copy, settings.feature_maps)
 
-    return converted_once(make, model, features, kept)
+    return converted_once(make, model, features, kept, images)
 
 
 def converted_once(
-    make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore
-) -> FrozenNetwork:
+    make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore,
+    images: Images | None = None,
+    hold: Callable[["keras.Model", FrozenNetwork], None] = lambda *_: None,
+) -> FrozenNetwork:  # fmt: skip
     """Return the model with named outputs that `make` makes, which needs TensorFlow.
 
     OpenVINO's form of it is kept in the store, and `make` only called where it lacks it.
     `model_provenance`: all that the model depends on besides the software, as JSON can hold it;
-    `provenance` as in `FrozenNetwork`.
+    `provenance` as in `FrozenNetwork`. For int8 it may have the ranges of the layers' inputs; else
+    `images` gives training images of a side, uint8 (n, side, side, 3), and the result's has them.
+    `hold` raises UserError when a form that was just converted differs from the model; then it is
+    not kept.
     """
     if provenance["engine"] == "tensorflow":
         return of_model(make(), provenance)
     [key] = store.keys(model_provenance, [""])
     converted = kept.get([key]).get(key)
-    if converted is None:
-        converted = inference.convert(make())
-        kept.put([(key, converted)])
-    model = inference.read(converted)
+    if converted is not None:
+        return _of_openvino(inference.read(converted), provenance, images)
+    model = make()
+    converted = inference.convert(model)
+    network = _of_openvino(inference.read(converted), provenance, images)
+    hold(model, network)
+    kept.put([(key, converted)])
+    return network
+
+
+def _of_openvino(
+    model: "openvino.Model", provenance: dict, images: Images | None = None
+) -> FrozenNetwork:
+    size = model.inputs[0].partial_shape[1].get_length()
+    if provenance["precision"] == "int8":
+        if "ranges" not in provenance:
+            provenance = provenance | {"ranges": int8.ranges(model, images(size))}
+        model = int8.quantized(model, provenance["ranges"])
     return FrozenNetwork(
-        model.inputs[0].partial_shape[1].get_length(),
+        size,
         inference.shapes(model),
         provenance,
         functools.cache(lambda: inference.compiled(model, provenance["precision"])),

@@ -4,6 +4,7 @@ OpenVINO runs a network that was converted once without TensorFlow, whose import
 this module imports neither before it is needed.
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -15,16 +16,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thaw.features import tensorflow_engine
 from thaw.project.errors import UserError
 
 if TYPE_CHECKING:
     import keras
     import openvino
 
-PIXELS_AT_ONCE = 2**16  # in one call of OpenVINO
-# In one call of TensorFlow, always, as its kernels compute another shape by another route.
-ON_CPU, ON_GPU = 16, 32
+NUMBERS_AT_ONCE = 3 * 2**16  # of the input, in one call of OpenVINO
 SMALL = 2**16  # numbers in a variable
+# To OpenVINO. A model in 8 bits says which layers compute in these; this is of the others.
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 
 # From batches of pixels to the outputs of each by name, in the same order. Several batches may be
 # asked for before the first answer comes.
@@ -42,7 +44,7 @@ def forward(model: "keras.Model", engine: str, precision: str) -> Forward:
     """
     if engine == "openvino":
         return compiled(read(convert(model)), precision)
-    return _tensorflow(model, precision)
+    return tensorflow_engine.forward(model, precision)
 
 
 def with_places(
@@ -60,55 +62,15 @@ def with_places(
         yield places.popleft(), outputs
 
 
-def _tensorflow(model: "keras.Model", precision: str) -> Forward:
-    import keras
-    import tensorflow as tf
-
-    from thaw.models import weights
-
-    def at(layer: keras.layers.Layer) -> keras.layers.Layer:
-        """Copy a layer to compute at the precision, with weights in float32."""
-        return type(layer).from_config({**layer.get_config(), "dtype": f"mixed_{precision}"})
-
-    if precision != "float32":
-        copied = keras.models.clone_model(model, clone_function=at)
-        weights.copy(model, copied)
-        model = copied
-    traced = tf.function(lambda pixels: model(pixels, training=False))
-    count = ON_GPU if tf.config.list_physical_devices("GPU") else ON_CPU
-
-    def run(batches):
-        for pixels in batches:
-            parts = [pixels[start : start + count] for start in range(0, len(pixels), count)]
-            answers = [traced(_filled(part, count)) for part in parts]
-            yield {
-                name: np.concatenate([each[name].numpy() for each in answers])[
-                    : len(pixels)
-                ].astype("float32")
-                for name in answers[0]
-            }
-
-    return run
-
-
 def tensorflow_device() -> str:
     """Return what TensorFlow computes on, as results differ by it: its GPU's name, or CPU."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    return f"CPU, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', '')}"
+    return (
+        tensorflow_engine.gpu_name() or f"CPU, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', '')}"
+    )
 
 
-def _filled(pixels: np.ndarray, count: int) -> np.ndarray:
-    """Return float32 (count, h, w, 3): the pixels, and black images after them."""
-    filled = np.zeros((count, *pixels.shape[1:]), "float32")
-    filled[: len(pixels)] = pixels
-    return filled
-
-
-def _imported() -> ModuleType:
+def imported() -> ModuleType:
+    """Return the package openvino. Raises UserError when it is not installed."""
     # Without this package convert_model reports to nobody that it was called.
     sys.modules.setdefault("openvino_telemetry", None)
     try:
@@ -127,7 +89,7 @@ def convert(model: "keras.Model") -> bytes:
 
     Raises UserError when OpenVINO is not installed.
     """
-    openvino = _imported()
+    openvino = imported()
     import keras
     import tensorflow as tf
 
@@ -154,7 +116,7 @@ def convert(model: "keras.Model") -> bytes:
 def read(network: bytes) -> "openvino.Model":
     """Return the model that `convert` put into one piece."""
     end = 8 + int.from_bytes(network[:8])
-    return _imported().Core().read_model(network[8:end], network[end:])
+    return imported().Core().read_model(network[8:end], network[end:])
 
 
 def shapes(model: "openvino.Model") -> dict[str, tuple[int, ...]]:
@@ -166,7 +128,7 @@ def shapes(model: "openvino.Model") -> dict[str, tuple[int, ...]]:
 
 
 def compiled(model: "openvino.Model", precision: str) -> Forward:
-    """Return what `forward` does, for a model that was converted."""
+    """Return what `forward` does, for a model that was converted; of int8 also made by `int8`."""
     ready, of_one = _compiled(model, precision), shapes(model)
     count = ready.inputs[0].shape[0]
     requests = ready.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -205,19 +167,19 @@ def compiled(model: "openvino.Model", precision: str) -> Forward:
 def _compiled(model: "openvino.Model", precision: str) -> "openvino.CompiledModel":
     """Make a model ready for the CPU, to take `at_once` images in every call."""
     fixed = model.clone()
-    pixels = list(fixed.inputs[0].partial_shape)
-    fixed.reshape([at_once(pixels[1].get_length()), *pixels[1:]])
+    shape = [size.get_length() for size in list(fixed.inputs[0].partial_shape)[1:]]
+    fixed.reshape([at_once(math.prod(shape)), *shape])
     settings = {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
         "PERFORMANCE_HINT": "THROUGHPUT",  # several calls at once, each on few cores
     }
-    return _imported().compile_model(fixed, "CPU", settings)
+    return imported().compile_model(fixed, "CPU", settings)
 
 
-def at_once(size: int) -> int:
-    """Return how many images of size x size pixels OpenVINO computes in one call.
+def at_once(numbers: int) -> int:
+    """Return how many inputs of so many numbers each OpenVINO computes in one call.
 
-    So few that what lies between two layers stays in the processor's caches: 2 at 160 px and above,
-    16 at 64 px.
+    So few that what lies between two layers stays in the processor's caches: 2 images of 160 px and
+    above, 16 of 64 px.
     """
-    return max(2, PIXELS_AT_ONCE // size**2)
+    return max(2, NUMBERS_AT_ONCE // numbers)

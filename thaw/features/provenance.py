@@ -4,14 +4,15 @@ from pathlib import Path
 
 from thaw.features.settings import Extract
 from thaw.images.settings import Decoding
-from thaw.models.registry import NETWORKS
+from thaw.models import weights as weights_file
+from thaw.models.registry import facts, is_preset
 from thaw.models.settings import Backbone
 from thaw.project import files
 
 
 def of_network(spec: Backbone) -> dict:
     """Return what params say of the way from pixels to features."""
-    preprocess = NETWORKS[spec.name].preprocess
+    preprocess = facts(spec.name).preprocess
     return {"backbone": spec.name, "image_size": spec.size, "preprocess": preprocess}
 
 
@@ -27,9 +28,14 @@ def of_backbone(spec: Backbone, decoding: Decoding) -> dict:
 
 
 def of_features(spec: Backbone, decoding: Decoding, settings: Extract, weights: Path) -> dict:
-    """Return all that features depend on; of the backbone's weights file the SHA-256 digest."""
+    """Return all that features depend on; of the backbone's weights file the SHA-256 digest.
+
+    Of a preset also what it is built of, which is needed wherever its weights are.
+    """
+    of_preset = weights_file.read_provenance(weights) if is_preset(spec.name) else {}
     return of_backbone(spec, decoding) | {
         "weights_sha256": files.sha256(weights),
         "engine": settings.engine,
         "precision": settings.precision,
+        **of_preset,
     }

@@ -74,6 +74,11 @@ class FeatureStore:
         """The connection to the file, or None where there is none that can be used."""
         return self.file and self.file.connection
 
+    @property
+    def largest(self) -> float:
+        """How many bytes a value may have to be kept; 0 where nothing is."""
+        return min(LARGEST, self.limit / 4) if self.connection else 0
+
     def _guarded(self, act, *arguments):
         """Call `act`; where the file is of no use, go on without it."""
         try:
@@ -110,8 +115,7 @@ class FeatureStore:
         Values larger than a quarter of the limit, or 500 MB, are not kept.
         """
         if self.connection:
-            largest = min(LARGEST, self.limit / 4)
-            small = [(key, value) for key, value in values if len(value) <= largest]
+            small = [(key, value) for key, value in values if len(value) <= self.largest]
             self._guarded(self._put, [(key, _check(key, value) + value) for key, value in small])
 
     def _put(self, values: list[tuple[bytes, bytes]]) -> None:

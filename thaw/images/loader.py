@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from thaw.images.image_files import open_file, to_rgb
 from thaw.images.settings import Decoding
+from thaw.images.square import square
 from thaw.project import files
 
 TO_FILE = 32  # images at a time, on the way to a file
@@ -34,10 +35,9 @@ class ImageLoader(NamedTuple):
     def load(self, path: Path) -> np.ndarray:
         """Return an image as uint8 (size, size, 3), RGB 0..255, as `to_rgb` gives it.
 
-        The whole image is squeezed to a square with Pillow's bilinear filter, which averages when
-        it shrinks. A large JPEG is decoded at a half, a quarter or an eighth of its size, where
-        each side keeps `reducing_gap` times `size` pixels. Raises OSError when the file cannot be
-        decoded.
+        It becomes a square as `square` says, after it was turned upright. A large JPEG is decoded
+        at a half, a quarter or an eighth of its size, where each side keeps `reducing_gap` times
+        `size` pixels. Raises OSError when the file cannot be decoded.
         """
         with open_file(path, self.digests[path] if self.digests else None) as image:
             return self.pixels(image)
@@ -47,8 +47,7 @@ class ImageLoader(NamedTuple):
         if self.decoding.reducing_gap:
             least = round(self.size * self.decoding.reducing_gap)
             image.draft(None, (least, least))  # does nothing but for JPEG
-        rgb = to_rgb(image, self.decoding)
-        return np.asarray(rgb.resize((self.size, self.size), Image.Resampling.BILINEAR))
+        return np.asarray(square(to_rgb(image, self.decoding), self.size, self.decoding))
 
     def stack(self, paths: Sequence[Path]) -> np.ndarray:
         """Return images as uint8 (len(paths), size, size, 3); of none, an array without rows."""

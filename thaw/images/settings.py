@@ -15,4 +15,5 @@ class Decoding(Section):
     apply_exif_orientation: bool
     background: Annotated[list[Level], Field(min_length=3, max_length=3)]
     bits: Literal["auto", 8, 9, 10, 11, 12, 13, 14, 15, 16]
+    fit: Literal["stretch", "pad", "crop"]
     reducing_gap: Annotated[float, Field(ge=1)] | None

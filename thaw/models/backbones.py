@@ -6,12 +6,13 @@ from pathlib import Path
 import keras
 from keras import applications, layers, ops
 
-from thaw.models import efficientnet_lite, weights
-from thaw.models.registry import LITE, NETWORKS
+from thaw.models import efficientnet_lite, preset_network, weights
+from thaw.models.registry import DEVIATION, LITE, MEAN, NETWORKS, is_preset
 from thaw.models.settings import Backbone
+from thaw.project.errors import UserError
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0..1
+CLASS_TOKEN = "cls"  # the pooling that takes this in the place of a feature map
 
 
 def _torch(pixels):
@@ -71,25 +72,50 @@ def network(name: str, image_size: int) -> keras.Model:
     return getattr(applications, name)(include_top=False, weights=None, input_tensor=scaled)
 
 
-def build(spec: Backbone) -> keras.Model:
-    """Build the network with random weights.
+def build(spec: Backbone, file: Path | None = None) -> keras.Model:
+    """Build the network with random weights; a preset of what the file of its weights says.
 
     Input: float32 (n, size, size, 3), RGB 0..255. Output: float32 feature map (n, height, width,
-    channels).
+    channels), or a list of that and the class token, (n, channels).
     """
+    if is_preset(spec.name):
+        description = weights.read_provenance(file).get(preset_network.DESCRIPTION)
+        return preset_network.build(description, spec.size)
     return network(spec.name, spec.size)
 
 
 def load(spec: Backbone, file: Path) -> keras.Model:
     """Build the network with the weights that the backbone stage saved."""
-    model = build(spec)
+    model = build(spec, file)
     weights.load(model, file)
     return model
 
 
+def for_pooling(backbone: keras.Model, pooling: str) -> keras.Model:
+    """Return the network with what a head takes as its one output: the class token, or the map.
+
+    It shares the layers. Raises UserError where there is no class token.
+    """
+    feature_map, *token = keras.tree.flatten(backbone.output)
+    if pooling != CLASS_TOKEN and not token:
+        return backbone
+    if not token:
+        raise UserError(
+            f"{backbone.name} has no class token", "head.pooling", "set it to avg, max or flatten"
+        )
+    output = token[0] if pooling == CLASS_TOKEN else feature_map
+    return keras.Model(backbone.input, output, name=backbone.name)
+
+
 def pooled(backbone: keras.Model, feature_maps: bool) -> keras.Model:
-    """Return pixels -> {"avg": (n, c), "max": (n, c)[, "map": (n, h, w, c)]}, all float32."""
-    outputs = {name: pool(name=name)(backbone.output) for name, pool in POOLINGS.items()}
+    """Return pixels -> {"avg": (n, c), "max": (n, c)[, "cls": (n, c)][, "map": (n, h, w, c)]}.
+
+    All are float32; there is a `cls` where the network has a class token.
+    """
+    feature_map, *token = keras.tree.flatten(backbone.output)
+    outputs = {name: pool(name=name)(feature_map) for name, pool in POOLINGS.items()}
+    if token:
+        outputs[CLASS_TOKEN] = token[0]
     if feature_maps:
-        outputs["map"] = backbone.output
+        outputs["map"] = feature_map
     return keras.Model(backbone.input, outputs)

@@ -20,10 +20,13 @@ class JoinedNetwork(NamedTuple):
 
 
 def join(backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
-    """Return pixels -> logits. It shares the layers of both, so training it changes both."""
+    """Return pixels -> logits. It shares the layers of both, so training it changes both.
+
+    `backbone`: with the one output that the pooling takes.
+    """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     x = backbone(pixels)
-    if pooling != "flatten":
+    if pooling in backbones.POOLINGS:
         x = backbones.POOLINGS[pooling](name=pooling)(x)
     return keras.Model(pixels, head(x), name="classifier")
 
@@ -33,6 +36,7 @@ def load_parts(
 ) -> JoinedNetwork:
     """Build the network with the weights that the stages backbone and train_head saved."""
     backbone = backbones.load(backbone_spec, backbone_file)
+    backbone = backbones.for_pooling(backbone, head_spec.pooling)
     head = heads.load(head_spec, _feature_shape(backbone, head_spec), classes, head_file)
     joined = join(backbone, head, head_spec.pooling)
     return JoinedNetwork(joined, backbone, head, head_spec.pooling)
@@ -40,7 +44,8 @@ def load_parts(
 
 def load(backbone_spec: Backbone, head_spec: Head, classes: int, file: Path) -> keras.Model:
     """Build the joined network with the weights that fine_tune saved."""
-    backbone = backbones.build(backbone_spec)
+    backbone = backbones.build(backbone_spec, file)
+    backbone = backbones.for_pooling(backbone, head_spec.pooling)
     head = heads.build(head_spec, _feature_shape(backbone, head_spec), classes)
     classifier = join(backbone, head, head_spec.pooling)
     weights.load(classifier, file)

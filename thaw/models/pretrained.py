@@ -7,9 +7,9 @@ import keras
 from keras import applications
 
 from thaw.models.tf_setup import make_deterministic
-from thaw.models import efficientnet_lite, weights
+from thaw.models import efficientnet_lite, lite_layers, presets, weights
 from thaw.models.backbones import build
-from thaw.models.registry import LITE
+from thaw.models.registry import LITE, is_preset
 from thaw.models.settings import Backbone, Weights
 from thaw.project.errors import UserError
 from thaw.sources import fetch, source_folder
@@ -24,6 +24,8 @@ def load(spec: Backbone, scratch: Path) -> keras.Model:
     weights cannot be had, have another digest than `spec` says, or are not this network's.
     """
     make_deterministic(RANDOM_SEED)
+    if is_preset(spec.name):
+        return presets.load(spec)
     model = build(spec)
     if spec.weights is None:
         return model
@@ -57,7 +59,7 @@ def _file(wanted: Weights, scratch: Path) -> Path:
 def _load_imagenet(model: keras.Model, spec: Backbone) -> None:
     if spec.name in LITE:
         number = LITE.index(spec.name)
-        file = efficientnet_lite.package_file(number)
+        file = lite_layers.package_file(number)
         efficientnet_lite.load_package_weights(number, model, file)
         return
     build_application = getattr(applications, spec.name)

@@ -1,9 +1,10 @@
-"""The table of pretrained networks: all of keras.applications and EfficientNet Lite.
+"""The table of pretrained networks: all of keras.applications and EfficientNet Lite; and presets.
 
 Sizes and accuracies are those that their authors published (keras.io/api/applications; for Lite the
 TensorFlow Blog of March 2020; for MobileNetV3 Howard and others 2019, arXiv:1905.02244).
 """
 
+import math
 from typing import NamedTuple
 
 
@@ -11,9 +12,9 @@ class NetworkFacts(NamedTuple):
     """A network without top.
 
     preprocess: what becomes of the pixels RGB 0..255 before they enter, a key of
-    `backbones.PREPROCESSING`. size, smallest: sides of the images in pixels, as it was trained and
-    as it can be built. parameters: how many, without top. top1: published accuracy on ImageNet with
-    its own size, in %.
+    `backbones.PREPROCESSING`, or preset. size, smallest: sides of the images in pixels, as it was
+    trained and as it can be built. parameters: how many, without top. top1: published accuracy on
+    ImageNet with its own size, in %.
     """
 
     preprocess: str
@@ -27,6 +28,8 @@ class NetworkFacts(NamedTuple):
         """The order in which its first layer takes the colours, RGB or BGR."""
         return "BGR" if self.preprocess == "caffe" else "RGB"
 
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0..1
 
 # name, preprocessing, size, smallest size, parameters, top1
 _APPLICATIONS = [
@@ -79,3 +82,20 @@ _LITE = [
 
 NETWORKS = {name: NetworkFacts(*facts) for name, *facts in (*_APPLICATIONS, *_LITE)}
 LITE = tuple(name for name, *_ in _LITE)  # in the order of their numbers
+HUB = "hub:"  # before the name of a preset that KerasHub lists
+_PRESET = NetworkFacts("preset", 0, 32, 0, math.nan)  # which itself knows the rest
+
+
+def is_preset(name: str) -> bool:
+    """Return whether a name is that of a preset: hub:NAME, an address, or the path of a folder."""
+    return name.startswith(HUB) or "/" in name
+
+
+def is_folder(name: str) -> bool:
+    """Return whether a name is the path of a preset's folder."""
+    return "/" in name and "://" not in name and not name.startswith(HUB)
+
+
+def facts(name: str) -> NetworkFacts:
+    """Return the facts of a network or a preset. Raises KeyError for a name of neither."""
+    return _PRESET if is_preset(name) else NETWORKS[name]

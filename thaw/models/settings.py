@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from thaw.models.registry import NETWORKS
+from thaw.models.registry import HUB, NETWORKS, facts, is_folder, is_preset
 from thaw.project.params import Digest, Section
 
 Factor = Annotated[float, Field(ge=0)]
 
 
 def _check_name(name: str) -> str:
-    if name not in NETWORKS:
+    if name not in NETWORKS and not is_preset(name):
         near = get_close_matches(name, NETWORKS, n=1)
         hint = f"did you mean {near[0]}?" if near else "`python -m tools.backbones` lists them"
-        raise ValueError(f"should be the name of a network; {hint}")
+        raise ValueError(f"should be the name of a network, {HUB}NAME or a folder ./NAME; {hint}")
     return name
 
 
@@ -27,16 +27,10 @@ def _file_alone(weights: object) -> object:
 
 
 class Weights(Section):
-    """A file of weights and the digest that it must have, or imagenet."""
+    """A file of weights and the digest that it must have, or imagenet: the pretrained ones."""
 
     file: Annotated[str, Field(min_length=1)]
     sha256: Digest | None
-
-    @model_validator(mode="after")
-    def _digest_of_a_file(self) -> "Weights":
-        if self.file == "imagenet" and self.sha256:
-            raise ValueError("imagenet is no file of yours; write `weights: imagenet`, no sha256")
-        return self
 
 
 class Backbone(Section):
@@ -48,15 +42,26 @@ class Backbone(Section):
 
     @model_validator(mode="after")
     def _large_enough(self) -> "Backbone":
-        smallest = NETWORKS[self.name].smallest
+        smallest = facts(self.name).smallest
+        if not self.size:
+            raise ValueError("image_size should be a number for a preset; its name or page has it")
         if self.size < smallest:
             raise ValueError(f"image_size should be at least {smallest} for {self.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_their_own(self) -> "Backbone":
+        own = self.weights is None or self.weights.file == "imagenet"
+        if is_preset(self.name) and not own:
+            raise ValueError("weights should be imagenet for a preset, for its own, or null")
+        if own and self.weights and self.weights.sha256 and not is_folder(self.name):
+            raise ValueError("imagenet is no file of yours; write `weights: imagenet`, no sha256")
         return self
 
     @property
     def size(self) -> int:
         """The side of the images in pixels: image_size, or the network's own for null."""
-        return self.image_size or NETWORKS[self.name].size
+        return self.image_size or facts(self.name).size
 
 
 class Regularization(Section):
@@ -71,7 +76,7 @@ class Regularization(Section):
 class Head(Section):
     """The shape of the head."""
 
-    pooling: Literal["avg", "max", "flatten"]
+    pooling: Literal["avg", "max", "cls", "flatten"]
     hidden: list[Annotated[int, Field(ge=1)]]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_normalization: bool

@@ -20,6 +20,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # too (benchmarks/fine_tuning_step.py), and so all processors run the same operations.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ["TF_NUM_INTRAOP_THREADS"] = str(THREADS)
+# Keras imports these, for most of a second, for wrappers and plots that nothing here uses.
+_hidden = [name for name in ("matplotlib", "sklearn") if name not in sys.modules]
+sys.modules.update(dict.fromkeys(_hidden))
+# On a GPU XLA else tries which kernels are fastest, and so takes others another time.
+if "deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
 _stderr, _null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_null, 2)
 gc.disable()
@@ -29,6 +35,8 @@ try:
 finally:
     gc.freeze()  # what is there is never looked at again
     gc.enable()
+    for _name in _hidden:
+        del sys.modules[_name]
     os.dup2(_stderr, 2)
     os.close(_stderr)
     os.close(_null)

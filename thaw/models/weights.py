@@ -1,24 +1,27 @@
-"""Load weights files, all of them or none."""
+"""Load weights files, all of them or none. Keras is imported only by those who have a model."""
 
 import json
 import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
-import keras
 import numpy as np
 
 from thaw.models import hdf5_file, keras_archive
 from thaw.project import files
 from thaw.project.errors import UserError
 
+if TYPE_CHECKING:
+    import keras
+
 BESIDE = 4096  # bytes at most that a file has for a variable besides its values
 PROVENANCE = "provenance"  # the attribute of a file that says what it was made with
 
 
-def save(model: keras.Model, path: Path, provenance: dict | None = None) -> None:
+def save(model: "keras.Model", path: Path, provenance: dict | None = None) -> None:
     """Save all weights as `.weights.h5`, with the provenance of what they belong to, if it has one.
 
     Raises OSError where the disk has no room for them.
@@ -44,7 +47,7 @@ def read_provenance(path: Path) -> dict:
         raise UserError(f"{path} is missing or damaged; let `dvc repro` make it again") from None
 
 
-def load(model: keras.Model, path: Path) -> None:
+def load(model: "keras.Model", path: Path) -> None:
     """Set every weight of `model` from a `.weights.h5` file of the same model.
 
     Raises UserError when the file is damaged or not of this model. Keras 3.15 only warns of some
@@ -64,7 +67,7 @@ def load(model: keras.Model, path: Path) -> None:
         raise _refusal(model, path, skipped[0])
 
 
-def load_pretrained(model: keras.Model, path: Path) -> None:
+def load_pretrained(model: "keras.Model", path: Path) -> None:
     """Set every weight of a network without top from a file of any of Keras' kinds.
 
     These are `.weights.h5`, the classic `.h5` and `.keras`; the last two with or without a top of
@@ -92,7 +95,7 @@ def load_pretrained(model: keras.Model, path: Path) -> None:
         raise _refusal(model, path, error) from None
 
 
-def _refusal(model: keras.Model, path: Path, error: Warning | Exception) -> UserError:
+def _refusal(model: "keras.Model", path: Path, error: Warning | Exception) -> UserError:
     cause = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(
         f"{path}: not the weights of this {model.name} ({cause}); use a file saved from the same "
@@ -100,7 +103,7 @@ def _refusal(model: keras.Model, path: Path, error: Warning | Exception) -> User
     )
 
 
-def _load_own_kind(model: keras.Model, path: Path) -> None:
+def _load_own_kind(model: "keras.Model", path: Path) -> None:
     """Load a `.weights.h5` file, or raise ValueError for the first layer that differs.
 
     Keras itself says of the layers that it cannot load how many they are, and names any of them.
@@ -112,8 +115,10 @@ def _load_own_kind(model: keras.Model, path: Path) -> None:
         raise
 
 
-def _compare(model: keras.Model, path: Path) -> None:
+def _compare(model: "keras.Model", path: Path) -> None:
     """Raise ValueError for the first layer that the file has in other shapes, or not at all."""
+    import keras
+
     theirs = {}
     with h5py.File(path) as file:
         for group in file["layers"].values():
@@ -132,8 +137,10 @@ def _compare(model: keras.Model, path: Path) -> None:
             )
 
 
-def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
+def _variables(model: "keras.Model") -> Iterator[tuple[str, "keras.Variable"]]:
     """Yield (layer's name, variable) from the input on, in the order of the classic files."""
+    import keras
+
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _variables(layer)
@@ -142,7 +149,7 @@ def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
                 yield layer.name, variable
 
 
-def _assign(model: keras.Model, values: list[tuple[str, h5py.Dataset]]) -> None:
+def _assign(model: "keras.Model", values: list[tuple[str, h5py.Dataset]]) -> None:
     """Set each variable from the value at its place, or none and raise ValueError.
 
     Values that are left over must be those of a top: of dense layers, so of one or two dimensions.
@@ -162,12 +169,14 @@ def _assign(model: keras.Model, values: list[tuple[str, h5py.Dataset]]) -> None:
     assign(model, [value[()] for _, value in values[: len(variables)]])
 
 
-def assign(model: keras.Model, values: list[np.ndarray]) -> None:
+def assign(model: "keras.Model", values: list[np.ndarray]) -> None:
     """Set all weights, in the order of `_variables`.
 
     Normalization computes with copies of its weights, which only `finalize_state` renews:
     `set_weights` alone would leave it as it was built.
     """
+    import keras
+
     for (_, variable), value in zip(_variables(model), values, strict=True):
         variable.assign(value)
     for layer in model.layers:
@@ -175,7 +184,7 @@ def assign(model: keras.Model, values: list[np.ndarray]) -> None:
             layer.finalize_state()
 
 
-def copy(source: keras.Model, target: keras.Model) -> None:
+def copy(source: "keras.Model", target: "keras.Model") -> None:
     """Give `target` the weights of `source`, layer by layer in their order.
 
     Raises ValueError when their numbers differ.

@@ -1,6 +1,8 @@
 """Read one section of params.yaml and check it against the schema of the code that uses it."""
 
+import copy
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, TypeVar, get_args
@@ -61,7 +63,7 @@ def read(path: Path = PARAMS) -> dict:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path} has over {MOST_BYTES:,} bytes; {RESTORE.format(path)}")
-        values = YAML(typ="safe", pure=True).load(path)
+        values = copy.deepcopy(_parsed(path, path.read_bytes()))
     except FileNotFoundError:
         raise UserError(f"{path} is missing here; run from the project's root") from None
     except (OSError, UserError):
@@ -74,6 +76,11 @@ def read(path: Path = PARAMS) -> dict:
         raise UserError(f"{path} has no sections; {RESTORE.format(path)}")
     _check_bounds(values, path)
     return values
+
+
+@lru_cache(maxsize=4)  # a stage reads up to nine sections, and each parse takes 50 ms
+def _parsed(path: Path, _content: bytes) -> object:
+    return YAML(typ="safe", pure=True).load(path)
 
 
 def _check_bounds(values: dict, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
 from pydantic import Field
@@ -14,6 +14,7 @@ class Runtime(Section):
     """How fast, not what."""
 
     workers: Annotated[int, Field(ge=0)]
+    devices: Literal["auto"] | Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=2)]
     store: str | None
     store_gigabytes: Annotated[float, Field(gt=0)]

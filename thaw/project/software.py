@@ -32,9 +32,14 @@ def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
     return {"code": code.hexdigest(), "instructions": instructions(), **versions(packages)}
 
 
-def environment() -> dict:
-    """Return what a run was computed by here: instructions, versions and threads."""
-    return {
+def environment(device: str | None = None, devices: int = 1) -> dict:
+    """Return what a run was computed by here: instructions, device, versions and threads.
+
+    device: the name of TensorFlow's, None where it is not known; devices: how many of them.
+    """
+    several = {"devices": devices} if devices > 1 else {}
+    return several | {
+        "device": device,
         "instructions": instructions(),
         "threads": THREADS,
         "versions": {"python": platform.python_version(), **versions(PACKAGES)},

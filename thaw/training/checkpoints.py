@@ -28,12 +28,14 @@ PACKAGES = ("keras", "numpy", "tensorflow")
 PLATEAU = ("best", "wait", "cooldown_counter")  # what Keras' ReduceLROnPlateau remembers
 
 
-def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Path:
+def place(
+    stage: str, inputs: Iterable[Path], settings: Iterable[Section], devices: int = 1
+) -> Path:
     """Return the checkpoint's file for a training of this stage on these files and settings.
 
-    Another input, setting, code (with its number of threads), version, processor or device is
-    another file, so that a training never goes on from a different one. Removes others of over 14
-    days.
+    Another input, setting, code (with its number of threads), version, processor, device or number
+    of devices is another file, so that a training never goes on from a different one. Removes
+    others of over 14 days.
     """
     folder = user_cache_path("thaw") / "checkpoints"
     made_of = {
@@ -41,6 +43,7 @@ def place(stage: str, inputs: Iterable[Path], settings: Iterable[Section]) -> Pa
         "inputs": [_digest(path) for path in inputs],
         "settings": [each.model_dump() for each in settings],
         "device": inference.tensorflow_device(),
+        "devices": devices,
         **software.identity([".", f"../stages/{stage}.py"], PACKAGES),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

@@ -63,19 +63,20 @@ def cut_below(network: keras.Model, first: int) -> Cut | None:
     """
     operations = network.operations  # in the order of computation, and more than the layers
     highest = operations.index(network.layers[first])
-    makers = {id(operation.output): place for place, operation in enumerate(operations)}
-    last_use = {makers[id(network.output)]: len(operations)}
+    made, last_use = {}, {}
     for place, operation in enumerate(operations):
         if not isinstance(operation, keras.layers.InputLayer):
-            for tensor in keras.tree.flatten(operation.input):
-                last_use[makers[id(tensor)]] = max(place, last_use.get(makers[id(tensor)], 0))
+            last_use |= {id(tensor): place for tensor in keras.tree.flatten(operation.input)}
+        made |= {id(tensor): (place, tensor) for tensor in keras.tree.flatten(operation.output)}
+    last_use[id(network.output)] = len(operations)
     for place in range(highest, highest // 2, -1):
-        crossing = [made for made, used in last_use.items() if made < place <= used]
+        crossing = [each for each, used in last_use.items() if made[each][0] < place <= used]
         below = operations[:place]
         if len(crossing) == 1 and any(getattr(each, "weights", None) for each in below):
-            last = operations[crossing[0]]
-            frozen = keras.Model(network.inputs[0], {OUTPUT: last.output}, name="frozen")
-            return Cut(frozen, keras.Model(last.output, network.output, name="top"), last.name)
+            last, tensor = made[crossing[0]]
+            frozen = keras.Model(network.inputs[0], {OUTPUT: tensor}, name="frozen")
+            top = keras.Model(tensor, network.output, name="top")
+            return Cut(frozen, top, operations[last].name)
     return None
 
 
@@ -123,7 +124,7 @@ def activations(
     if chosen.gigabytes > source.runtime.store_gigabytes / 2:  # it would drive all else out
         source = source._replace(runtime=source.runtime.model_copy(update={"store": None}))
     provenance = provenance | {"precision": "float32", "layer": chosen.cut.layer}
-    network = frozen_backbone.of_model(chosen.cut.frozen, provenance)
+    network = frozen_backbone.of_lower(chosen.cut.frozen, chosen.cut.layer, provenance)
     dtype = settings.activations_dtype
     with store.open_store(source.runtime) as kept:
         extract.run_network(network, source, folder / "frozen", kept, None, dtype)

@@ -10,11 +10,14 @@ from keras import layers
 BLOCK = re.compile(
     r"""
       ^block\d+(?:[a-z]|_\d+)?           # EfficientNet block1a, VGG block1, Inception block35_1
+    | ^(?:.+_)?(?:transformer|encoder)_block_\d+ | ^layers_\d+$  # KerasHub's transformers
+    | ^block_\d+_\d+$ | ^stack\d+_block\d+  # its MobileNetV3 and ResNet
+    | ^(?:edge_residual|universal_inverted_residual|mobile_attention)(?:_\d+)?$  # MobileNetV5
     | ^conv\d+_block\d+                  # ResNet, DenseNet
     | ^block_\d+ | ^expanded_conv(?:_\d+)?  # MobileNetV2 and V3
     | ^conv_(?:dw|pw|pad)_(?P<number>\d+)   # MobileNet
     | ^mixed(?:\d+$|_\d[a-z])            # InceptionV3, InceptionResNetV2
-    | stage_\d+_block_\d+                # ConvNeXt
+    | stage_\d+_blocks?_\d+              # ConvNeXt; of KerasHub Swin, HGNetV2 and CSPNet
     | ^(?:normal|reduction)_concat_(?P<cell>\w+)  # NASNet
     """,
     re.VERBOSE,
@@ -22,7 +25,7 @@ BLOCK = re.compile(
 
 
 def of(network: keras.Model) -> list[list[layers.Layer]]:
-    """Return the layers of a network of `registry.NETWORKS` as blocks, in order, none left out.
+    """Return the layers of a backbone as blocks, in order, none left out.
 
     Layers before the first block are in it, those after the last in that, and those between two in
     the later one.

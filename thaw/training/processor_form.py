@@ -51,6 +51,13 @@ class ArrangedConvolution(layers.Layer):
         self.activation = activation or convolution.activation
         self.built = True
 
+    def copy(self) -> "ArrangedConvolution":
+        """Return a layer that shares nothing with this one; its variables have first values."""
+        convolution, normalization = (
+            each if each is None else fresh(each) for each in (self.convolution, self.normalization)
+        )
+        return ArrangedConvolution(convolution, normalization, self.activation, self.name)
+
     def call(self, x):
         kernel, bias = self._kernel_and_bias()
         n, shape = ops.shape(x)[0], self.compute_output_shape(x.shape)
@@ -118,6 +125,14 @@ class ArrangedConvolution(layers.Layer):
             return y, gradient
 
         return convolve(x, kernel)
+
+
+def fresh(layer: layers.Layer) -> layers.Layer:
+    """Return a layer like this one, with variables of its own."""
+    made = type(layer).from_config(layer.get_config())
+    if layer.get_build_config():
+        made.build_from_config(layer.get_build_config())
+    return made
 
 
 def _joins(layer: layers.DepthwiseConv2D, inputs: tuple, outputs: tuple) -> np.ndarray:

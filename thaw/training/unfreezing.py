@@ -11,6 +11,7 @@ from thaw.training.optimizers import LearningRateMultiplier
 from thaw.training.settings import UNFREEZE_FORMS, FineTune
 
 KEY = "fine_tune.unfreeze"
+OURS = ("preprocess", "resize")  # layers that we put in front of a published network's
 
 
 def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
@@ -27,10 +28,12 @@ def unfreeze(backbone: keras.Model, amount: str | int | float) -> int:
     first = _first_trainable(backbone, amount)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
-        is_norm = isinstance(layer, layers.BatchNormalization)
-        layer.trainable = index >= first and not is_norm
-        if index < first and isinstance(layer, layers.Dropout):
-            layer.rate = 0.0
+        layer.trainable = index >= first
+        for inner in layer._flatten_layers():  # of a preset's block all that is in it
+            if isinstance(inner, layers.BatchNormalization):
+                inner.trainable = False
+            if index < first and isinstance(inner, layers.Dropout):
+                inner.rate = 0.0
     if not backbone.trainable_weights:
         raise UserError(
             f"{amount!r} unfreezes no weights of {backbone.name}, since its last layers have none "
@@ -62,7 +65,7 @@ def _first_trainable(backbone: keras.Model, amount: str | int | float) -> int:
         firsts = [block[0].name for block in layer_blocks.of(backbone)]
         return names.index(firsts[-_at_most(int(given[1]), len(firsts), "blocks", backbone)])
     if given := re.fullmatch(r"from (\d+)", amount):
-        published = [name for name in names if name != "preprocess"]  # which we put in front
+        published = [name for name in names if name not in OURS]
         last = len(published) - 1
         return names.index(published[_at_most(int(given[1]), last, "layers", backbone)])
     raise UserError(

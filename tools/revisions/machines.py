@@ -20,8 +20,12 @@ def difference(before: dict | None, after: dict | None) -> str:
         parts.append("instructions " + ", ".join(
             f"{said} {which}" for said, which in (("without", lost), ("with", new)) if which
         ))  # fmt: skip
-    if before["threads"] != after["threads"]:
-        parts.append(f"threads {before['threads']} to {after['threads']}")
+    devices = [each.get("device") for each in (before, after)]  # an earlier version's has none
+    if None not in devices and devices[0] != devices[1]:
+        parts.append(f"device {devices[0]} to {devices[1]}")
+    for name in ("threads", "devices"):
+        if before.get(name, 1) != after.get(name, 1):
+            parts.append(f"{name} {before.get(name, 1)} to {after.get(name, 1)}")
     old, new = before["versions"], after["versions"]
     parts += [
         f"{name} {old.get(name, 'none')} to {new.get(name, 'none')}"

@@ -58,13 +58,14 @@ def load() -> TrainingImages:
     rows = manifest.read(paths.MANIFEST)
     decoding = value_range.of_set(params.load(Decoding, "images"), rows)
     expected = provenance.of_features(spec, decoding, settings, paths.BACKBONE)
-    check_provenance(arrays.read_provenance(paths.FEATURES), expected, paths.FEATURES, "extract")
+    found = arrays.read_provenance(paths.FEATURES)
+    check_provenance(found, expected, paths.FEATURES, "extract")
     split = manifest.read_split(paths.SPLIT, rows)
     parts = [np.flatnonzero(split == name) for name in ("train", "validation")]
     features = arrays.load(paths.FEATURES, arrays.POOLING, len(rows))
     both = [arrays.directions(arrays.take(features, part)) for part in parts]
     with open_store(params.load(Runtime, "runtime")) as store:
-        network = frozen_backbone.of_backbone(spec, settings, paths.BACKBONE, expected, store)
+        network = frozen_backbone.of_backbone(spec, settings, paths.BACKBONE, found, store)
     network.ready()  # now, and not while somebody waits for an answer
     loader = ImageLoader(network.size, decoding)
     return TrainingImages(rows.iloc[parts[0]], *both, loader, network)

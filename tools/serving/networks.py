@@ -4,15 +4,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thaw.calibration.saved import Calibration
+from thaw.data import manifest
 from thaw.export.formats import OUTPUT
+from thaw.features.extract import ImageSource
+from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone, Head
 from thaw.project import params, paths, snapshots
 from thaw.project.errors import UserError
 from thaw.project.provenance import check_provenance
+from thaw.project.settings import Runtime
 
 if TYPE_CHECKING:
     import keras
+
+HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
 def read(file: Path, sha256: str, outputs: Sequence[str] = (OUTPUT,)) -> "keras.Model":
@@ -81,3 +89,18 @@ def head(
         network = classifier.load_parts(spec, head_spec, classes, backbone, trained)
     whole = classifier.with_probabilities(network.joined, temperature)
     return keras.Model(whole.input, {OUTPUT: whole.output})
+
+
+def calibrating(decoding: Decoding, size: int) -> np.ndarray:
+    """Return the training images of the run in this folder that int8 is calibrated on.
+
+    uint8 (n, size, size, 3). Raises UserError when they are not there.
+    """
+    for file in (paths.MANIFEST, paths.SPLIT, paths.RAW):
+        if not file.exists():
+            raise UserError(f"--precision int8: {file} is missing", hint=HINT)
+    rows = manifest.read(paths.MANIFEST)
+    train = np.flatnonzero(manifest.read_split(paths.SPLIT, rows) == "train")
+    images, digests = manifest.image_paths(rows, paths.RAW), rows["sha256"].tolist()
+    runtime = params.load(Runtime, "runtime")
+    return ImageSource(images, digests, decoding, runtime, train).calibrating(size)

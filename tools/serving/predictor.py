@@ -19,6 +19,7 @@ from thaw.features.settings import Extract
 from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
+from thaw.images.square import FITS
 from thaw.models.settings import Backbone
 from thaw.project import files, params, paths
 from thaw.project.errors import UserError
@@ -35,7 +36,6 @@ CODE = [
     files.sha256(each)
     for each in (Path(networks.__file__), Path(saved.__file__).with_name("known.py"))
 ]
-HINT = "`dvc pull` brings it from a remote, `dvc repro` makes it"
 
 
 class Probabilities:
@@ -91,8 +91,11 @@ class Predictor(NamedTuple):
         return found[OUTPUT], found[KNOWN]
 
 
-def load_predictor(model: str = "fine_tuned") -> Predictor:
+def load_predictor(model: str = "fine_tuned", precision: str = "float32") -> Predictor:
     """Return a classifier of the workspace, of a folder or file, or of another revision.
+
+    `precision`: of the numbers inside, as for extract; int8 is for those of the workspace, whose
+    training images calibrate it.
 
     `model`: fine_tuned (what the last run exported); head (its backbone and head before
     fine-tuning); a folder with model.keras and labels.json, or a `.keras` file with labels.json
@@ -103,22 +106,31 @@ def load_predictor(model: str = "fine_tuned") -> Predictor:
     """
     if model in ("head", "fine_tuned"):
         with dvc_lock.of_one_run():
-            return _head() if model == "head" else _last_export()
+            return _head(precision) if model == "head" else _last_export(precision)
+    if precision == "int8":
+        raise UserError(
+            f"--precision int8: there are no training images of {model} here to calibrate it on",
+            hint="take another precision, or check that revision out",
+        )
     if Path(model).exists():
-        return _exported(model, Path(model), "name a folder that has both, as models/export does")
+        hint = "name a folder that has both, as models/export does"
+        return _exported(model, Path(model), hint, precision=precision)
     from tools.revisions import exported_model
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = exported_model.bring(model, Path(scratch))
         hint = "run `dvc repro` there and commit what it changes"
-        brought = _exported(model, folder / paths.EXPORT, hint, folder / paths.PARAMS)
+        place, settings = folder / paths.EXPORT, folder / paths.PARAMS
+        brought = _exported(model, place, hint, settings, precision=precision)
     return brought._replace(network=functools.partial(_gone, model))
 
 
-def _last_export() -> Predictor:
+def _last_export(precision: str) -> Predictor:
     dvc_lock.check(str(paths.EXPORT), dvc_lock.read(), None, "export", "run `dvc repro export`")
     found = Calibration.read(paths.CALIBRATION) if _is_calibrated() else None
-    return _exported("fine_tuned", paths.EXPORT, HINT, calibration=found)
+    return _exported(
+        "fine_tuned", paths.EXPORT, networks.HINT, calibration=found, precision=precision
+    )
 
 
 def _is_calibrated() -> bool:
@@ -134,7 +146,7 @@ def _gone(model: str) -> None:
 
 def _exported(
     name: str, place: Path, hint: str, settings: Path = paths.PARAMS,
-    calibration: Calibration | None = None,
+    calibration: Calibration | None = None, precision: str = "float32",
 ) -> Predictor:  # fmt: skip
     """Load an export, a folder or a `.keras` file; `settings` is the params.yaml it was made by.
 
@@ -167,7 +179,7 @@ def _exported(
         make = functools.partial(
             networks.with_known, network, made_of["weights_sha256"], calibration
         )
-    ready = _ready(name, labels, decoding, make, made_of)
+    ready = _ready(name, labels, decoding, make, made_of, precision)
     return ready._replace(network=network, trust=trust)
 
 
@@ -183,7 +195,10 @@ def _contract(decoding: Decoding, file: Path) -> tuple[Decoding, Trust]:
         said = {
             "apply_exif_orientation": bool(says["apply_exif_orientation"]),
             "background": says["background"],
+            "fit": says.get("fit", "stretch"),  # which earlier versions did not say
         }
+        if said["fit"] not in FITS:
+            raise ValueError
         if "sixteen_bits" in says:
             said["bits"] = int(says["sixteen_bits"]["fill"])
         return decoding.model_copy(update=said), Trust.of(contract)
@@ -195,10 +210,10 @@ def _contract(decoding: Decoding, file: Path) -> tuple[Decoding, Trust]:
         ) from None
 
 
-def _head() -> Predictor:
+def _head(precision: str) -> Predictor:
     for file in (paths.BACKBONE, paths.HEAD, paths.MANIFEST):
         if not file.is_file():
-            raise UserError(f"{file} is missing", hint=HINT)
+            raise UserError(f"{file} is missing", hint=networks.HINT)
     spec = params.load(Backbone, "backbone")
     rows = manifest.read(paths.MANIFEST)
     decoding = value_range.of_set(params.load(Decoding, "images"), rows)
@@ -213,7 +228,7 @@ def _head() -> Predictor:
     make = functools.partial(
         networks.head, spec, len(labels), of_backbone, of_head["sha256"], temperature
     )
-    return _ready("head", labels, decoding, make, of_backbone | of_head)
+    return _ready("head", labels, decoding, make, of_backbone | of_head, precision)
 
 
 def _ready(
@@ -222,15 +237,22 @@ def _ready(
     decoding: Decoding,
     make: Callable[[], "keras.Model"],
     model_provenance: dict,
+    precision: str,
 ) -> Predictor:
     """Return the model that `make` makes as a predictor.
 
     It needs no TensorFlow where the model was converted before.
     """
-    engine = {"engine": params.load(Extract, "extract").engine, "precision": "float32"}
+    engine = {"engine": params.load(Extract, "extract").engine, "precision": precision}
+    if precision == "int8" and engine["engine"] != "openvino":
+        raise UserError("--precision int8 needs openvino", "extract.engine", "set it to openvino")
     with open_store(params.load(Runtime, "runtime")) as store:
         network = frozen_backbone.converted_once(
-            make, {"classifier": model_provenance, "read_by": CODE}, engine, store
+            make,
+            {"classifier": model_provenance, "read_by": CODE},
+            engine,
+            store,
+            functools.partial(networks.calibrating, decoding),
         )
     if network.shapes[OUTPUT] != (len(labels),):
         raise UserError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from thaw.images import image_checks
+from thaw.images import image_checks, square
 from thaw.project import paths
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
@@ -103,15 +103,15 @@ class Responder:
         return {"label": next(iter(by_class)), **marks, "probabilities": by_class}
 
     def _overlay(self, pixels: np.ndarray, label: str, shape: tuple[int, int]) -> str | None:
-        """Return the overlay in the image's own shape, SIDE pixels a side at most.
+        """Return the overlay as `square.own_shape` does, SIDE pixels a side at most.
 
-        The network sees a square. A tiny image's heatmap is finer than its pixels.
+        A tiny image's heatmap is finer than its pixels.
         """
         if self.overlay is None:
             return None
         [seen] = self.overlay(pixels, self.predictor.labels.index(label))
-        size = [max(1, round(SIDE * side / max(shape))) for side in shape]
-        return _address(Image.fromarray(seen).resize(size, Image.Resampling.BILINEAR))
+        fit = self.predictor.loader.decoding.fit
+        return _address(square.own_shape(Image.fromarray(seen), shape, SIDE, fit))
 
     def _shown(self, near: Neighbour) -> dict | None:
         """Return what is shown of it; None when its image is gone or another one by now."""

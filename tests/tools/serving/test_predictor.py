@@ -3,13 +3,16 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import head_spec, set_params
 from tests.imports import ROOT
+from tests.tools.conftest import COLOURS_SIDE
 from tests.tools.small_model import LABELS, SIDE, by_keras, export
 from thaw.calibration import saved, temperature, unknown
 from thaw.features import provenance
@@ -99,7 +102,7 @@ def test_a_second_start_needs_no_tensorflow(exported):
     assert second == pytest.approx(by_keras(paths.EXPORT, PIXELS), abs=1e-5)
 
 
-def small_backbone(spec: Backbone) -> keras.Model:
+def small_backbone(spec: Backbone, _file: Path | None = None) -> keras.Model:
     """Stand in for a network of the registry, whose conversion takes seconds."""
     pixels = keras.Input((spec.size, spec.size, 3))
     x = keras.layers.Rescaling(1 / 40)(pixels)
@@ -198,6 +201,15 @@ def test_an_export_is_decoded_as_it_says_by_itself(exported):
     assert (decoding.apply_exif_orientation, decoding.background) == (False, [1, 2, 3])
     assert decoding.reducing_gap == params.load(Decoding, "images").reducing_gap
     assert decoding.bits == "auto"
+    assert decoding.fit == "stretch"  # as before images.fit
+    says["pixels"]["fit"] = "pad"
+    beside.write_text(json.dumps(says))
+    assert load_predictor().loader.decoding.fit == "pad"
+    says["pixels"]["fit"] = "shrink"
+    beside.write_text(json.dumps(says))
+    with pytest.raises(UserError, match=r"input.json does not say how images are decoded"):
+        load_predictor()
+    del says["pixels"]["fit"]
     says["pixels"]["sixteen_bits"] = {"fill": 12}
     beside.write_text(json.dumps(says))
     assert load_predictor().loader.decoding.bits == 12
@@ -321,3 +333,34 @@ def test_the_head_s_probabilities_are_calibrated(project, monkeypatch):
     paths.BACKBONE.write_bytes(kept)
     expected = temperature.apply(whole.predict(ASKED, verbose=0), 1.9)
     assert load_predictor("head").probabilities(ASKED) == pytest.approx(expected, abs=1e-4)
+
+
+def test_int8_is_calibrated_on_the_training_images_of_the_run(answering):
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Conv2D(7, 3, activation="relu") for _ in range(2)]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    size = (COLOURS_SIDE, COLOURS_SIDE, 3)
+    scaled = [keras.Input(size), keras.layers.Rescaling(1 / 40)]
+    keras.Sequential(scaled + layers).save(paths.EXPORT / "model.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (17, *size))
+    exactly = by_keras(paths.EXPORT, pixels)
+    for precision in ("bfloat16", "int8"):
+        got = load_predictor("fine_tuned", precision).probabilities(pixels.astype("uint8"))
+        assert 1e-6 < np.abs(got - exactly).max() < 0.05, precision
+    split = pd.read_csv(paths.SPLIT)
+    split.loc[split["split"] == "train", "split"] = "excluded"
+    split.loc[3, "split"] = "train"
+    split.to_csv(paths.SPLIT, index=False)
+    one = load_predictor("fine_tuned", "int8").probabilities(pixels.astype("uint8"))
+    assert not np.array_equal(one, got)
+
+
+def test_int8_where_it_cannot_be_is_one_line(answering):
+    with pytest.raises(UserError, match="no training images of models/export here to calibrate"):
+        load_predictor("models/export", "int8")
+    shutil.rmtree(paths.RAW)
+    with pytest.raises(UserError, match=r"^--precision int8: data/raw is missing; `dvc pull`"):
+        load_predictor("fine_tuned", "int8")
+    set_params(answering / "params.yaml", {"extract": {"engine": "tensorflow"}})
+    with pytest.raises(UserError, match=r"\[extract.engine\]: --precision int8 needs openvino"):
+        load_predictor("fine_tuned", "int8")

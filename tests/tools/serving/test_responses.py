@@ -68,6 +68,15 @@ def test_the_image_and_what_the_network_sees_have_the_image_s_shape(project):
     assert shown(small["overlay"]).size == (SIDE, 126)  # as its heatmap may be finer
 
 
+@pytest.mark.parametrize(("fit", "shape"), [("pad", (SIDE, 75)), ("crop", (SIDE, SIDE))])
+def test_an_overlay_shows_what_the_network_saw_and_no_background(project, fit, shape):
+    set_params(project / "params.yaml", {"images": {"fit": fit}})
+    overlay = shown(colours.responder().look(plain((20, 200, 60), (903, 301)))["overlay"])
+    assert overlay.size == shape
+    for place in ((0, 0), (SIDE - 1, shape[1] - 1)):
+        assert overlay.getpixel(place) == (0, 200, 0)  # of white it would be 255
+
+
 def test_a_neighbour_that_is_gone_or_another_image_by_now_is_left_out(project):
     """As when the images are downloaded anew while the page runs."""
     (project / paths.RAW).mkdir(parents=True)

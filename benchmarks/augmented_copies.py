@@ -29,6 +29,7 @@ from thaw.training.augmentation import augmented_copies
 from thaw.training.settings import Augmentation
 
 AUGMENTATION = Augmentation(
+    policy="none",
     flip="horizontal",
     rotation=0.05,
     translation=0.0,

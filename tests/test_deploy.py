@@ -34,13 +34,13 @@ def cluster(lines: list[str]) -> dict:
 def test_each_host_knows_all_and_the_first_pushes(index):
     lines = dry(
         DEPLOY / "host.sh", "-S", "fine_tune.epochs=20",
-        **GIVEN, HOSTS="a b.c", SLURM_PROCID=str(index), WORK="/work",
+        **GIVEN, HOSTS="a b.c", SLURM_PROCID=str(index), WORK="/scratch",
     )  # fmt: skip
     assert cluster(lines) == {
         "cluster": {"worker": ["a:29500", "b.c:29500"]},
         "task": {"type": "worker", "index": index},
     }
-    assert f"git clone --quiet --no-checkout /srv/pets.git /work/pets-{index}" in lines
+    assert f"git clone --quiet --no-checkout /srv/pets.git /scratch/pets-{index}" in lines
     assert "dvc exp run --pull --name pets -S fine_tune.epochs=20 fine_tune" in lines
     assert ("dvc exp push --run-cache origin pets" in lines) == (index == 0)
     assert "epochs" in FineTune.model_fields

@@ -7,7 +7,7 @@ from thaw.training import augmentation
 from thaw.training.settings import Augmentation
 
 FRACTIONS = ("rotation", "translation", "zoom", "shear", "brightness", "contrast")
-NONE = {"flip": "none", "fill_mode": "nearest", **dict.fromkeys(FRACTIONS, 0.0)}
+NONE = {"policy": "none", "flip": "none", "fill_mode": "nearest", **dict.fromkeys(FRACTIONS, 0.0)}
 PIXELS = np.random.default_rng(0).uniform(60, 200, (9, 16, 16, 3)).astype("float32")
 
 
@@ -22,12 +22,13 @@ def identity() -> keras.Model:
 
 
 CHANGES = [{"flip": "vertical"}, *({name: 0.3} for name in FRACTIONS)]
+CHANGES += [{"policy": "light"}, {"policy": "strong"}]
 
 
 @pytest.mark.parametrize("changes", CHANGES)
 def test_each_varies_training_only(identity, changes):
     model = augmentation.in_front(identity, settings(**changes), seed=3)
-    assert len(model.layers) == 2
+    assert len(model.layers) == 2 or "policy" in changes
     assert np.array_equal(model.predict(PIXELS, verbose=0), PIXELS)
     first, second = (np.asarray(model(PIXELS, training=True)) for _ in range(2))
     assert not np.allclose(first, PIXELS)
@@ -71,6 +72,27 @@ def test_the_whole_chain_stands_in_order():
     ]
 
 
+def test_a_policy_comes_after_the_keys_and_changes_none_of_them():
+    alone, both = (settings(rotation=0.1, policy=policy) for policy in ("none", "strong"))
+    kinds = [type(layer).__name__ for layer in augmentation.chain(both, 1)]
+    assert kinds == [
+        "RandomRotation",
+        "RandomTranslation",
+        "RandomZoom",
+        "RandomBrightness",
+        "RandomContrast",
+        "RandomColorDegeneration",
+        "RandomErasing",
+    ]
+    light = [type(layer).__name__ for layer in augmentation.chain(settings(policy="light"), 1)]
+    assert light == kinds[1:5]
+    turned = [augmentation.chain(each, 1)[0](PIXELS, training=True) for each in (alone, both)]
+    assert np.array_equal(*turned)
+    every = settings(flip="horizontal", policy="strong", **dict.fromkeys(FRACTIONS, 0.1))
+    seeds = [layer.seed for layer in augmentation.chain(every, 1)]
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_no_two_kinds_of_change_go_together():
     """Half white, half black: which half is white after a flip, and which way it then turns."""
     flip, turn = augmentation.chain(settings(flip="horizontal", rotation=0.2), 3)
@@ -82,9 +104,10 @@ def test_no_two_kinds_of_change_go_together():
     assert abs(np.corrcoef(flipped, left)[0, 1]) < 0.2
 
 
-def test_by_seed_an_image_varies_alike_in_any_batch():
+@pytest.mark.parametrize("policy", ["none", "light", "strong"])
+def test_by_seed_an_image_varies_alike_in_any_batch(policy):
     augment = augmentation.by_seed(
-        settings(flip="horizontal", rotation=0.1, zoom=0.1, contrast=0.2)
+        settings(flip="horizontal", rotation=0.1, zoom=0.1, contrast=0.2, policy=policy)
     )
     pixels = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("uint8")
     pixels[5] = pixels[4]

@@ -18,6 +18,7 @@ from thaw.training.settings import Augmentation, Loss, Training
 SETTINGS = Training(**PLAIN_ADAM, learning_rate=0.02, epochs=5, patience=5, batch_size=8, seed=1)
 LOSS = Loss(label_smoothing=0.1, class_weights="balanced")
 TURNED = Augmentation(
+    policy="none",
     flip="horizontal", rotation=0.1, translation=0.0, zoom=0.2, shear=0.0, brightness=0.0,
     contrast=0.1, fill_mode="nearest",
 )  # fmt: skip

@@ -24,6 +24,7 @@ from thaw.training.settings import Augmentation
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("float32")
 PROVENANCE = {"engine": "openvino", "precision": "float32"}
 FLIP = Augmentation(
+    policy="none",
     flip="horizontal", rotation=0.0, translation=0.0, zoom=0.0, shear=0.0, brightness=0.0,
     contrast=0.0,
     fill_mode="nearest",

@@ -18,6 +18,7 @@ SETTINGS = PLAIN_ADAM | {
     "activations_gigabytes": 4.0,
 }  # fmt: skip
 AUGMENTATION = Augmentation(
+    policy="none",
     flip="horizontal", rotation=0.1, translation=0.1, zoom=0.1, shear=0.1, brightness=0.1,
     contrast=0.1,
     fill_mode="reflect",

@@ -12,6 +12,40 @@ from thaw.features.extract import AugmentedCopies
 from thaw.project.errors import UserError
 from thaw.training.settings import Augmentation
 
+SEEDS = 16  # of one chain, at most
+MOVING = (layers.RandomTranslation, layers.RandomZoom)  # what brings places in from outside
+
+
+def _crop(shift: float, zoom: float) -> list[tuple[type, dict]]:
+    """Another part of the image: shifted by that fraction of the side, and enlarged up to `zoom`.
+
+    Keras has no layer for a random resized crop (Szegedy and others 2014, arXiv:1409.4842).
+    """
+    return [
+        (layers.RandomTranslation, {"height_factor": shift, "width_factor": shift}),
+        (layers.RandomZoom, {"height_factor": (-zoom, 0.0)}),
+    ]
+
+
+POLICIES = {
+    "none": [],
+    "light": [
+        *_crop(0.08, 0.25),
+        (layers.RandomBrightness, {"factor": 0.1}),
+        (layers.RandomContrast, {"factor": 0.2}),
+    ],
+    # Not Keras' AugMix, which draws its operations once for all images, when the graph is made, nor
+    # RandAugment, which computes all eleven for each image: 22 ms for one of 160 px.
+    "strong": [
+        *_crop(0.15, 0.45),
+        (layers.RandomBrightness, {"factor": 0.2}),
+        (layers.RandomContrast, {"factor": 0.3}),
+        # Not RandomSaturation, which leaves 0..255 in Keras 3.15.1.
+        (layers.RandomColorDegeneration, {"factor": 0.5}),
+        (layers.RandomErasing, {"factor": (0.3, 0.3), "scale": (0.02, 0.2), "fill_value": 127.5}),
+    ],
+}
+
 
 def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
     """Return the layers that augment pixels, RGB 0..255 (n, h, w, 3), and only while training.
@@ -19,10 +53,10 @@ def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
     rotation is a fraction of a full turn, translation of the side, zoom and shear of the size,
     brightness of 255, contrast of the distance from the mean. Each is drawn evenly from -fraction
     to fraction, for each image anew. Places that come in from outside are filled as `fill_mode`
-    says (constant: black).
+    says (constant: black). What POLICIES have of `policy` comes last.
     """
     # One seed for all would turn just those images to the left that are flipped, and so on.
-    seeds = map(int, np.random.SeedSequence(seed).generate_state(7) >> 1)
+    seeds = map(int, np.random.SeedSequence(seed).generate_state(SEEDS) >> 1)
     chosen = []
 
     def add(kind: type, *amounts, **options) -> None:
@@ -43,6 +77,8 @@ def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
         add(layers.RandomBrightness, settings.brightness)
     if settings.contrast:
         add(layers.RandomContrast, settings.contrast)
+    for kind, options in POLICIES[settings.policy]:
+        add(kind, **options, **(fill if kind in MOVING else {}))
     return chosen
 
 

@@ -29,7 +29,7 @@ PRUNE_TO = 0.9  # of the limit
 CODE = (
     "images", "models", "features", "training/augmentation.py", "training/frozen_activations.py",
 )  # fmt: skip
-PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+PACKAGES = ("keras", "keras-hub", "numpy", "openvino", "pillow", "tensorflow")
 DECODERS = ("avif", "jpg", "jpg_2000", "libjpeg_turbo", "libtiff", "webp")
 
 

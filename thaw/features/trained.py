@@ -91,4 +91,4 @@ def _converted(
 
     about = {"converted": "trained", **about, "weights_sha256": digest}
     how = {"engine": engine, "precision": "float32"}
-    return frozen_backbone.converted_once(make, about, how, kept, hold)
+    return frozen_backbone.converted_once(make, about, how, kept, hold=hold)

@@ -340,8 +340,10 @@ def test_int8_is_calibrated_on_the_training_images_of_the_run(answering):
     layers = [keras.layers.Conv2D(7, 3, activation="relu") for _ in range(2)]
     layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
     size = (COLOURS_SIDE, COLOURS_SIDE, 3)
-    scaled = [keras.Input(size), keras.layers.Rescaling(1 / 40)]
-    keras.Sequential(scaled + layers).save(paths.EXPORT / "model.keras")
+    x = inputs = keras.Input(size)
+    for layer in [keras.layers.Rescaling(1 / 40), *layers]:
+        x = layer(x)
+    keras.Model(inputs, x).save(paths.EXPORT / "model.keras")
     pixels = np.random.default_rng(0).integers(0, 256, (17, *size))
     exactly = by_keras(paths.EXPORT, pixels)
     for precision in ("bfloat16", "int8"):

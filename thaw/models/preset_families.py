@@ -79,6 +79,7 @@ def opened(layer: "keras.layers.Layer", call: Callable, *inputs, **options):
         states = [inputs[0]]
         for stage in layer.stages_list:
             parts = [stage.downsample_layer, *stage.blocks_list]
+            parts = [part for part in parts if type(part).__name__ != "Identity"]  # cannot be saved
             states.append(_in_turn(call, states[-1], parts, options))
         return states
     if kind == "DeiTEncoder":  # without the scores its blocks return a None, which no layer may

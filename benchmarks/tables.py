@@ -260,6 +260,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "checkpoints": checkpoints,
     "decode": rates,
     "extract": rates,
+    "extract_process": rates,
     "fine_tuning_step": fine_tuning_step,
     "forward": rates,
     "growth": growth,
@@ -269,6 +270,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "recipes": recipes,
     "rerun": rerun,
     "review": review,
+    "run": run_seconds,
     "sweep": sweep,
     "tutorial": tutorial,
 }

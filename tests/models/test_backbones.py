@@ -22,7 +22,7 @@ def spec(name: str = tiny.NAME, **changes) -> Backbone:
 @pytest.mark.parametrize(
     ("name", "channels"),
     [
-        ("EfficientNetLite0", 1280),
+        pytest.param("EfficientNetLite0", 1280, marks=pytest.mark.slow),
         pytest.param("MobileNetV2", 1280, marks=pytest.mark.slow),
         ("VGG16", 512),
     ],

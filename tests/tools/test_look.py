@@ -190,6 +190,7 @@ def test_no_tensorflow_is_loaded(here):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FLOWERS.is_file(), reason="the photos are not here")
 def test_the_photo_under_two_classes_is_named(here, monkeypatch, capsys):
     said = call(monkeypatch, capsys, str(FLOWERS))

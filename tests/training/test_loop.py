@@ -74,6 +74,7 @@ def test_a_rate_that_destroys_gives_back_the_weights_of_the_start(tmp_path):
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_validation_judges_the_average_and_training_goes_on_without_it(tmp_path):
     """An epoch is one step here, so two epochs of averaging halve the average in each."""
     data, kernels, logs = blobs(301, 3), {}, {}

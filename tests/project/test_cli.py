@@ -60,12 +60,14 @@ def test_a_reader_that_has_enough_is_no_error(lines):
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_a_stdout_that_takes_no_more_is_one_line():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stdout_that_takes_no_more_is_one_line(unbuffered):
     code = "from thaw.project.cli import run; run(lambda: print('x'))"
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
-        )
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("error: [Errno 28] No space left on device; check")
     assert done.stderr.count("\n") == 1

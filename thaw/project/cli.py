@@ -38,7 +38,9 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         sys.exit(f"error: {one_line(error)}{stage_run.beside()}")
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads():
+        silent = isinstance(error, BrokenPipeError) and _nobody_reads()
+        _drop_output()
+        if silent:
             sys.exit(1)
         sys.exit(f"error: {one_line(error)}; check the path, its permissions and the free space")
     except KeyboardInterrupt as stop:
@@ -77,13 +79,18 @@ class _Shown:
 
 
 def _nobody_reads() -> bool:
-    """Whether stdout is a pipe without a reader; if so, let Python's own end not stumble over it.
+    """Whether stdout is a pipe without a reader."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors are reported unasked
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _drop_output() -> None:
+    """Let Python's own end not stumble over a stdout that takes no more; it would say so again.
 
     As Python's documentation of SIGPIPE advises.
     """
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # errors are reported unasked
-    gone = any(event & select.POLLERR for _, event in poll.poll(0))
-    if gone:
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return gone

@@ -90,15 +90,10 @@ def main() -> None:
             loop.compile_for_training(copy, optimizer, objective, batches.train, settings)
             best = loop.fit(copy, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
 
-    scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
-    files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
-    ran_on = inference.tensorflow_device(), devices.count(strategy)
-    files.write_json(paths.ENVIRONMENT, software.environment(*ran_on))
-    with files.replacing(paths.FINE_TUNED) as partial:
-        weights.save(network.joined, partial, provenance)
-    files.remove(checkpoint)
+    write(network, best, provenance, devices.count(strategy))
     of = Specs(*specs, len(names), provenance["engine"])
     keep_converted(of, features.shape[1:], runtime, network)
+    files.remove(checkpoint)
     print("best epoch {epoch}: validation loss {loss:.4f}, accuracy {accuracy:.4f}".format(**best))
 
 
@@ -129,6 +124,15 @@ def check_joined(
     got, expected = network.joined(pixels.astype("float32"), training=False), network.head(features)
     difference = check_parity(got, expected, WAYS, OF_ANOTHER, provenance["precision"])
     print(f"parity {difference:.1e}")
+
+
+def write(network: JoinedNetwork, best: dict, provenance: dict, count: int) -> None:
+    """Write the scores, what they were computed by, and the joined network."""
+    scores = {"val_acc": best["accuracy"], "val_loss": best["loss"]}
+    files.write_json(paths.FINE_TUNE_LOG / "metrics.json", scores)
+    files.write_json(paths.ENVIRONMENT, software.environment(inference.tensorflow_device(), count))
+    with files.replacing(paths.FINE_TUNED) as partial:
+        weights.save(network.joined, partial, provenance)
 
 
 def keep_converted(

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.conftest import head_spec, run_stage, set_params
-from thaw.features import store
+from tests.conftest import head_spec, refusal, run_stage, set_params
+from thaw.features import store, trained
 from thaw.models import backbones, classifier
 from thaw.models.settings import Backbone
 from thaw.project import software
@@ -188,3 +188,21 @@ def test_coarse_features_pass_the_parity_gate(after_run, precision, epochs):
     for stage in ("extract", "train_head", "fine_tune"):
         run_stage(stage)
     assert json.loads(Path("data/features/provenance.json").read_text())["precision"] == precision
+
+
+@pytest.mark.slow
+def test_what_was_trained_outlives_a_form_that_cannot_be_kept(
+    after_run, tmp_path, monkeypatch, capsys
+):
+    def differs(*_):
+        raise UserError("the two forms differ")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    set_params(after_run / "params.yaml", {"runtime": {"store": str(tmp_path / "store")}})
+    with monkeypatch.context() as patch:
+        patch.setattr(trained, "network", differs)
+        assert "the two forms differ" in refusal("fine_tune")
+    capsys.readouterr()
+    run_stage("fine_tune")
+    assert "an interrupted training goes on" in capsys.readouterr().out
+    assert not list((tmp_path / "cache").rglob("checkpoints/*.npz"))

@@ -66,3 +66,25 @@ def test_values_and_gradients_are_those_of_the_plain_form(name):
     largest = max(np.abs(each).max() for each in before)
     for ours, theirs in zip(after, before, strict=True):
         assert np.abs(ours - theirs).max() <= 1e-4 * largest
+
+
+class Block(keras.layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm = keras.layers.BatchNormalization()
+
+    def build(self, shape):
+        self.norm.build(shape)
+
+    def call(self, x):
+        return self.norm(x)
+
+
+def test_a_fresh_layer_trains_no_more_than_the_first():
+    block = Block()
+    block.build((None, 3))
+    assert len(processor_form.fresh(block).trainable_weights) == 2
+    block.norm.trainable = False
+    made = processor_form.fresh(block)
+    assert made.trainable
+    assert made.trainable_weights == []

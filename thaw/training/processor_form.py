@@ -132,6 +132,8 @@ def fresh(layer: layers.Layer) -> layers.Layer:
     made = type(layer).from_config(layer.get_config())
     if layer.get_build_config():
         made.build_from_config(layer.get_build_config())
+    for ours, theirs in zip(made._flatten_layers(), layer._flatten_layers(), strict=True):
+        ours.trainable = theirs.trainable  # from_config forgets that of layers inside
     return made
 
 

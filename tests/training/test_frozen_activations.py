@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -224,3 +225,18 @@ def test_frozen_layers_drop_nothing():
         for each in (True, False)
     )
     assert np.array_equal(training, not_training)
+
+
+def test_the_ranges_of_int8_are_in_no_key_of_activations(monkeypatch, tmp_path):
+    """They are computed in float32, and would all be computed again after other training images."""
+    found = []
+    of_lower = lambda *given: found.append(given[-1]) or 1 / 0  # noqa: E731
+    monkeypatch.setattr(frozen_activations.frozen_backbone, "of_lower", of_lower)
+    chosen = SimpleNamespace(gigabytes=0.1, cut=SimpleNamespace(layer="x", frozen=None))
+    source = SimpleNamespace(runtime=SimpleNamespace(store_gigabytes=5.0))
+    of_int8 = {"engine": "openvino", "precision": "int8", "ranges": [[0.0, 1.0]]}
+    with pytest.raises(ZeroDivisionError):
+        frozen_activations.activations(
+            chosen, of_int8, SimpleNamespace(source=source), None, tmp_path
+        )
+    assert found == [{"engine": "openvino", "precision": "float32", "layer": "x"}]

@@ -123,7 +123,8 @@ def activations(
     source = images.source
     if chosen.gigabytes > source.runtime.store_gigabytes / 2:  # it would drive all else out
         source = source._replace(runtime=source.runtime.model_copy(update={"store": None}))
-    provenance = provenance | {"precision": "float32", "layer": chosen.cut.layer}
+    of_features = {name: value for name, value in provenance.items() if name != "ranges"}  # of int8
+    provenance = of_features | {"precision": "float32", "layer": chosen.cut.layer}
     network = frozen_backbone.of_lower(chosen.cut.frozen, chosen.cut.layer, provenance)
     dtype = settings.activations_dtype
     with store.open_store(source.runtime) as kept:

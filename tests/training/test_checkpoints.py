@@ -9,6 +9,7 @@ import pytest
 
 from thaw.models.tf_setup import make_deterministic
 from tests.conftest import PLAIN_ADAM
+from thaw.features import store
 from thaw.features.arrays import AugmentedRows
 from thaw.training import augmentation, checkpoints, loop, losses, optimizers
 from thaw.training.batches import train_and_validation
@@ -261,3 +262,7 @@ def test_old_files_go(tmp_path, monkeypatch):
     assert own.exists()
     own.unlink()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["new.npz"]
+
+
+def test_its_key_knows_the_packages_that_the_feature_store_s_keys_know():
+    assert {*checkpoints.PACKAGES} == {*store.PACKAGES}

@@ -24,7 +24,7 @@ from thaw.project.params import Section
 from thaw.training.best_epoch import BestEpoch
 
 OLDEST = 14 * 24 * 3600  # seconds
-PACKAGES = ("keras", "numpy", "tensorflow")
+PACKAGES = ("keras", "keras-hub", "numpy", "openvino", "pillow", "tensorflow")  # as the store
 PLATEAU = ("best", "wait", "cooldown_counter")  # what Keras' ReduceLROnPlateau remembers
 
 

@@ -29,7 +29,9 @@ def test_devices_that_are_not_there_are_refused():
     assert no.value.key == "runtime.devices"
 
 
-@pytest.mark.parametrize("config", ["{", "[]", '{"cluster": {"worker": 3}}'])
+@pytest.mark.parametrize(
+    "config", ["{", "[]", '{"cluster": {"worker": 3}}', '{"cluster": {"worker": ["a:1", "b:1"]}}']
+)
 def test_an_environment_that_names_no_hosts_is_one_line(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(

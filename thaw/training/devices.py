@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from thaw.project.errors import UserError
-from thaw.training.hosts import Hosts
-from thaw.training.replicas import Replicas, copied
+from thaw.training.hosts import Hosts, all_there
+from thaw.training.replicas import Replicas, assign, copied
 
 CLUSTER = "TF_CONFIG"  # TensorFlow's own: names all hosts, and which of them this one is
 
@@ -25,7 +25,11 @@ def strategy(devices: str | int) -> tf.distribute.Strategy | None:
     UserError for devices that are not there.
     """
     if _hosts() > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            with all_there():
+                return tf.distribute.MultiWorkerMirroredStrategy()
+        except ValueError:  # of a cluster without a task
+            raise _unreadable() from None
     if devices == 1 or (devices == "auto" and len(tf.config.list_physical_devices("GPU")) < 2):
         return None
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -46,10 +50,14 @@ def _hosts() -> int:
         cluster = json.loads(os.environ.get(CLUSTER) or "{}").get("cluster", {})
         return max(1, sum(len(cluster.get(kind, ())) for kind in ("chief", "worker")))
     except (ValueError, AttributeError, TypeError):
-        raise UserError(
-            f"{CLUSTER} in the environment is not what TensorFlow reads",
-            hint="unset it, or see docs/machines.md",
-        ) from None
+        raise _unreadable() from None
+
+
+def _unreadable() -> UserError:
+    return UserError(
+        f"{CLUSTER} in the environment is not what TensorFlow reads",
+        hint="unset it, or see docs/machines.md",
+    )
 
 
 def count(chosen: tf.distribute.Strategy | None) -> int:
@@ -62,25 +70,19 @@ def on(chosen: tf.distribute.Strategy | None, model: keras.Model) -> Iterator[ke
     """Give what is to be compiled and trained in the block, so that `model` has been trained after.
 
     That is `model` itself for one device, else a copy on all of them. `model`: pixels or
-    activations -> logits, maybe behind layers that augment.
+    activations -> logits, maybe behind layers that augment. Raises UserError when a host is lost.
     """
     if chosen is None:
         yield model
         return
     *front, network = model.layers if isinstance(model, keras.Sequential) else [model]
     kind = Hosts if isinstance(chosen, tf.distribute.MultiWorkerMirroredStrategy) else Replicas
-    with chosen.scope():
+    with all_there(), chosen.scope():
         copy = copied(network)
         trained = kind(copy.inputs, copy.outputs)
         trained.front = front
         yield trained
     assign(network, copy)
-
-
-def assign(network: keras.Model, copy: keras.Model) -> None:
-    """Give a network the values of its copy's variables, or the other way round."""
-    for ours, theirs in zip(network.variables, copy.variables, strict=True):
-        ours.assign(theirs.numpy())
 
 
 def from_chief(chosen: tf.distribute.Strategy | None, file: Path, folder: Path) -> Path:
@@ -92,13 +94,14 @@ def from_chief(chosen: tf.distribute.Strategy | None, file: Path, folder: Path) 
         return file
     chief = chosen.extended.should_checkpoint
     content = file.read_bytes() if chief and file.exists() else b""
-    # As int32, since bytes cannot be gathered; the first number is the count of bytes.
-    padded = len(content).to_bytes(4, "little") + content + bytes(-len(content) % 4)
-    nothing, mine = np.zeros(0, "<i4"), np.frombuffer(padded, "<i4")
+    # As int64, since bytes cannot be gathered; the first number is the count of bytes.
+    padded = len(content).to_bytes(8, "little") + content + bytes(-len(content) % 8)
+    nothing, mine = np.zeros(0, "<i8"), np.frombuffer(padded, "<i8")
     parts = chosen.experimental_distribute_values_from_function(
         lambda replica: tf.constant(nothing if replica.replica_id_in_sync_group else mine)
     )
-    count, *_ = found = chosen.gather(parts, axis=0).numpy()
+    with all_there():
+        count, *_ = found = chosen.gather(parts, axis=0).numpy()
     if chief:
         return file
     if count:

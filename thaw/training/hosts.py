@@ -29,7 +29,7 @@ class Hosts(Replicas):
     def fit(
         self, x, *, validation_data, initial_epoch, epochs, callbacks, class_weight=None, **options
     ) -> None:
-        """Train as Keras' fit does. Raises UserError when a host is lost."""
+        """Train as Keras' fit does."""
         train = self.augmented(x)
         if class_weight:
             table = tf.constant([class_weight[each] for each in range(len(class_weight))])
@@ -39,25 +39,23 @@ class Hosts(Replicas):
             if isinstance(each, Saver) and not self.distribute_strategy.extended.should_checkpoint:
                 each.file = None
         called, self.stop_training = keras.callbacks.CallbackList(callbacks, model=self), False
-        with _all_there():
-            called.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
-                called.on_epoch_begin(epoch)
-                scores = self._pass(self.train_function, train)
-                called.on_test_begin()
-                validation = self.evaluate(validation_data)
-                called.on_test_end(validation)
-                scores |= {f"val_{name}": value for name, value in validation.items()}
-                called.on_epoch_end(epoch, scores)
-                if self.stop_training:
-                    break
-            called.on_train_end()
+        called.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            called.on_epoch_begin(epoch)
+            scores = self._pass(self.train_function, train)
+            called.on_test_begin()
+            validation = self.evaluate(validation_data)
+            called.on_test_end(validation)
+            scores |= {f"val_{name}": value for name, value in validation.items()}
+            called.on_epoch_end(epoch, scores)
+            if self.stop_training:
+                break
+        called.on_train_end()
 
     def evaluate(self, x, **options) -> dict[str, float]:
-        """Return loss and accuracy. Raises UserError when a host is lost."""
+        """Return loss and accuracy."""
         self._begin()
-        with _all_there():
-            return self._pass(self.test_function, x)
+        return self._pass(self.test_function, x)
 
     def _begin(self) -> None:
         self._maybe_symbolic_build()
@@ -90,7 +88,8 @@ class Hosts(Replicas):
 
 
 @contextmanager
-def _all_there() -> Iterator[None]:
+def all_there() -> Iterator[None]:
+    """Raise a UserError when a host is lost in the block."""
     try:
         yield
     except LOST as error:

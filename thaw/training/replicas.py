@@ -101,9 +101,14 @@ class WholeBatchDropout(layers.Layer):
 def copied(network: keras.Model) -> keras.Model:
     """Return a copy with variables of its own, of the same values, in the scope it is made in."""
     copy = keras.models.clone_model(network, clone_function=_copy, call_function=_call)
-    for ours, theirs in zip(copy.variables, network.variables, strict=True):
-        ours.assign(theirs.numpy())
+    assign(copy, network)
     return copy
+
+
+def assign(network: keras.Model, other: keras.Model) -> None:
+    """Give a network the values of another one's variables."""
+    for ours, theirs in zip(network.variables, other.variables, strict=True):
+        ours.assign(theirs.numpy())
 
 
 def _copy(layer: layers.Layer) -> layers.Layer:

@@ -7,7 +7,7 @@
 #   NAME        what the experiment is called that the first host pushes
 #   WORK        a folder of this host, for the clone (/tmp/thaw)
 #   PORT        by which hosts speak with one another (29500)
-#   THAW_VENV   a virtual environment with requirements.txt, where it should not be made
+#   THAW_VENV   a virtual environment with requirements-gpu.txt, where it should not be made
 #   THAW_DRY    1 only prints the commands
 #
 # Arguments go to `dvc exp run`, such as -S fine_tune.epochs=20. When a host fails, start all again.
@@ -29,7 +29,7 @@ $run git clone --quiet --no-checkout "$REPOSITORY" "$clone"
 $run git checkout --quiet --detach "$COMMIT"
 $run git config user.name "$NAME"
 $run git config user.email "$NAME@localhost"
-[ -n "${THAW_VENV:-}" ] || $run make --silent .venv/run
+[ -n "${THAW_VENV:-}" ] || $run make --silent .venv/gpu
 export PATH="${THAW_VENV:-$clone/.venv}/bin:$PATH"
 $run dvc pull --quiet --run-cache --allow-missing
 $run dvc exp run --pull --name "$NAME" "$@" fine_tune

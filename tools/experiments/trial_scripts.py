@@ -16,7 +16,8 @@ from tools.revisions import dvc_repo
 SCRIPT = """#!/bin/sh
 # Trial {name}, wave {wave}: {comment}; runs {stages}.
 # Needs git, flock and make, or instead of make THAW_VENV, a virtual environment that has
-# requirements.txt. Works in THAW_SWEEP, ~/.cache/thaw/sweep by default. Run again what failed.
+# requirements.txt (on a GPU requirements-gpu.txt). Works in THAW_SWEEP, ~/.cache/thaw/sweep by
+# default. Run again what failed.
 set -eu
 name={name}
 commit={commit}
@@ -53,7 +54,7 @@ rm -rf "${{work:?}}/$name"
 """
 NEXT = """{count} scripts in {dir}; to run them on any machine, wave after wave, and rank them here:
 dvc push --run-cache
-for wave in {dir}/wave-*; do printf '%s\\n' "$wave"/*.sh | xargs -n 1 -P 2 sh || break; done
+for wave in {dir}/wave-*; do printf '%s\\0' "$wave"/*.sh | xargs -0 -n 1 -P 2 sh || break; done
 dvc exp pull --no-cache origin    # then this command again, without --emit"""
 
 

@@ -72,7 +72,7 @@ def test_scripts_rank_as_the_sweep_does_and_a_killed_one_loses_nothing(
     assert again.stdout == f"{first.stem} is done\n"
 
     [line] = [each for each in said.splitlines() if each.startswith("for wave in ")]
-    assert "xargs -n 1 -P 2 sh" in line
+    assert "xargs -0 -n 1 -P 2 sh" in line
     done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(ran(done)) == sorted(2 * AGAIN)

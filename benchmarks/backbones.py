@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from scipy.stats import binomtest
@@ -35,7 +36,7 @@ from thaw.training import loop, losses, optimizers
 from thaw.training.batches import train_and_validation
 from thaw.training.settings import Loss, Training
 
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = get_args(Extract.model_fields["precision"].annotation)
 
 
 def image_source(paths: list[Path], train: Sequence[int] = ()) -> ImageSource:

@@ -20,9 +20,11 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import get_args
 
 from tqdm import tqdm
 
+from thaw.features.settings import Extract
 from thaw.project import params, paths
 from thaw.project.cli import run
 from thaw.project.errors import UserError
@@ -33,7 +35,7 @@ from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.rows import OUTPUT_FORMATS, Notes
 
-PRECISIONS = "float32", "bfloat16", "int8"
+PRECISIONS = get_args(Extract.model_fields["precision"].annotation)
 FEW = 10  # images that need no progress bar
 
 

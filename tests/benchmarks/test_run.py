@@ -25,6 +25,8 @@ STAGE = ("stages/extract.py", "main")
         ([STAGE, ("numpy/linalg.py", "norm")], run.COMPUTES),
         ([STAGE, ("/x/thaw/images/loader.py", "load"), ("PIL/Image.py", "open")], run.DECODES),
         ([STAGE, ("/x/thaw/project/files.py", "replacing")], run.WRITES),
+        ([STAGE, ("/x/thaw/project/files.py", "sha256")], run.COMPUTES),
+        ([STAGE, ("/x/thaw/project/files.py", "_sync_folder")], run.WRITES),
         ([STAGE, ("/x/thaw/models/weights.py", "save"), ("h5py/files.py", "f")], run.WRITES),
         ([STAGE, ("/x/thaw/models/weights.py", "load"), ("h5py/files.py", "f")], run.COMPUTES),
         (

@@ -30,6 +30,18 @@ def install(folder: Path) -> None:
         backbones.write(f"\n\nCHANNELS = {CHANNELS}\n{builder}\napplications.Tiny = build_tiny\n")
 
 
+def pooled(name: str = NAME, size: int = 32):
+    """Return a network with its pooled features and maps, and the same random weights each time."""
+    import keras
+
+    from thaw.models import backbones
+
+    register()
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    return backbones.pooled(backbones.network(name, size), feature_maps=True)
+
+
 def build_tiny(include_top: bool, weights: None, input_tensor):
     """Return the network as those of keras.applications are built; 13 layers from the pixels on."""
     from keras import Model, layers

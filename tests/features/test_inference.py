@@ -4,22 +4,16 @@ import keras
 import numpy as np
 import pytest
 
+from tests import tiny
 from thaw.features import inference
-from thaw.models import backbones
 from thaw.project.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (17, 96, 96, 3)).astype("uint8")
 
 
-def pooled(name: str, size: int) -> keras.Model:
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(1)
-    return backbones.pooled(backbones.network(name, size), feature_maps=True)
-
-
 @pytest.fixture(scope="module")
 def lite0() -> keras.Model:
-    return pooled("EfficientNetLite0", 64)
+    return tiny.pooled("EfficientNetLite0", 64)
 
 
 def passed(forward: inference.Forward, pixels: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,7 +6,6 @@ import pytest
 
 from tests import tiny
 from thaw.features import inference, int8
-from thaw.models import backbones
 from thaw.project.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (17, 32, 32, 3)).astype("uint8")
@@ -14,10 +13,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (17, 32, 32, 3)).astype("uint
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    tiny.register()
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(1)
-    return backbones.pooled(backbones.network(tiny.NAME, 32), feature_maps=False)
+    return tiny.pooled()
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -60,6 +62,6 @@ def test_the_lower_layers_end_where_they_are_cut(monkeypatch):
 
 
 def test_without_openvino_it_is_one_line(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UserError, match="OpenVINO is not installed"):
         lite_network.build(0, 32, {}, False)

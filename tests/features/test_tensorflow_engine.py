@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tests import tiny
 from thaw.features import frozen_backbone, inference, tensorflow_engine
-from thaw.models import backbones
 from thaw.project.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (71, 32, 32, 3)).astype("uint8")
@@ -17,10 +16,7 @@ GIB = 2**30
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    tiny.register()
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(1)
-    return backbones.pooled(backbones.network(tiny.NAME, 32), feature_maps=True)
+    return tiny.pooled()
 
 
 @pytest.fixture

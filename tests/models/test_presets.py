@@ -1,5 +1,6 @@
 import functools
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -169,6 +170,6 @@ def test_another_kind_of_network_is_refused():
 
 
 def test_without_keras_hub_a_line_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "keras_hub", None)
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(UserError, match=r"presets need keras_hub, .*requirements-hub.txt"):
         pretrained.load(spec(tmp_path / "vit"), None)

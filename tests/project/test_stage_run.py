@@ -44,7 +44,8 @@ def test_dvc_is_who_began_it_also_where_it_died_during_the_imports(monkeypatch):
     monkeypatch.setattr(stops, "PARENT", -1)
     monkeypatch.setattr(stage_run, "_end_with", watched.append)
     stage_run.end_with_dvc()
-    while not watched:
+    end = time.monotonic() + 60
+    while not watched and time.monotonic() < end:
         time.sleep(0.01)
     assert watched == [-1]
 

@@ -40,7 +40,7 @@ def test_a_signal_during_the_import_is_one_line(tmp_path, package, number, code)
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_tensorflow_is_imported_is_one_line(project, number):
-    for seconds in (0.7, 1.2):
+    for seconds in (0.7, 1.5, 2):
         process = subprocess.Popen(
             [sys.executable, "-m", "stages.train_head"], text=True, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

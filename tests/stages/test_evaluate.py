@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.conftest import run_stage, set_params
-from thaw.evaluation import metrics
+from thaw.evaluation import baseline, metrics
+from thaw.evaluation.run_result import RunResult
 from thaw.models import classifier, heads
 
 CLASSES = ["blue sky", "green", "red"]
@@ -36,7 +37,10 @@ def test_scores_are_those_of_the_predictions(finished_run):
         assert scores[model]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
         assert scores[model]["accuracy_low"] < accuracy <= scores[model]["accuracy_high"]
     assert set(scores["baseline"]) == {"neighbours", "ridge"}
-    for found in scores["baseline"].values():
+    run, features = RunResult(finished_run), np.load(finished_run / "data/features/avg.npy")
+    for name, each in baseline.predict(features, run.truth, run.train, run.test).items():
+        found, accuracy = scores["baseline"][name], (each == run.truth[run.test]).mean()
+        assert found["accuracy"] == pytest.approx(accuracy, abs=1e-4)
         assert found["accuracy_low"] < found["accuracy"] <= found["accuracy_high"]
     gain = scores["fine_tuned"]["accuracy"] - scores["head"]["accuracy"]
     assert scores["gain"]["accuracy"] == pytest.approx(gain, abs=2e-4)

@@ -223,7 +223,7 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
             "data": TINY["data"],
             "split": {"test": 0.5},
             "backbone": {"image_size": 128},
-            "fine_tune": {"epochs": 1},
+            "fine_tune": {"epochs": 1, "warmup": 0.0, "averaging": 0.0},
             "runtime": {"store": None},
             "export": {"formats": list(EXPORT_FORMATS)},
         },
@@ -250,7 +250,7 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         got = alone(name, pixels, paths.EXPORT.absolute(), tmp_path / name)
         if name in QUANTIZED:
-            assert ((got[:, 1] > 0.5) == truth).mean() >= accuracy - 0.03  # six images
+            assert ((got[:, 1] > 0.5) == truth).mean() >= accuracy - 0.015
         else:
             assert np.abs(got - of_keras).max() < 1e-4, name
     sizes = {

@@ -35,7 +35,7 @@ def test_the_stages_that_a_stage_needs_and_the_params_that_decide_it():
     assert [stage.name for stage in head] == list(STAGES[:6])
     sections = {stage.name: stage.sections for stage in head}
     assert sections["split"] == ("data", "images", "split")
-    assert "augmentation" not in sections["extract"]
+    assert sections["extract"] == ("backbone", "data", "extract", "images", "split")
     assert set(sections["train_head"]) > {"augmentation", "backbone", "head", "loss", "split"}
     with pytest.raises(UserError, match="--until heads: no such stage; there are download, split"):
         plan.stages("heads", YAML)

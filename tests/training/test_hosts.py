@@ -5,15 +5,21 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from tests.conftest import set_params
 from tests.imports import ROOT
 from tests.stages.test_killed import STAGE, run
 from tests.two_devices import SGD, apart, weights
+from thaw.project.errors import UserError
+from thaw.training.hosts import all_there
 
 MODEL = "models/fine_tuned.weights.h5"
 
@@ -51,6 +57,26 @@ def run_together(folders: list[Path], kill_after: str | None = None) -> list[tup
 
     with ThreadPoolExecutor(len(folders)) as pool:
         return list(pool.map(follow, processes))
+
+
+def test_a_lost_host_is_an_error_that_keeps_none_of_tensorflows_threads():
+    pools = []
+
+    def answer(number: int) -> None:
+        raise tf.errors.UnavailableError(None, None, f"host {number} is gone")
+
+    def reduce() -> None:  # as CollectiveAllReduce does
+        pool = ThreadPool(2)
+        pools.append(weakref.ref(pool))
+        pool.map(answer, [1])
+        pool.close()
+
+    with pytest.raises(UserError, match="host 1 is gone"), all_there():
+        reduce()
+    deadline = time.monotonic() + 10  # its own threads end when they come to it
+    while pools[0]() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pools[0]() is None
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 Keras 3.15.1's own `fit` does not work with several hosts (keras issue 20585).
 """
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -89,10 +90,15 @@ class Hosts(Replicas):
 
 @contextmanager
 def all_there() -> Iterator[None]:
-    """Raise a UserError when a host is lost in the block."""
+    """Raise a UserError when a host is lost in the block.
+
+    TensorFlow leaves a pool of threads unclosed in its frames then; they are cleared at once, since
+    the pool complains where Python's end finds it.
+    """
     try:
         yield
     except LOST as error:
+        traceback.clear_frames(error.__traceback__)
         raise UserError(
             f"a host does not answer any more ({str(error).splitlines()[0][:200]})",
             hint="start all hosts again; training goes on after its last epoch",

@@ -28,7 +28,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 
 RECIPES = ("default", "best", "tutorial")
-SEEDS = 5
+SEEDS = range(1, 6)
 
 
 class Run(NamedTuple):
@@ -117,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("archives", type=Path, nargs="+")
     parser.add_argument("--recipes", nargs="+", default=RECIPES, choices=RECIPES)
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--keep", action="store_true", help="also rows of earlier code")
     options = parser.parse_args()
@@ -131,7 +131,7 @@ def main() -> None:
     rows, end = read(options.keep), time.monotonic() + 60 * options.minutes
     wanted = [
         Run(images, name, seed)
-        for seed in range(1, options.seeds + 1)
+        for seed in options.seeds
         for name in options.recipes
         for images in archives
     ]

@@ -47,10 +47,10 @@ def saved() -> dict:
 def test_a_killed_benchmark_goes_on(measured, monkeypatch, capsys):
     measured.stop = 5
     with pytest.raises(KeyboardInterrupt):
-        call(monkeypatch, "--seeds", "3")
+        call(monkeypatch, "--seeds", "1", "2", "3")
     assert len(saved()["results"]) == 5
     measured.stop = None
-    call(monkeypatch, "--seeds", "3")
+    call(monkeypatch, "--seeds", "1", "2", "3")
     assert len(measured) == len(set(measured)) == 2 * 3 * 3
     assert [quality.Run(*list(row.values())[:3]) for row in saved()["results"]] == measured
     assert measured[:3] == [
@@ -65,7 +65,7 @@ def test_a_killed_benchmark_goes_on(measured, monkeypatch, capsys):
 
 def test_none_begins_that_took_longer_than_what_is_left(measured, monkeypatch, capsys):
     call(monkeypatch, "--seeds", "1", "--recipes", "tutorial")
-    call(monkeypatch, "--seeds", "2", "--recipes", "tutorial", "default", "--minutes", "0.9")
+    call(monkeypatch, "--seeds", "1", "2", "--recipes", "tutorial", "default", "--minutes", "0.9")
     assert measured[2:] == [("cats", "default", 1)]  # of the other set and seed it is known now
     assert capsys.readouterr().out.endswith("5 left\n")
 
@@ -74,10 +74,10 @@ def test_runs_of_earlier_code_are_made_again_or_kept(measured, monkeypatch):
     call(monkeypatch, "--seeds", "1", "--recipes", "best")
     monkeypatch.setattr(timing, "commit", lambda: "def5678")
     monkeypatch.setattr(quality, "is_current", lambda commit: commit == "def5678")
-    call(monkeypatch, "--seeds", "2", "--recipes", "best", "--keep")
+    call(monkeypatch, "--seeds", "1", "2", "--recipes", "best", "--keep")
     assert [row["commit"] for row in saved()["results"]] == ["abc1234"] * 2 + ["def5678"] * 2
     assert saved()["commit"] is None
-    call(monkeypatch, "--seeds", "2", "--recipes", "best")
+    call(monkeypatch, "--seeds", "1", "2", "--recipes", "best")
     assert len(measured) == 6
     assert saved()["commit"] == "def5678"
 

@@ -12,7 +12,7 @@ import numpy as np
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
 from thaw.data import manifest, value_range
 from thaw.features import arrays, inference, store, trained
-from thaw.features.extract import ImageSource
+from thaw.features.image_source import ImageSource
 from thaw.features.parity import check_parity
 from thaw.features.provenance import of_backbone
 from thaw.features.trained import Specs

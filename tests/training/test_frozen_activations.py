@@ -10,6 +10,7 @@ from keras import layers, ops
 from tests.conftest import draw_images
 from tests.training.test_unfreezing import settings
 from thaw.features import extract, frozen_backbone, inference
+from thaw.features.image_source import ImageSource
 from thaw.features.store import FeatureStore, open_store
 from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
@@ -33,7 +34,7 @@ FLIP = Augmentation(
 SPLIT = pd.Series(["train", "validation", "train", "train", "validation"])
 
 
-def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSource:
+def drawn(folder: Path, count: int, store: str | None = None) -> ImageSource:
     draw_images(folder / "images", {"red": count})
     images = sorted((folder / "images/red").iterdir())
     decoding = Decoding(
@@ -44,7 +45,7 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSo
         reducing_gap=None,
     )
     runtime = Runtime(workers=1, devices=1, batch_size=2, store=store, store_gigabytes=1.0)
-    return extract.ImageSource(images, [*map(files.sha256, images)], decoding, runtime)
+    return ImageSource(images, [*map(files.sha256, images)], decoding, runtime)
 
 
 def lite() -> keras.Model:

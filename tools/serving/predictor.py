@@ -252,7 +252,7 @@ def _ready(
             {"classifier": model_provenance, "read_by": CODE},
             engine,
             store,
-            functools.partial(networks.calibrating, decoding),
+            networks.training_images(decoding) if precision == "int8" else None,
         )
     if network.shapes[OUTPUT] != (len(labels),):
         raise UserError(

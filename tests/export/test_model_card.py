@@ -9,19 +9,17 @@ import yaml
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from tests.conftest import decoding
 from tests.imports import ROOT
 from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown, model_card, verification
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.images.square import FITS
 from thaw.project import files, params, paths
 
 NASTY = ["a|b", "*x* _y_", "<b>&amp;", "`q", "[l](m)", "back\\|slash\\", "new\nline", "~~1~~ $2$"]
-DECODING = Decoding(
-    apply_exif_orientation=True, background=[1, 2, 3], bits="auto", fit="stretch", reducing_gap=None
-)
+DECODING = decoding(background=[1, 2, 3])
 SCORES = {
     "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
                    "macro_f1": 0.9, "roc_auc": 0.99},

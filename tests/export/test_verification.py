@@ -7,20 +7,14 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
+from tests.conftest import decoding
 from thaw.export import verification
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.export.settings import Export, check_installed
-from thaw.images.settings import Decoding
 from thaw.project.errors import UserError
 
 SCORES = {"fine_tuned": {"accuracy": 0.91}, "head": {"accuracy": 0.99}}
-DECODING = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 0, 7],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+DECODING = decoding(background=[255, 0, 7])
 
 
 def settings(**changes) -> Export:

@@ -10,22 +10,15 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.conftest import refusal, run_stage, set_params
+from tests.conftest import decoding, refusal, run_stage, set_params
 from tests.imports import ROOT
 from thaw.features import frozen_backbone, int8
 from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.models import backbones
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 def test_each_image_has_its_row(finished_run):

@@ -23,7 +23,7 @@ ARROWS = {
     "evaluation": {"project", "images", "data"},
     "calibration": {"project", "images", "models", "features", "evaluation"},
     "figures": {"project", "images", "data", "training", "calibration", "evaluation"},
-    "export": {"project", "images", "data", "evaluation"},
+    "export": {"project", "images", "data", "models", "evaluation"},
 }
 FILES = sorted(
     path for folder in ("thaw", "stages", "tools") for path in (ROOT / folder).rglob("*.py")

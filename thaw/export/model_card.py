@@ -12,6 +12,7 @@ from thaw.evaluation.run_result import RunResult
 from thaw.export import markdown
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
 from thaw.images.square import FITS
+from thaw.models.registry import is_preset
 
 CLASSES = 40  # at most, in the table by class
 APART = ("runtime", "figures")  # sections that cannot change a classifier
@@ -131,8 +132,7 @@ def _weights_file(backbone: dict) -> str | None:
     """Return what the network started from: a file, a preset, imagenet, or None for nothing."""
     given = backbone["weights"]
     file = given["file"] if isinstance(given, dict) else given
-    is_preset = ":" in backbone["name"] or "/" in backbone["name"]
-    return backbone["name"] if file == "imagenet" and is_preset else file
+    return backbone["name"] if file == "imagenet" and is_preset(backbone["name"]) else file
 
 
 def _thresholds(calibrate: dict, contract: dict, run: RunResult) -> str:

@@ -157,6 +157,31 @@ def test_compare_measures_each_format_against_the_model(tmp_path):
     }
 
 
+def test_known_is_compared_too_and_keras_computes_its_own_once(tmp_path, monkeypatch):
+    def joined(known: float) -> keras.Model:
+        model = constant([0.3, 0.7])
+        brightness = keras.layers.GlobalAveragePooling2D()(model.input)
+        known = keras.layers.Rescaling(0.0, known)(brightness)[:, 0]
+        return keras.Model(model.input, {"probabilities": model.output, "known": known})
+
+    monkeypatch.setitem(EXPORT_FORMATS, "openvino", EXPORT_FORMATS["keras"])
+    traced, asked = verification.formats.traced, []
+    monkeypatch.setattr(
+        verification.formats,
+        "traced",
+        lambda model, output: asked.append(output) or traced(model, output),
+    )
+    given = np.ones(17, int), np.zeros((17, 4, 4, 3), "uint8"), tmp_path / "export"
+    chosen = settings(formats=["openvino"], unknown=True)
+    verification.write(joined(-2.0), ["a", "b"], {}, ["keras"], lambda: None, given[-1])
+    table = verification.compare(joined(-1.995), *given, chosen)
+    assert [row["largest_difference_of_known"] for row in table.values()] == [0.005] * 2
+    assert sorted(asked) == ["known", "probabilities"]
+    with pytest.raises(UserError, match=r"known of keras differs from Keras' by 0\.02, mo") as no:
+        verification.compare(joined(-1.98), *given, chosen)
+    assert no.value.key == "export.unknown"
+
+
 def probabilities(predicted: np.ndarray, highest: float = 0.9) -> np.ndarray:
     return np.where(np.eye(3)[predicted] == 1, highest, (1 - highest) / 2)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.conftest import decoding
 from tests.imports import ROOT
 from thaw.evaluation.run_result import RunResult
-from thaw.export import markdown, model_card, verification
+from thaw.export import input_json, markdown, model_card
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.images.loader import ImageLoader
 from thaw.images.square import FITS
@@ -60,7 +60,7 @@ def card_of(
     files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
     table = dict.fromkeys(names, ROW)
     decoding = DECODING.model_copy(update={"bits": bits, "fit": fit})
-    contract = verification.contract(47, decoding, *thresholds)
+    contract = input_json.contract(47, decoding, *thresholds)
     return model_card.card(given(**changes), RunResult(folder), contract, 3_456_789, table, 198)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from tests.conftest import decoding
-from thaw.export import verification
+from thaw.export import input_json, verification
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.export.settings import Export, check_installed
 from thaw.project.errors import UserError
@@ -73,7 +73,7 @@ def test_a_missing_package_is_named(monkeypatch, name, module, package):
 def test_write(tmp_path):
     model = constant([0.3, 0.7])
     folder = tmp_path / "export"
-    contract = verification.contract(4, DECODING, unsure_below=0.625)
+    contract = input_json.contract(4, DECODING, unsure_below=0.625)
     verification.write(model, ["é", "b"], contract, ["keras"], lambda: pytest.fail("asked"), folder)
     assert sorted(each.name for each in folder.iterdir()) == [
         "input.json", "labels.json", "model.keras",
@@ -92,22 +92,6 @@ def test_write(tmp_path):
     assert versions["written_with"] == {"keras": keras.__version__, "tensorflow": tf.__version__}
     assert versions["model.keras"] == "keras >= 3.4"
     assert keras.saving.load_model(folder / "model.keras").output_shape == (None, 2)
-
-
-def test_how_images_are_fitted_is_told():
-    for fit, words in (("pad", "in the middle of a square of b"), ("crop", "the largest square")):
-        pixels = verification.contract(4, DECODING.model_copy(update={"fit": fit}))["pixels"]
-        assert pixels["fit"] == fit
-        assert words in pixels["resize"]
-
-
-def test_files_of_16_bits_are_told_of_where_there_are_any():
-    assert "sixteen_bits" not in verification.contract(4, DECODING)["pixels"]
-    deep = DECODING.model_copy(update={"bits": 12})
-    assert verification.contract(4, deep)["pixels"]["sixteen_bits"] == {
-        "fill": 12,
-        "to_8_bits": "value * 255 // 4095, at most 255",
-    }
 
 
 @pytest.mark.parametrize("failing", ["write", "open", "predict"])

@@ -12,12 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw.export import formats, keras_file
+from thaw.export import formats
 from thaw.export.formats import EXPORT_FORMATS, KNOWN, OUTPUT, QUANTIZED, Calibration, Predict
 from thaw.export.settings import Export
 from thaw.images.loader import slices
-from thaw.images.settings import Decoding
-from thaw.images.square import FITS
 from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
@@ -38,49 +36,6 @@ def check_gate(scores: dict, settings: Export) -> None:
         )
 
 
-def contract(
-    size: int,
-    decoding: Decoding,
-    unsure_below: float | None = None,
-    known: dict | None = None,
-    needs: str = f"keras >= {keras_file.OLDEST}",
-) -> dict:
-    """Return what input.json says: input and outputs, which all formats share, and versions.
-
-    `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
-    unsure_below: a largest probability. known: {"unknown_below": a `known`} where that is an
-    output; None in it for no threshold. needs: what `keras_file.needs` says.
-    """
-    sixteen_bits = {}
-    if decoding.bits != "auto":
-        scale = f"value * 255 // {2**decoding.bits - 1}, at most 255"
-        sixteen_bits = {"sixteen_bits": {"fill": decoding.bits, "to_8_bits": scale}}
-    return {
-        "pixels": {
-            "dtype": "float32",
-            "shape": ["n", size, size, 3],
-            "colours": "RGB",
-            "range": [0, 255],
-            "resize": f"{FITS[decoding.fit]}; bilinear, averaging where it shrinks (Pillow)",
-            "fit": decoding.fit,
-            "apply_exif_orientation": decoding.apply_exif_orientation,
-            "background": decoding.background,
-            **sixteen_bits,
-        },
-        "probabilities": {
-            "dtype": "float32",
-            "shape": ["n", "classes"],
-            "order": "labels.json",
-            "unsure_below": unsure_below,
-        },
-        **({KNOWN: {"dtype": "float32", "shape": ["n"], **known}} if known else {}),
-        "versions": {
-            "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
-            "model.keras": needs,
-        },
-    }
-
-
 def write(
     model: keras.Model, classes: list[str], contract: dict, names: list[str],
     calibration: Calibration, folder: Path,
@@ -88,8 +43,8 @@ def write(
     """Write the formats `names`, labels.json and input.json into the new `folder`.
 
     `model`: pixels float32 (n, size, size, 3), RGB 0..255 -> probabilities float32 (n, classes), in
-    the order of labels.json, or a dict of these and known, float32 (n,). `contract`: as the
-    function of this name gives it. `calibration`: gives training images uint8 (k, size, size, 3).
+    the order of labels.json, or a dict of these and known, float32 (n,). `contract`: as
+    `input_json.contract` gives it. `calibration`: gives training images uint8 (k, size, size, 3).
     Raises UserError when a converter fails on this network.
     """
     folder.mkdir(parents=True)

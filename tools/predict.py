@@ -77,7 +77,7 @@ def compared(model: str, predictor: Predictor) -> drift.Comparison:
     return drift.Comparison(training)
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -92,7 +92,11 @@ def main() -> None:
         "--precision", default="float32", choices=PRECISIONS, help="coarser is faster"
     )
     parser.add_argument("--compare", action="store_true", help="with the training images")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     sys.stdout.reconfigure(errors="surrogateescape")  # a path may be of any bytes
     warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count

@@ -109,12 +109,7 @@ def _receive(
     seen = path.with_name(f"{path.name}.json")  # of which address and version the part is
     version = _version(seen, url)
     start = _length(partial) if version else 0
-    headers = {}
-    if version and path.is_file():
-        headers = {"If-None-Match": version["etag"], "If-Modified-Since": version["date"]}
-    elif start and not version["etag"].startswith("W/"):
-        headers = {"Range": f"bytes={start}-", "If-Range": version["etag"] or version["date"]}
-    headers = {name: value for name, value in headers.items() if value}
+    headers = _headers(version, path.is_file(), start)
     with session.get(url, stream=True, timeout=TIMEOUT, headers=headers) as answer:
         if answer.status_code == 304:
             return
@@ -149,6 +144,16 @@ def _receive(
     faults.point("received all")
     partial.replace(path)
     faults.point("downloaded")
+
+
+def _headers(version: dict[str, str], whole: bool, start: int) -> dict[str, str]:
+    """Ask if a whole file is still of the server's version, or for the rest from `start` on."""
+    headers = {}
+    if version and whole:
+        headers = {"If-None-Match": version["etag"], "If-Modified-Since": version["date"]}
+    elif start and not version["etag"].startswith("W/"):
+        headers = {"Range": f"bytes={start}-", "If-Range": version["etag"] or version["date"]}
+    return {name: value for name, value in headers.items() if value}
 
 
 def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> Iterator[None]:

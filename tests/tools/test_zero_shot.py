@@ -21,11 +21,12 @@ from thaw.images.loader import ImageLoader
 from thaw.images.settings import Decoding
 from thaw.models import heads, texts
 from thaw.models.settings import Head
-from thaw.project import params, paths
+from thaw.project import files, params, paths
 from thaw.project.errors import UserError
 from tools import crossval, zero_shot
 from tools.experiments.rows import read_rows
 from tools.reviewing import review
+from tools.revisions import dvc_lock
 
 NAMES = ["blue sky", "green", "red"]
 START = {"head": {"start": "text", "pooling": "cls"}}
@@ -77,16 +78,16 @@ def logits() -> np.ndarray:
 
 @pytest.mark.slow
 def test_answers_are_those_of_keras_hub_and_are_scored(clip, called, monkeypatch):
-    files = [f"images/red/{number}.jpg" for number in (0, 1, 2, 3, 4)]
-    pixels = ImageLoader(SIZE, params.load(Decoding, "images")).stack(files)
+    images = [f"images/red/{number}.jpg" for number in (0, 1, 2, 3, 4)]
+    pixels = ImageLoader(SIZE, params.load(Decoding, "images")).stack(images)
     monkeypatch.setattr("tests.models.test_texts.PIXELS", pixels)
     expected = of_keras_hub(clip / "preset", [f"a drawing of {name}" for name in ("red", "cat")])
     shutil.rmtree("preset")  # what comes after needs what the stage left alone
     template = ("--template", "a drawing of {}")
     chosen = ("--classes", "red, cat", *template, "--format", "csv", "--top", "2")
-    said, on_error = called(*files, *chosen)
+    said, on_error = called(*images, *chosen)
     table = pd.read_csv(io.StringIO(said))
-    assert [*table["path"]] == files
+    assert [*table["path"]] == images
     assert [*table["class"]] == [("red", "cat")[each] for each in expected.argmax(axis=1)]
     probabilities = softmax(expected, axis=1)
     assert table["probability"].to_numpy() == pytest.approx(probabilities.max(axis=1), abs=1e-4)
@@ -143,9 +144,7 @@ def test_the_review_asks_the_texts(clip):
     assert review._by_text(rows[seen], seen) is None
 
 
-@pytest.mark.slow
-def test_another_backbone_in_params_is_refused(clip, called):
-    paths.BACKBONE.unlink()
+def test_without_a_backbone_a_line_says_what_to_run(project, called):
     with pytest.raises(UserError, match=r"weights.h5 is missing; run `dvc repro backbone`"):
         called("images/red")
 
@@ -165,6 +164,13 @@ def test_wrong_arguments_are_named(monkeypatch, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
-def test_a_backbone_without_texts_is_refused(after_run, called):
+def test_a_backbone_without_texts_is_refused(project, called):
+    paths.BACKBONE.parent.mkdir()
+    paths.BACKBONE.write_bytes(b"weights")
+    ran = {"params": {"params.yaml": {"backbone": {"name": "VGG16"}}}, "outs": []}
+    files.write_json(dvc_lock.FILE, {"stages": {"backbone": ran}})
+    with pytest.raises(UserError, match="backbone was run with another section backbone than para"):
+        called("images/red", "--classes", "red,green")
+    dvc_lock.FILE.unlink()
     with pytest.raises(UserError, match=r"the backbone knows no texts; set it to a preset of CLIP"):
         called("images/red", "--classes", "red,green")

@@ -112,6 +112,7 @@ def head_spec(**changes):
 
     factors = ("kernel_l1", "kernel_l2", "activity_l1", "activity_l2")
     values = {"pooling": "avg", "hidden": [], "dropout": 0.0, "batch_normalization": False}
+    values |= {"start": "random"}
     values |= {"regularization": Regularization(**dict.fromkeys(factors, 0.0))}
     return Head(**values | changes)
 

@@ -86,28 +86,25 @@ def tutorial(measured: dict) -> str:
     return f"{table}\n\n{with_figures}"
 
 
-def growth(measured: dict) -> str:
-    """A row for each stage: seconds, and the peak memory of its process."""
+def by_size(measured: dict, row: str = "stage") -> str:
+    """A row for each stage, a column for each size: seconds, for an image, and the peak memory."""
     table = pd.DataFrame(measured["results"])
     table["cost"] = [
-        f"{number(seconds)} s, {megabytes:.0f} MB"
-        for seconds, megabytes in zip(table["seconds"], table["megabytes"])
+        f"{number(each.seconds)} s ({1000 * each.seconds / each.images:.2f} ms), "
+        f"{each.megabytes:.0f} MB"
+        for each in table.itertuples()
     ]
-    table["images"] = [f"{count:,} images" for count in table["images"]]
-    wide = table.pivot(index="stage", columns="images", values="cost")
-    wide = wide.loc[table["stage"].unique(), table["images"].unique()]
-    return markdown.table(wide.rename_axis("stage").reset_index())
+    table["size"] = [f"{count:,} images" for count in table["images"]]
+    for column, said in {"classes": " of {:,} classes", "store": " in {}"}.items():
+        if column in table:
+            table["size"] += table[column].map(said.format)
+    wide = table.pivot(index=row, columns="size", values="cost")
+    wide = wide.loc[table[row].unique(), table["size"].unique()]
+    return markdown.table(wide.rename_axis("" if row == "what" else row).reset_index())
 
 
-def many_classes(measured: dict) -> str:
-    """Seconds by stage and in all, and below them the memory."""
-    found = measured["results"]
-    rows = [*found["stages"].items(), ("all, with DVC", found["seconds"])]
-    table = pd.DataFrame([(name, number(value)) for name, value in rows], columns=["", "seconds"])
-    return (
-        f"{markdown.table(table)}\n\n{found['classes']:,} classes, {found['images']:,} images of "
-        f"{found['side']} px; no process took more than {found['megabytes']:,} MB."
-    )
+def small_files(measured: dict) -> str:
+    return by_size(measured, "what")
 
 
 def fine_tuning_step(measured: dict) -> str:
@@ -263,14 +260,15 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "extract_process": rates,
     "fine_tuning_step": fine_tuning_step,
     "forward": rates,
-    "growth": growth,
+    "growth": by_size,
     "label_next": label_next,
-    "many_classes": many_classes,
+    "many_classes": by_size,
     "predict": rates,
     "recipes": recipes,
     "rerun": rerun,
     "review": review,
     "run": run_seconds,
+    "small_files": small_files,
     "sweep": sweep,
     "tutorial": tutorial,
 }

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +80,13 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     flags = fields.get("flags", "").split()
     vectors = [name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags]
     return ", ".join([fields.get("model name", platform.machine()), *vectors[:1]])
+
+
+def other_rows(name: str, keys: Sequence[str], measured: Collection[tuple]) -> list[dict]:
+    """Return the rows of benchmarks/NAME.json whose values of `keys` are none of `measured`."""
+    file = FOLDER / f"{name}.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))["results"] if file.is_file() else []
+    return [row for row in rows if tuple(row[key] for key in keys) not in measured]
 
 
 def save(name: str, results: dict | list, **more: object) -> None:

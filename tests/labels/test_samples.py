@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from thaw.labels import samples, source_labels
+from thaw.labels import samples
 from thaw.project.errors import UserError
-from thaw.sources import shards
 from thaw.sources.settings import Labels
 
 
@@ -129,14 +128,3 @@ def test_a_template_says_which_shards_and_what_their_names_tell(tmp_path):
 def test_a_single_class_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"1 classes found in the \.cls files of shards"):
         samples.find(write(tmp_path, {"0.tar/0.jpg": "", "0.tar/0.cls": "cat"}), None, "auto")
-
-
-def test_the_samples_of_unpacked_shards_alone_are_looked_at(tmp_path):
-    class Settings:
-        labels, layout = None, "auto"
-
-    root = pets(tmp_path / shards.FOLDER, "a.tar")
-    assert [each.label for each in source_labels.find(root, Settings).found] == ["cat", "dog"]
-    root.rename(tmp_path / "pets")
-    with pytest.raises(UserError, match=r"data\.layout"):
-        source_labels.find(tmp_path / "pets", Settings)

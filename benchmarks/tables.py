@@ -296,17 +296,22 @@ def block(name: str, folder: Path = FOLDER) -> str:
 
 
 def page(text: str, folder: Path = FOLDER) -> str:
-    """Return `text` with all tables written anew.
+    """Return `text` with all tables written anew. Raises UserError as `replaced` does."""
+    return replaced(text, {name: block(name, folder) for name in TABLES}, PAGE)
+
+
+def replaced(text: str, blocks: dict[str, str], page: Path) -> str:
+    """Return `text` with each block between its marks.
 
     Raises UserError where one does not have its two marks exactly once.
     """
-    for name in TABLES:
+    for name, written in blocks.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise UserError(f"{PAGE}: should have <!-- {name} --> and <!-- /{name} --> once")
+            raise UserError(f"{page}: should have <!-- {name} --> and <!-- /{name} --> once")
         before, rest = text.split(begin)
         _, after = rest.split(end)
-        text = f"{before}{begin}{block(name, folder)}\n{end}{after}"
+        text = f"{before}{begin}{written}\n{end}{after}"
     return text
 
 

@@ -1,0 +1,241 @@
+"""What 1e4, 1e6 and 1e8 images cost, by measured rates: `python -m benchmarks.scale`.
+
+Takes rates from benchmarks/growth.json and small_files.json: what a stage, or DVC, takes for no
+image at all, and for each further one. Writes the tables of docs/SCALE.md. With other inputs, such
+as `--gpu-hour 3.1 --machines 100 --images 3e7`, it prints them.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from benchmarks.tables import number, replaced
+from benchmarks.timing import FOLDER
+from thaw.export import markdown
+from thaw.project import files
+from thaw.project.cli import run
+
+PAGE = Path("docs/SCALE.md")
+IMAGES = (1e4, 1e6, 1e8)
+HOUR, DAY = 3600, 86_400
+SPREAD = ("extract", "augment", "fine_tune")  # stages that several machines share
+ON_GPU = SPREAD  # stages that a GPU makes faster
+COPIES = 2  # of data/raw: there and in DVC's cache, without links
+
+
+class Inputs(NamedTuple):
+    """What is not measured here. Prices are in US dollars and examples of November 2026."""
+
+    box_hour: float = 0.10  # a machine such as the measured one
+    gpu_hour: float = 2.50  # a machine with one GPU
+    disk_month: float = 0.02  # a gigabyte for a month
+    gpu_times: float = 20.0  # how much faster a GPU runs and trains the network than the box
+    machines: float = 32.0  # boxes in the cluster
+    memory: float = 16.0  # gigabytes, of the box
+    disk: float = 1000.0  # gigabytes, of the box
+    epochs: float = 6.0  # of fine-tuning
+
+
+class Rate(NamedTuple):
+    """What something takes for no image, and for each further one."""
+
+    none: float
+    each: float
+
+    def at(self, images: float) -> float:
+        return self.none + self.each * images
+
+    def reaches(self, limit: float) -> float:
+        """Return the number of images at which it comes to `limit`; infinite for a flat rate."""
+        return (limit - self.none) / self.each if self.each > 0 else float("inf")
+
+
+def rates(rows: list[dict], what: str, value: str) -> dict[str, Rate]:
+    """Return the rate of `value` of each `what`, from its smallest and its largest measurement."""
+    found = {}
+    for name, sizes in pd.DataFrame(rows).groupby(what, sort=False):
+        small, large = (
+            sizes.loc[each] for each in (sizes["images"].idxmin(), sizes["images"].idxmax())
+        )
+        each = (large[value] - small[value]) / (large["images"] - small["images"])
+        each = max(each, 0.0)
+        found[name] = Rate(max(small[value] - each * small["images"], 0.0), each)
+    return found
+
+
+class Measured(NamedTuple):
+    """Rates by stage, and those of DVC by what it does. disk: gigabytes that stages leave."""
+
+    seconds: dict[str, Rate]
+    memory: dict[str, Rate]
+    disk: dict[str, Rate]
+    dvc: dict[str, Rate]
+
+
+def read(folder: Path = FOLDER) -> Measured:
+    """Return the rates, with memory and disk in gigabytes."""
+    growth, small_files = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["results"]
+        for name in ("growth", "small_files")
+    )
+    stages = [
+        row | {"memory": row["megabytes"] / 1000, "disk": row["disk"] / 1000}
+        for row in growth if "," not in row["stage"]
+    ]  # fmt: skip
+    single = [row for row in small_files if row["store"] == "files"]
+    return Measured(
+        *(rates(stages, "stage", value) for value in ("seconds", "memory", "disk")),
+        rates(single, "what", "seconds"),
+    )
+
+
+def seconds(measured: Measured, images: float, inputs: Inputs, where: str) -> dict[str, float]:
+    """Return the seconds of each stage on one `box`, one `gpu`, or a `cluster` of boxes.
+
+    A stage takes none + each x images; fine_tune its epochs times as much for each image. On a GPU
+    the network's stages are gpu_times as fast, but no faster than images are decoded, for which
+    download's time for each stands. In a cluster each machine has its part.
+    """
+    found = {}
+    for stage, rate in measured.seconds.items():
+        each = rate.each * (inputs.epochs if stage == "fine_tune" else 1)
+        if where == "gpu" and stage in ON_GPU:
+            decoding = measured.seconds["download"].each if stage != "fine_tune" else 0.0
+            each = max(each / inputs.gpu_times, min(each, decoding))
+        if where == "cluster" and stage in SPREAD:
+            each /= inputs.machines
+        found[stage] = rate.none + each * images
+    return found
+
+
+def gigabytes(measured: Measured, images: float) -> float:
+    """Return what a run leaves on the disk, DVC's copy of data/raw included."""
+    disk = {stage: rate.at(images) for stage, rate in measured.disk.items()}
+    return sum(disk.values()) + (COPIES - 1) * disk["download"]
+
+
+def costs(measured: Measured, sizes: tuple[float, ...], inputs: Inputs) -> str:
+    """A column for each number of images: time, money, disk, and the largest stage's memory."""
+    rows = {}
+    prices = {
+        "one box": ("box", inputs.box_hour),
+        "one GPU": ("gpu", inputs.gpu_hour),
+        f"{inputs.machines:g} boxes": ("cluster", inputs.box_hour * inputs.machines),
+    }
+    for name, (where, price) in prices.items():
+        spent = [sum(seconds(measured, each, inputs, where).values()) for each in sizes]
+        rows[f"{name}, a run"] = [
+            f"{duration(each)}, {each / HOUR * price:,.2f} USD" for each in spent
+        ]
+    for what, rate in measured.dvc.items():
+        rows[f"DVC: {what}"] = [duration(rate.at(each)) for each in sizes]
+    disk = [gigabytes(measured, each) for each in sizes]
+    rows["on the disk"] = [
+        f"{size(each)}, {each * inputs.disk_month:,.2f} USD a month" for each in disk
+    ]
+    largest = [max(measured.memory, key=lambda stage: measured.memory[stage].at(each))
+               for each in sizes]  # fmt: skip
+    rows["most memory"] = [
+        f"{size(measured.memory[stage].at(each))}, {stage}" for stage, each in zip(largest, sizes)
+    ]
+    head = ["", *(f"{each:,.0f} images" for each in sizes)]
+    return markdown.table(
+        pd.DataFrame([[name, *cells] for name, cells in rows.items()], columns=head)
+    )
+
+
+def stages(measured: Measured, sizes: tuple[float, ...], inputs: Inputs) -> str:
+    """The time of each stage on one box."""
+    columns = {f"{each:,.0f} images": seconds(measured, each, inputs, "box") for each in sizes}
+    table = pd.DataFrame(columns).map(duration).rename_axis("stage").reset_index()
+    table.insert(1, "for an image", [
+        f"{1000 * rate.each * (inputs.epochs if stage == 'fine_tune' else 1):.2f} ms"
+        for stage, rate in measured.seconds.items()
+    ])  # fmt: skip
+    return markdown.table(table)
+
+
+def limits(measured: Measured, inputs: Inputs) -> str:
+    """What breaks at how many images on one box, the first first, and what to switch."""
+    none, one = (sum(seconds(measured, each, inputs, "box").values()) for each in (0, 1))
+    empty, image = (gigabytes(measured, each) for each in (0, 1))
+    stage = min(measured.memory, key=lambda each: measured.memory[each].reaches(inputs.memory))
+    found = [
+        (rate.reaches(limit), what, switch) for rate, limit, what, switch in (
+            (measured.dvc["repro, nothing to do"], 60,
+             "`dvc repro` with nothing to do takes a minute", "work on a sample, see below"),
+            (Rate(none, one - none), DAY, "a run takes a day",
+             "`make gpu`; several GPUs or hosts for fine_tune, see [machines.md](machines.md)"),
+            (Rate(empty, image - empty), inputs.disk, f"{inputs.disk:,.0f} GB of disk are full",
+             "a larger disk; `dvc config cache.type hardlink` saves DVC's copy"),
+            (measured.memory[stage], inputs.memory,
+             f"{stage} takes {inputs.memory:g} GB of memory", "a machine with more memory"),
+        )
+    ]  # fmt: skip
+    rows = [(rounded(images), what, switch) for images, what, switch in sorted(found)]
+    return markdown.table(pd.DataFrame(rows, columns=["images", "what breaks", "what to switch"]))
+
+
+def rounded(images: float) -> str:
+    """Return a number of images with its first two digits."""
+    return "never" if images == float("inf") else f"{float(f'{images:.2g}'):,.0f}"
+
+
+def duration(value: float) -> str:
+    for unit, length in (("days", DAY), ("h", HOUR), ("min", 60)):
+        if value >= 2 * length:
+            return f"{number(value / length)} {unit}"
+    return f"{number(value)} s"
+
+
+def size(value: float) -> str:
+    """Say gigabytes."""
+    return f"{number(value / 1000)} TB" if value >= 1000 else f"{number(value)} GB"
+
+
+def given(inputs: Inputs) -> str:
+    """Say the inputs."""
+    said = {
+        "box_hour": "an hour of the box costs {} USD", "gpu_hour": "one with a GPU {} USD",
+        "disk_month": "a gigabyte {} USD a month", "gpu_times": "a GPU is {} times as fast",
+        "machines": "the cluster has {} boxes", "memory": "the box has {} GB of memory",
+        "disk": "and {} GB of disk", "epochs": "fine-tuning has {} epochs",
+    }  # fmt: skip
+    return (
+        "Inputs: "
+        + ", ".join(said[key].format(f"{value:g}") for key, value in inputs._asdict().items())
+        + "."
+    )
+
+
+def blocks(measured: Measured, sizes: tuple[float, ...], inputs: Inputs) -> dict[str, str]:
+    """Return the tables of docs/SCALE.md by their marks."""
+    return {
+        "costs": f"{given(inputs)}\n\n{costs(measured, sizes, inputs)}",
+        "stages": stages(measured, sizes, inputs),
+        "limits": limits(measured, inputs),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=float, nargs="+", default=IMAGES)
+    for name, value in Inputs()._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
+    options = vars(parser.parse_args())
+    sizes, inputs = tuple(options.pop("images")), Inputs(**options)
+    found = blocks(read(), sizes, inputs)
+    if (sizes, inputs) != (IMAGES, Inputs()):
+        print("\n\n".join(found.values()))
+        return
+    page = replaced(PAGE.read_text(encoding="utf-8"), found, PAGE)
+    with files.replacing(PAGE) as partial:
+        partial.write_text(page, encoding="utf-8")
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    run(main)

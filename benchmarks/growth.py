@@ -73,12 +73,13 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--images", type=int, nargs="+", default=COUNTS)
     options = parser.parse_args()
-    rows = other_rows("growth", ("images",), [(count,) for count in options.images])
+    rows = []
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
         found = layout.find(root).found
         found = [found[row] for row in np.random.default_rng(0).permutation(len(found))]
         for count in options.images:
             rows += measure(count, found, Path(scratch))
+    rows += other_rows("growth", ("images",), [(count,) for count in options.images])
     save("growth", sorted(rows, key=lambda row: row["images"]))
     print(block("growth"))
 

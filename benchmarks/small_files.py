@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--stores", choices=STORES, nargs="+", default=[*STORES])
     options = parser.parse_args()
     measured = [(images, store) for images in options.images for store in options.stores]
-    rows = other_rows("small_files", ("images", "store"), measured)
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch).resolve()
         os.environ |= {"HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "site")}
@@ -121,6 +121,7 @@ def main() -> None:
             place = home / f"{images} {store}"
             rows += measure(store, images, place)
             files.remove(place)
+    rows += other_rows("small_files", ("images", "store"), measured)
     save("small_files", sorted(rows, key=lambda row: (row["images"], row["store"])))
     print(block("small_files"))
 

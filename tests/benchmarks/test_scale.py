@@ -1,7 +1,7 @@
 import pytest
 
-from benchmarks import scale
-from benchmarks.scale import Inputs, Measured, Rate
+from benchmarks import scale, scale_rates
+from benchmarks.scale_rates import Inputs, Measured, Rate
 from benchmarks.tables import replaced
 from tests.imports import ROOT
 
@@ -19,7 +19,7 @@ MEASURED = Measured(
 
 def test_the_page_is_what_the_json_files_say():
     page = (ROOT / scale.PAGE).read_text(encoding="utf-8")
-    found = scale.blocks(scale.read(ROOT / "benchmarks"), scale.IMAGES, Inputs())
+    found = scale.blocks(scale_rates.read(ROOT / "benchmarks"), scale.IMAGES, Inputs())
     assert replaced(page, found, scale.PAGE) == page, "run `python -m benchmarks.scale`"
 
 
@@ -27,7 +27,7 @@ def test_a_rate_is_that_between_the_smallest_and_the_largest_size():
     rows = [{"stage": stage, "images": images, "seconds": seconds} for stage, images, seconds in (
         ("split", 5000, 12.0), ("split", 1000, 3.0), ("split", 9000, 19.0), ("export", 1000, 9.0),
         ("export", 9000, 8.0))]  # fmt: skip
-    found = scale.rates(rows, "stage", "seconds")
+    found = scale_rates.rates(rows, "stage", "seconds")
     assert found["split"] == Rate(pytest.approx(1.0), pytest.approx(0.002))
     assert found["export"] == Rate(9.0, 0.0)
     assert found["split"].at(2000) == pytest.approx(5.0)
@@ -45,11 +45,11 @@ def test_a_rate_is_that_between_the_smallest_and_the_largest_size():
     ],
 )
 def test_seconds_of_a_thousand_images(where, expected):
-    assert scale.seconds(MEASURED, 1000, INPUTS, where) == pytest.approx(expected)
+    assert scale_rates.seconds(MEASURED, 1000, INPUTS, where) == pytest.approx(expected)
 
 
 def test_raw_images_are_there_twice():
-    assert scale.gigabytes(MEASURED, 1e4) == pytest.approx(1.0 * 2 + 0.6 + 0.1)
+    assert scale_rates.gigabytes(MEASURED, 1e4) == pytest.approx(1.0 * 2 + 0.6 + 0.1)
 
 
 def test_a_column_says_what_a_run_costs():

@@ -88,6 +88,19 @@ def rounded(images: float) -> str:
     return "never" if images == float("inf") else f"{float(f'{images:.2g}'):,.0f}"
 
 
+def shards() -> str:
+    """What 1 % more images change of shards in which each image lies by its digest.
+
+    Of k images in a shard none is new with a probability of 0.99 ** k.
+    """
+    rows = [
+        (f"{each:,}", f"{1e6 / each:,.0f}", f"{100 * (1 - 0.99**each):.0f} %")
+        for each in (1, 5, 10, 100, 1000)
+    ]
+    head = ["images in a shard", "files of 1,000,000 images", "written anew for 1 % more"]
+    return markdown.table(pd.DataFrame(rows, columns=head))
+
+
 def duration(value: float) -> str:
     for unit, length in (("days", DAY), ("h", HOUR), ("min", 60)):
         if value >= 2 * length:
@@ -121,6 +134,7 @@ def blocks(measured: Measured, sizes: tuple[float, ...], inputs: Inputs) -> dict
         "costs": f"{given(inputs)}\n\n{costs(measured, sizes, inputs)}",
         "stages": stages(measured, sizes, inputs),
         "limits": limits(measured, inputs),
+        "shards": shards(),
     }
 
 

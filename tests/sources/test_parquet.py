@@ -69,7 +69,7 @@ class TestWithPyarrow:
         import pyarrow as pa
         from pyarrow import parquet as writer
 
-        images = [{"bytes": image(0), "path": "../0.png"}, {"bytes": None, "path": "1.jpg"}, None]
+        images = [{"path": "../0.png", "bytes": image(0)}, {"path": "1.jpg", "bytes": None}, None]
         table = pa.table({"image": images, "label": ["cat", "dog", "dog"]})
         writer.write_table(table, tmp_path / "a.parquet")
         files = unpacked(tmp_path / "a.parquet")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import NamedTuple
@@ -17,6 +18,7 @@ MAGIC = b"PAR1"
 ROWS = 4  # that are in memory at once
 BUFFER = 1 << 20  # bytes, instead of a whole group of rows
 NO_LABEL = -1  # among numbers of classes, such as of test images
+STRUCT = re.compile("struct<(.*, )?bytes: (large_)?binary")  # a type's name
 NAMES_AT = b"huggingface"  # in the schema's metadata
 
 
@@ -71,7 +73,7 @@ def _columns(schema, name: str, labels: Labels | None) -> Columns:
     kinds = {each.name: str(each.type) for each in schema}
     told = {each: features.get(each, {}).get("_type") for each in kinds}
     images = [each for each, kind in kinds.items()
-              if told[each] == "Image" or kind.startswith("struct<bytes: ")]  # fmt: skip
+              if told[each] == "Image" or STRUCT.match(kind)]  # fmt: skip
     images = images or [each for each, kind in kinds.items() if kind in ("binary", "large_binary")]
     classes = [each for each in kinds if told[each] == "ClassLabel"]
     classes = classes or [each for each in kinds if each.lower() in USUAL_LABELS]

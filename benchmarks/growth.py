@@ -18,7 +18,7 @@ from tqdm import tqdm
 from benchmarks import clone
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
-from benchmarks.timing import other_rows, save
+from benchmarks.timing import save_rows
 from thaw.labels import layout
 from thaw.project.cli import run
 
@@ -73,14 +73,11 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--images", type=int, nargs="+", default=COUNTS)
     options = parser.parse_args()
-    rows = []
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
         found = layout.find(root).found
         found = [found[row] for row in np.random.default_rng(0).permutation(len(found))]
         for count in options.images:
-            rows += measure(count, found, Path(scratch))
-    rows += other_rows("growth", ("images",), [(count,) for count in options.images])
-    save("growth", sorted(rows, key=lambda row: row["images"]))
+            save_rows("growth", ("images",), measure(count, found, Path(scratch)))
     print(block("growth"))
 
 

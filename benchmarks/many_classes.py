@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from benchmarks import clone
 from benchmarks.tables import block
-from benchmarks.timing import other_rows, save
+from benchmarks.timing import save_rows
 from thaw.project.cli import run
 
 SIDE, PATTERN, NOISE = 32, 6, 40
@@ -64,12 +64,10 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=100)
     options = parser.parse_args()
     sizes = [(options.images, options.classes)] if options.images else SIZES
-    rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as scratch:
-            rows += measure(*size, Path(scratch).resolve())
-    rows += other_rows("many_classes", ("images", "classes"), sizes)
-    save("many_classes", sorted(rows, key=lambda row: (row["images"], row["classes"])))
+            rows = measure(*size, Path(scratch).resolve())
+        save_rows("many_classes", ("images", "classes"), rows)
     print(block("many_classes"))
 
 

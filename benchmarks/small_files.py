@@ -10,6 +10,7 @@ rows in benchmarks/small_files.json stay.
 import argparse
 import hashlib
 import io
+import itertools
 import os
 import subprocess
 import tarfile
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks import clone
 from benchmarks.tables import block
-from benchmarks.timing import other_rows, save
+from benchmarks.timing import save_rows
 from thaw.project import files
 from thaw.project.cli import run
 
@@ -111,18 +112,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=IMAGES)
     parser.add_argument("--stores", choices=STORES, nargs="+", default=[*STORES])
     options = parser.parse_args()
-    measured = [(images, store) for images in options.images for store in options.stores]
-    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch).resolve()
         os.environ |= {"HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "site")}
         os.environ.pop("XDG_CACHE_HOME", None)
-        for images, store in measured:
+        for images, store in itertools.product(options.images, options.stores):
             place = home / f"{images} {store}"
-            rows += measure(store, images, place)
+            save_rows("small_files", ("images", "store"), measure(store, images, place))
             files.remove(place)
-    rows += other_rows("small_files", ("images", "store"), measured)
-    save("small_files", sorted(rows, key=lambda row: (row["images"], row["store"])))
     print(block("small_files"))
 
 

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -82,13 +82,6 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     return ", ".join([fields.get("model name", platform.machine()), *vectors[:1]])
 
 
-def other_rows(name: str, keys: Sequence[str], measured: Collection[tuple]) -> list[dict]:
-    """Return the rows of benchmarks/NAME.json whose values of `keys` are none of `measured`."""
-    file = FOLDER / f"{name}.json"
-    rows = json.loads(file.read_text(encoding="utf-8"))["results"] if file.is_file() else []
-    return [row for row in rows if tuple(row[key] for key in keys) not in measured]
-
-
 def save(name: str, results: dict | list, **more: object) -> None:
     """Write benchmarks/NAME.json: what was run, on what, how long it took, `more` and `results`."""
     seconds = time.time() - psutil.Process().create_time()
@@ -102,3 +95,19 @@ def save(name: str, results: dict | list, **more: object) -> None:
         "results": results,
     }
     (FOLDER / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+
+
+def save_rows(name: str, keys: Sequence[str], rows: list[dict]) -> None:
+    """Put rows into benchmarks/NAME.json, for those with the same values of `keys`; others stay.
+
+    So does the command, as that of a part does not measure all.
+    """
+
+    def key(row: dict) -> tuple:
+        return tuple(row[each] for each in keys)
+
+    file, measured = FOLDER / f"{name}.json", {key(row) for row in rows}
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"results": []}
+    rows = [*rows, *(row for row in known["results"] if key(row) not in measured)]
+    command = {"command": known["command"]} if "command" in known else {}
+    save(name, sorted(rows, key=key), **command)

@@ -65,7 +65,7 @@ def write_shards(numbers: range, folder: Path) -> None:
         members[hashlib.sha256(content).digest()[0] * SHARDS // 256].append((name, content))
     folder.mkdir(exist_ok=True)
     for shard, inside in members.items():
-        with tarfile.open(folder / f"{shard:03}.tar", "a") as packed:
+        with tarfile.TarFile(folder / f"{shard:03}.tar", "a") as packed:
             for name, content in inside:
                 member = tarfile.TarInfo(name)
                 member.size = len(content)

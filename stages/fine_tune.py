@@ -8,11 +8,12 @@ Writes models/fine_tuned.weights.h5: the joined network
 """
 
 import numpy as np
+import pandas as pd
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
 from thaw.data import manifest, value_range
 from thaw.features import arrays, inference, store, trained
-from thaw.features.extract import ImageSource
+from thaw.features.image_source import ImageSource
 from thaw.features.parity import check_parity
 from thaw.features.provenance import of_backbone
 from thaw.features.trained import Specs
@@ -54,7 +55,7 @@ def main() -> None:
     augmentation = params.load(Augmentation, "augmentation")
     rows = manifest.read(paths.MANIFEST)
     decoding = value_range.of_set(decoding, rows)
-    split, names = manifest.read_split(paths.SPLIT, rows), manifest.classes(rows)
+    names = manifest.classes(rows)
     make_deterministic(settings.seed)
     strategy = devices.strategy(runtime.devices)
     keep_freed_memory()
@@ -62,19 +63,16 @@ def main() -> None:
     network, provenance = load_network(*specs, len(names), decoding)
     first = unfreezing.unfreeze(network.backbone, settings.unfreeze)
 
-    used = np.flatnonzero(split.isin(["train", "validation"]))
-    images = manifest.image_paths(rows.iloc[used], paths.RAW)
-    source = ImageSource(images, rows["sha256"].iloc[used].tolist(), decoding, runtime)
-    split, classes = split.iloc[used], manifest.class_indices(rows)[used]
+    used, images = used_images(rows, decoding, runtime, augmentation)
+    split, classes = images.split, manifest.class_indices(rows)[used]
     some = np.flatnonzero(split == "validation")[:PARITY_ROWS]
     features = np.asarray(arrays.load(paths.FEATURES, network.pooling, len(rows))[used[some]])
-    check_joined(network, source, some, features, provenance)
+    check_joined(network, images.source, some, features, provenance)
     print(f"trains from layer {network.backbone.layers[first].name} on")
     with files.scratch(paths.INPUTS) as scratch:
         model, inputs, augmented = frozen_activations.to_train(
-            network, first, FineTuningImages(source, split, augmentation), settings, provenance,
-            scratch,
-        )  # fmt: skip
+            network, first, images, settings, provenance, scratch
+        )
         coarse = provenance["precision"], settings.activations_dtype
         got = model(np.asarray(inputs[some], "float32"), training=False)
         check_parity(got, network.head(features), WAYS, OF_ACTIVATIONS, *coarse)
@@ -112,6 +110,17 @@ def load_network(
     check_provenance(weights.read_provenance(paths.HEAD), expected, paths.HEAD, "train_head")
     unfreezing.freeze_normalization(network.head)
     return network, provenance
+
+
+def used_images(
+    rows: pd.DataFrame, decoding: Decoding, runtime: Runtime, augmentation: Augmentation
+) -> tuple[np.ndarray, FineTuningImages]:
+    """Return which rows of the manifest train or validate, int (n,), and their images."""
+    split = manifest.read_split(paths.SPLIT, rows)
+    used = np.flatnonzero(split.isin(["train", "validation"]))
+    images = manifest.image_paths(rows.iloc[used], paths.RAW)
+    source = ImageSource(images, rows["sha256"].iloc[used].tolist(), decoding, runtime)
+    return used, FineTuningImages(source, split.iloc[used], augmentation)
 
 
 def check_joined(

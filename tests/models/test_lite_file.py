@@ -25,6 +25,7 @@ def content(path) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_keras_reads_it_and_would_have_written_it(values, tmp_path):
     keras.utils.clear_session()
     model = backbones.build(Backbone(name="EfficientNetLite0", weights=None, image_size=32))

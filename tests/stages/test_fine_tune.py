@@ -82,10 +82,8 @@ def curve() -> pd.DataFrame:
     return history.read(Path("metrics/fine_tune"))
 
 
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    [("float32", 1e-3), pytest.param("float16", 0.05, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("float16", 0.05)])
 def test_without_augmentation_the_cached_activations_give_the_same_curve(
     after_run, capsys, monkeypatch, dtype, tolerance
 ):

@@ -235,6 +235,9 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
         checkpoints.place("train_head", inputs, [SETTINGS, LOSS]),
         checkpoints.place("train_head", inputs, [SETTINGS], devices=2),
     ]
+    (tmp_path / "folder/deep").mkdir()
+    (tmp_path / "folder/deep/a.txt").write_bytes(b"d")
+    others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     (tmp_path / "folder/a.npy").write_bytes(b"c")
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
@@ -243,7 +246,7 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     monkeypatch.setattr(checkpoints.software, "identity", lambda places, _: {"code": places})
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
-    assert len({first, *others}) == 9
+    assert len({first, *others}) == 10
 
 
 def test_old_files_go(tmp_path, monkeypatch):

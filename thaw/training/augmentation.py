@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from thaw.features.extract import AugmentedCopies
+from thaw.features.image_source import AugmentedCopies
 from thaw.project.errors import UserError
 from thaw.training.settings import Augmentation
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from thaw.features import tensorflow_engine
 from thaw.project.errors import UserError
 from thaw.training.hosts import Hosts, all_there
 from thaw.training.replicas import Replicas, assign, copied
@@ -30,7 +31,7 @@ def strategy(devices: str | int) -> tf.distribute.Strategy | None:
                 return tf.distribute.MultiWorkerMirroredStrategy()
         except ValueError:  # of a cluster without a task
             raise _unreadable() from None
-    if devices == 1 or (devices == "auto" and len(tf.config.list_physical_devices("GPU")) < 2):
+    if devices == 1 or (devices == "auto" and len(tensorflow_engine.gpus()) < 2):
         return None
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     wanted = len(found) if devices == "auto" else devices

@@ -9,7 +9,7 @@ import pandas as pd
 
 from thaw.features import extract, frozen_backbone, store
 from thaw.features.arrays import AugmentedRows
-from thaw.features.extract import ImageSource
+from thaw.features.image_source import ImageSource
 from thaw.models import classifier
 from thaw.models.classifier import JoinedNetwork
 from thaw.training import processor_form

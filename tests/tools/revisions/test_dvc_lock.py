@@ -55,6 +55,7 @@ def test_what_it_does_not_need_may_be_of_another_run():
         dvc_lock.check("main", LOCK, VALUES, "figures", "run it")
 
 
+@pytest.mark.slow
 def test_every_cut_of_a_lock_is_seen_but_for_whole_lines(monkeypatch, tmp_path):
     """DVC, too, takes whole lines for whole; what they lack it finds in its run cache."""
     file = make(tmp_path / "run") / "dvc.lock"

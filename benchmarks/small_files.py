@@ -29,7 +29,7 @@ from benchmarks.timing import save_rows
 from thaw.project import files
 from thaw.project.cli import run
 
-IMAGES = (10_000, 50_000)
+IMAGES = (2000, 10_000)
 SIDE, CLASSES, SHARDS = 32, 100, 256
 PIPELINE = """\
 stages:

@@ -96,9 +96,8 @@ def by_size(measured: dict, row: str = "stage") -> str:
         for each in table.itertuples()
     ]
     table["size"] = [f"{count:,} images" for count in table["images"]]
-    for column, said in {"classes": " of {:,} classes", "store": " in {}"}.items():
-        if column in table:
-            table["size"] += table[column].map(said.format)
+    if "store" in table:
+        table["size"] += " in " + table["store"]
     wide = table.pivot(index=row, columns="size", values="cost")
     wide = wide.loc[table[row].unique(), table["size"].unique()]
     return markdown.table(wide.rename_axis("" if row == "what" else row).reset_index())
@@ -106,6 +105,17 @@ def by_size(measured: dict, row: str = "stage") -> str:
 
 def small_files(measured: dict) -> str:
     return by_size(measured, "what")
+
+
+def many_classes(measured: dict) -> str:
+    """Seconds by stage and in all, and below them the memory."""
+    found = measured["results"]
+    rows = [*found["stages"].items(), ("all, with DVC", found["seconds"])]
+    table = pd.DataFrame([(name, number(value)) for name, value in rows], columns=["", "seconds"])
+    return (
+        f"{markdown.table(table)}\n\n{found['classes']:,} classes, {found['images']:,} images of "
+        f"{found['side']} px; no process took more than {found['megabytes']:,} MB."
+    )
 
 
 def fine_tuning_step(measured: dict) -> str:
@@ -287,7 +297,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "forward": rates,
     "growth": by_size,
     "label_next": label_next,
-    "many_classes": by_size,
+    "many_classes": many_classes,
     "predict": rates,
     "quality": quality,
     "recipes": recipes,

@@ -1,8 +1,8 @@
 """What DVC costs for many small files, and for shards: `python -m benchmarks.small_files`.
 
 Makes JPEGs of 32 px and lets DVC run a stage that puts them into a folder: as files, and as a fixed
-number of tar shards in which each image lies by its digest. Measures seconds and peak memory of
-that first `dvc repro`, of one with nothing to do, of committing 1 % more images, and of push,
+number of tar shards in which each image lies by its digest. Measures seconds, also those on a
+processor, and peak memory of that first `dvc repro`, of one with nothing to do, of committing 1 % more images, and of push,
 checkout and pull, with a remote in a folder. --images and --stores measure a part, and the other
 rows in benchmarks/small_files.json stay.
 """
@@ -92,6 +92,7 @@ def measure(store: str, images: int, scratch: Path) -> list[dict]:
         rows.append({
             "images": images, "store": store, "what": what,
             "seconds": round(cost.seconds, 2), "megabytes": round(cost.megabytes),
+            "processor_seconds": round(cost.processor_seconds, 2),
         })  # fmt: skip
 
     step("repro, the first", "repro")

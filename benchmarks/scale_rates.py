@@ -54,7 +54,10 @@ def rates(rows: list[dict], what: str, value: str) -> dict[str, Rate]:
 
 
 class Measured(NamedTuple):
-    """Rates by stage, and those of DVC by what it does. disk: gigabytes that stages leave."""
+    """Rates by stage, and those of DVC by what it does. disk: gigabytes that stages leave.
+
+    Those of DVC are seconds on a processor, as it also waits for the disk.
+    """
 
     seconds: dict[str, Rate]
     memory: dict[str, Rate]
@@ -75,7 +78,7 @@ def read(folder: Path = FOLDER) -> Measured:
     single = [row for row in small_files if row["store"] == "files"]
     return Measured(
         *(rates(stages, "stage", value) for value in ("seconds", "memory", "disk")),
-        rates(single, "what", "seconds"),
+        rates(single, "what", "processor_seconds"),
     )
 
 

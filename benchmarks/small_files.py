@@ -2,9 +2,9 @@
 
 Makes JPEGs of 32 px and lets DVC run a stage that puts them into a folder: as files, and as a fixed
 number of tar shards in which each image lies by its digest. Measures seconds, also those on a
-processor, and peak memory of that first `dvc repro`, of one with nothing to do, of committing 1 % more images, and of push,
-checkout and pull, with a remote in a folder. --images and --stores measure a part, and the other
-rows in benchmarks/small_files.json stay.
+processor, and peak memory of that first `dvc repro`, of one with nothing to do, of committing 1 %
+more images, and of push, checkout and pull, with a remote in a folder. --images and --stores
+measure a part, and the other rows in benchmarks/small_files.json stay.
 """
 
 import argparse

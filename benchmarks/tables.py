@@ -104,7 +104,9 @@ def by_size(measured: dict, row: str = "stage") -> str:
 
 
 def small_files(measured: dict) -> str:
-    return by_size(measured, "what")
+    """Seconds on a processor, which hold on a busy machine, too."""
+    rows = [row | {"seconds": row["processor_seconds"]} for row in measured["results"]]
+    return by_size({"results": rows}, "what")
 
 
 def many_classes(measured: dict) -> str:

@@ -31,10 +31,11 @@ from thaw.training import (
     frozen_activations,
     loop,
     losses,
+    mixing,
     optimizers,
     unfreezing,
 )
-from thaw.training.batches import train_and_validation
+from thaw.training.batches import train_and_validation, varied
 from thaw.training.frozen_activations import FineTuningImages
 from thaw.training.settings import Augmentation, FineTune, Loss
 
@@ -70,7 +71,7 @@ def main() -> None:
     check_joined(network, images.source, some, features, provenance)
     print(f"trains from layer {network.backbone.layers[first].name} on")
     with files.scratch(paths.INPUTS) as scratch:
-        model, inputs, augmented = frozen_activations.to_train(
+        model, inputs, augmented, augment = frozen_activations.to_train(
             network, first, images, settings, provenance, scratch
         )
         coarse = provenance["precision"], settings.activations_dtype
@@ -78,14 +79,17 @@ def main() -> None:
         check_parity(got, network.head(features), WAYS, OF_ACTIVATIONS, *coarse)
         batches = train_and_validation(inputs, classes, split, settings, augmented)
         weighting = losses.class_weights(loss, classes[split == "train"], names)
+        mix = mixing.of_batch(len(names), weighting) if mixing.mixes(augmentation) else None
+        batches = varied(batches, settings.seed, augment, mix)
         rates = unfreezing.multipliers(model, network.backbone, settings, len(batches.train))
-        objective = losses.build(loss, model.output_shape[-1])
+        objective = losses.build(loss, model.output_shape[-1], mixed=mix is not None)
         sections = settings, loss, decoding, augmentation, specs[1]
         checkpoint = checkpoints.place("fine_tune", INPUTS, sections, devices.count(strategy))
         checkpoint = devices.from_chief(strategy, checkpoint, scratch)
         with devices.on(strategy, model) as copy:
             optimizer = optimizers.build(settings, len(batches.train), rates)
             loop.compile_for_training(copy, optimizer, objective, batches.train, settings)
+            weighting = None if mix else weighting  # its weights have this one in them
             best = loop.fit(copy, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
 
     write(network, best, provenance, devices.count(strategy))

@@ -71,19 +71,16 @@ def on(chosen: tf.distribute.Strategy | None, model: keras.Model) -> Iterator[ke
     """Give what is to be compiled and trained in the block, so that `model` has been trained after.
 
     That is `model` itself for one device, else a copy on all of them. `model`: pixels or
-    activations -> logits, maybe behind layers that augment. Raises UserError when a host is lost.
+    activations -> logits. Raises UserError when a host is lost.
     """
     if chosen is None:
         yield model
         return
-    *front, network = model.layers if isinstance(model, keras.Sequential) else [model]
     kind = Hosts if isinstance(chosen, tf.distribute.MultiWorkerMirroredStrategy) else Replicas
     with all_there(), chosen.scope():
-        copy = copied(network)
-        trained = kind(copy.inputs, copy.outputs)
-        trained.front = front
-        yield trained
-    assign(network, copy)
+        copy = copied(model)
+        yield kind(copy.inputs, copy.outputs)
+    assign(model, copy)
 
 
 def from_chief(chosen: tf.distribute.Strategy | None, file: Path, folder: Path) -> Path:

@@ -1,22 +1,19 @@
 """What 1e4, 1e6 and 1e8 images cost, by measured rates: `python -m benchmarks.scale`.
 
 Takes rates from benchmarks/growth.json and small_files.json: what a stage, or DVC, takes for no
-image at all, and for each further one. Writes the tables of docs/SCALE.md. With other inputs, such
-as `--gpu-hour 3.1 --machines 100 --images 3e7`, it prints them.
+image at all, and for each further one. Prints what docs/SCALE.md explains, also for other inputs,
+such as `--gpu-hour 3.1 --machines 100 --images 3e7`.
 """
 
 import argparse
-from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.scale_rates import Inputs, Measured, Rate, gigabytes, read, seconds
-from benchmarks.tables import number, replaced
+from benchmarks.tables import number
 from thaw.export import markdown
-from thaw.project import files
 from thaw.project.cli import run
 
-PAGE = Path("docs/SCALE.md")
 IMAGES = (1e4, 1e6, 1e8)
 HOUR, DAY = 3600, 86_400
 
@@ -128,16 +125,6 @@ def given(inputs: Inputs) -> str:
     )
 
 
-def blocks(measured: Measured, sizes: tuple[float, ...], inputs: Inputs) -> dict[str, str]:
-    """Return the tables of docs/SCALE.md by their marks."""
-    return {
-        "costs": f"{given(inputs)}\n\n{costs(measured, sizes, inputs)}",
-        "stages": stages(measured, sizes, inputs),
-        "limits": limits(measured, inputs),
-        "shards": shards(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=float, nargs="+", default=IMAGES)
@@ -145,14 +132,9 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
     options = vars(parser.parse_args())
     sizes, inputs = tuple(options.pop("images")), Inputs(**options)
-    found = blocks(read(), sizes, inputs)
-    if (sizes, inputs) != (IMAGES, Inputs()):
-        print("\n\n".join(found.values()))
-        return
-    page = replaced(PAGE.read_text(encoding="utf-8"), found, PAGE)
-    with files.replacing(PAGE) as partial:
-        partial.write_text(page, encoding="utf-8")
-    print(f"wrote {PAGE}")
+    measured = read()
+    tables = costs(measured, sizes, inputs), stages(measured, sizes, inputs)
+    print(given(inputs), *tables, limits(measured, inputs), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmarks.timing import FOLDER
+from thaw.project.errors import UserError
 
 SPREAD = ("extract", "augment", "fine_tune")  # stages that several machines share
 ON_GPU = SPREAD  # stages that a GPU makes faster
@@ -66,11 +67,13 @@ class Measured(NamedTuple):
 
 
 def read(folder: Path = FOLDER) -> Measured:
-    """Return the rates, with memory and disk in gigabytes."""
+    """Return the rates, with memory and disk in gigabytes. Raises UserError where none is known."""
     growth, small_files = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["results"]
         for name in ("growth", "small_files")
     )
+    if not all("disk" in row for row in growth):
+        raise UserError("growth.json is of an earlier code; run `python -m benchmarks.growth`")
     stages = [
         row | {"memory": row["megabytes"] / 1000, "disk": row["disk"] / 1000}
         for row in growth if "," not in row["stage"]

@@ -1,9 +1,11 @@
+import json
+
 import pytest
 
 from benchmarks import scale, scale_rates
 from benchmarks.scale_rates import Inputs, Measured, Rate
-from benchmarks.tables import replaced
 from tests.imports import ROOT
+from thaw.project.errors import UserError
 
 INPUTS = Inputs(
     box_hour=0.5, gpu_hour=3.0, disk_month=0.1, gpu_times=10.0, machines=4.0, memory=7.0,
@@ -17,10 +19,17 @@ MEASURED = Measured(
 )
 
 
-def test_the_page_is_what_the_json_files_say():
-    page = (ROOT / scale.PAGE).read_text(encoding="utf-8")
-    found = scale.blocks(scale_rates.read(ROOT / "benchmarks"), scale.IMAGES, Inputs())
-    assert replaced(page, found, scale.PAGE) == page, "run `python -m benchmarks.scale`"
+def test_the_page_has_what_shards_would_cost():
+    page = (ROOT / "docs/SCALE.md").read_text(encoding="utf-8")
+    assert f"<!-- shards -->\n{scale.shards()}\n<!-- /shards -->" in page
+
+
+def test_measurements_of_an_earlier_code_are_refused(tmp_path):
+    rows = {"results": [{"images": 1000, "stage": "split", "seconds": 1.0, "megabytes": 9}]}
+    for name in ("growth", "small_files"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(UserError, match=r"run `python -m benchmarks\.growth`"):
+        scale_rates.read(tmp_path)
 
 
 def test_a_rate_is_that_between_the_smallest_and_the_largest_size():

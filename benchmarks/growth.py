@@ -1,8 +1,8 @@
 """How cost grows with the data: `python -m benchmarks.growth FOLDER_OR_ARCHIVE`.
 
 Makes folders of 1,000, 4,000 and 16,000 images from the given ones: pieces of them, compressed
-anew, so that no two are alike. Runs all stages on each at 160 px, with one epoch of fine-tuning, and
-measures seconds, peak memory and what lies on the disk then. After that, with a feature store, 5 %
+anew, so that no two are alike. Runs all stages on each at 160 px, with one epoch of fine-tuning,
+and measures seconds, peak memory and what lies on the disk then. Then, with a feature store, 5 %
 more images come and extract runs again. `--images 200000` measures another number, and the other
 rows in benchmarks/growth.json stay.
 """

@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from thaw.project.errors import UserError
 from tools import recipe
+
+STAGES = (
+    "download", "split", "backbone", "extract", "augment", "train_head", "fine_tune", "calibrate",
+    "evaluate", "figures", "export",
+)  # fmt: skip
 
 
 class Cost(NamedTuple):
@@ -55,3 +62,12 @@ def measure(folder: Path, *arguments: str, cache: Path | None = None) -> Cost:
 def repro(folder: Path, targets: Sequence[str] = ()) -> float:
     """Run `dvc repro` there; return its seconds."""
     return measure(folder, "dvc", "repro", "--quiet", *targets).seconds
+
+
+def disk(folder: Path, stage: str) -> float:
+    """Return how many megabytes the outputs of a stage take there."""
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    outs = [folder / (out if isinstance(out, str) else next(iter(out)))
+            for out in stages[stage]["outs"]]  # fmt: skip
+    files = [path for out in outs for path in (out, *out.rglob("*")) if path.is_file()]
+    return sum(path.stat().st_size for path in files) / 1e6

@@ -1,10 +1,10 @@
 """How cost grows with the data: `python -m benchmarks.growth FOLDER_OR_ARCHIVE`.
 
 Makes folders of 1,000, 4,000 and 16,000 images from the given ones: pieces of them, compressed
-anew, so that no two are alike. Runs the stages up to train_head on each at 160 px. Measures
-seconds, peak memory, and the seconds that DVC adds by hashing and linking, as the difference to a
-second run by DVC. Then, with a feature store, 5 % more images come and extract runs again. Writes
-benchmarks/growth.json.
+anew, so that no two are alike. Runs all stages on each at 160 px, with one epoch of fine-tuning,
+and measures seconds, peak memory and what lies on the disk then. Then, with a feature store, 5 %
+more images come and extract runs again. `--images 200000` measures another number, and the other
+rows in benchmarks/growth.json stay.
 """
 
 import argparse
@@ -12,20 +12,18 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
 from benchmarks import clone
 from benchmarks.photos import unpacked
 from benchmarks.tables import block
-from benchmarks.timing import save
+from benchmarks.timing import save_rows
 from thaw.labels import layout
 from thaw.project.cli import run
 
-COUNTS = (1000, 4000, 16000)
-STAGES = ("download", "split", "backbone", "extract", "augment", "train_head")
-PARAMS = {"backbone": {"image_size": 160}}
+COUNTS = (1000, 4000, 16_000)
+PARAMS = {"backbone": {"image_size": 160}, "fine_tune": {"epochs": 1}}
 
 
 def pieces(found: list[layout.Found], numbers: range, folder: Path) -> None:
@@ -49,39 +47,37 @@ def measure(count: int, found: list[layout.Found], scratch: Path) -> list[dict]:
     images, folder = scratch / f"{count} images", scratch / f"clone {count}"
     pieces(found, range(count), images)
     store = {"runtime": {"store": str(scratch / f"store {count}")}}
-    nowhere = {"runtime": {"store": None}}
     source = {"data": {"source": str(images)}}
-    clone.make(folder, PARAMS | source | nowhere)
+    clone.make(folder, PARAMS | source | {"runtime": {"store": None}})
     rows = []
-    for stage in STAGES:
-        cost = clone.measure(folder, f"stages.{stage}")
-        by_dvc = clone.repro(folder, ["--single-item", "--force", stage])
-        rows.append({"stage": stage, **cost._asdict(), "dvc": by_dvc - cost.seconds})
+
+    def step(name: str, stage: str) -> None:
+        cost, disk = clone.measure(folder, f"stages.{stage}"), clone.disk(folder, stage)
+        rows.append({
+            "images": count, "stage": name, "seconds": round(cost.seconds, 2),
+            "megabytes": round(cost.megabytes), "disk": round(disk, 1),
+        })  # fmt: skip
+
+    for stage in clone.STAGES:
+        step(stage, stage)
     clone.change(folder, store)
-    cold = clone.measure(folder, "stages.extract")
+    step("extract, into the feature store", "extract")
     pieces(found, range(count, count + count // 20), images)
     clone.measure(folder, "stages.download")
-    more = clone.measure(folder, "stages.extract")
-    rows.append({"stage": "extract, into the feature store", **cold._asdict(), "dvc": 0.0})
-    rows.append({"stage": "extract, 5 % more images", **more._asdict(), "dvc": 0.0})
-    return [{"images": count, **row} for row in rows]
+    step("extract, 5 % more images", "extract")
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--images", type=int, nargs="+", default=COUNTS)
     options = parser.parse_args()
-    rows = []
     with unpacked(options.source) as root, tempfile.TemporaryDirectory() as scratch:
         found = layout.find(root).found
         found = [found[row] for row in np.random.default_rng(0).permutation(len(found))]
-        for count in options.counts:
-            rows += measure(count, found, Path(scratch))
-    table = pd.DataFrame(rows).round(
-        {"seconds": 2, "megabytes": 0, "processor_seconds": 2, "dvc": 2}
-    )
-    save("growth", table.to_dict("records"))
+        for count in options.images:
+            save_rows("growth", ("images",), measure(count, found, Path(scratch)))
     print(block("growth"))
 
 

@@ -87,17 +87,26 @@ def tutorial(measured: dict) -> str:
     return f"{table}\n\n{with_figures}"
 
 
-def growth(measured: dict) -> str:
-    """A row for each stage: seconds, and the peak memory of its process."""
+def by_size(measured: dict, row: str = "stage") -> str:
+    """A row for each stage, a column for each size: seconds, for an image, and the peak memory."""
     table = pd.DataFrame(measured["results"])
     table["cost"] = [
-        f"{number(seconds)} s, {megabytes:.0f} MB"
-        for seconds, megabytes in zip(table["seconds"], table["megabytes"])
+        f"{number(each.seconds)} s ({1000 * each.seconds / each.images:.2f} ms), "
+        f"{each.megabytes:.0f} MB"
+        for each in table.itertuples()
     ]
-    table["images"] = [f"{count:,} images" for count in table["images"]]
-    wide = table.pivot(index="stage", columns="images", values="cost")
-    wide = wide.loc[table["stage"].unique(), table["images"].unique()]
-    return markdown.table(wide.rename_axis("stage").reset_index())
+    table["size"] = [f"{count:,} images" for count in table["images"]]
+    if "store" in table:
+        table["size"] += " in " + table["store"]
+    wide = table.pivot(index=row, columns="size", values="cost")
+    wide = wide.loc[table[row].unique(), table["size"].unique()]
+    return markdown.table(wide.rename_axis("" if row == "what" else row).reset_index())
+
+
+def small_files(measured: dict) -> str:
+    """Seconds on a processor, which hold on a busy machine, too."""
+    rows = [row | {"seconds": row["processor_seconds"]} for row in measured["results"]]
+    return by_size({"results": rows}, "what")
 
 
 def many_classes(measured: dict) -> str:
@@ -288,7 +297,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "extract_process": rates,
     "fine_tuning_step": fine_tuning_step,
     "forward": rates,
-    "growth": growth,
+    "growth": by_size,
     "label_next": label_next,
     "many_classes": many_classes,
     "predict": rates,
@@ -297,6 +306,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "rerun": rerun,
     "review": review,
     "run": run_seconds,
+    "small_files": small_files,
     "sweep": sweep,
     "tutorial": tutorial,
 }
@@ -324,17 +334,22 @@ def block(name: str, folder: Path = FOLDER) -> str:
 
 
 def page(text: str, folder: Path = FOLDER) -> str:
-    """Return `text` with all tables written anew.
+    """Return `text` with all tables written anew. Raises UserError as `replaced` does."""
+    return replaced(text, {name: block(name, folder) for name in TABLES}, PAGE)
+
+
+def replaced(text: str, blocks: dict[str, str], page: Path) -> str:
+    """Return `text` with each block between its marks.
 
     Raises UserError where one does not have its two marks exactly once.
     """
-    for name in TABLES:
+    for name, written in blocks.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise UserError(f"{PAGE}: should have <!-- {name} --> and <!-- /{name} --> once")
+            raise UserError(f"{page}: should have <!-- {name} --> and <!-- /{name} --> once")
         before, rest = text.split(begin)
         _, after = rest.split(end)
-        text = f"{before}{begin}{block(name, folder)}\n{end}{after}"
+        text = f"{before}{begin}{written}\n{end}{after}"
     return text
 
 

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -98,3 +98,19 @@ def save(name: str, results: dict | list, **more: object) -> None:
     }
     with files.replacing(FOLDER / f"{name}.json") as partial:
         partial.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+
+
+def save_rows(name: str, keys: Sequence[str], rows: list[dict]) -> None:
+    """Put rows into benchmarks/NAME.json, for those with the same values of `keys`; others stay.
+
+    So does the command, as that of a part does not measure all.
+    """
+
+    def key(row: dict) -> tuple:
+        return tuple(row[each] for each in keys)
+
+    file, measured = FOLDER / f"{name}.json", {key(row) for row in rows}
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"results": []}
+    rows = [*rows, *(row for row in known["results"] if key(row) not in measured)]
+    command = {"command": known["command"]} if "command" in known else {}
+    save(name, sorted(rows, key=key), **command)

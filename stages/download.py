@@ -15,7 +15,7 @@ import functools
 from thaw.data import corrections, inspection, validation, value_range
 from thaw.figures import dataset_plots, style
 from thaw.images.settings import Decoding
-from thaw.labels import label_table, layout
+from thaw.labels import layout, source_labels
 from thaw.project import files, params, paths, snapshots
 from thaw.project.cli import run
 from thaw.project.settings import Runtime
@@ -32,16 +32,14 @@ def main() -> None:
     max_pixels = int(settings.max_megapixels * 1e6)
     with files.scratch(paths.UNPACKED) as scratch:
         root = source_folder.fetch_source(settings, scratch, paths.DOWNLOADS)
-        if settings.labels:
-            listing = label_table.find(root, settings.labels, settings.layout)
-        else:
-            listing = layout.find(root, settings.layout)
+        listing = source_labels.find(root, settings)
         inspect = functools.partial(
             inspection.inspect, min_side=settings.min_side, max_pixels=max_pixels
         )
         valid, invalid = validation.check_alike(
             listing.found, root, inspect, decoding, runtime.threads
         )
+        invalid = validation.with_unlabelled(invalid, listing.unlabelled, root)
         classes = {each.label for each in listing.found}
         corrected = corrections.apply(valid, settings.corrections, classes)
         valid, invalid = validation.part_contradictions(corrected.manifest, invalid)

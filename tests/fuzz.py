@@ -19,6 +19,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -27,17 +28,18 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from tests import shards
 from tests.imports import ROOT
 from thaw.data import manifest
 from thaw.evaluation import metrics
 from thaw.features import arrays
-from thaw.labels import label_table
+from thaw.labels import label_table, source_labels
 from thaw.models import hdf5_file, keras_archive, torch_checkpoint
-from thaw.project import params, timings
+from thaw.project import files, params, timings
 from thaw.project.errors import UserError
 from thaw.project.plain_text import UNSEEN, one_line
-from thaw.sources import archive
-from thaw.sources.settings import ArchiveLimits, Labels
+from thaw.sources import archive, source_folder
+from thaw.sources.settings import ArchiveLimits, Data, Labels
 from thaw.training import history
 from tools import params as all_params
 
@@ -199,6 +201,36 @@ def unpack(path: Path) -> None:
     archive.unpack(path, out, LIMITS, path.name)
 
 
+def read_shards(path: Path) -> None:
+    """Unpack a folder with one shard, and read the labels in it."""
+    place = path.parent / "source"
+    place.mkdir()
+    path.rename(place / path.name)
+    values = params.read(ROOT / "params.yaml")
+    values["data"] |= {"source": str(place), "archive": LIMITS.model_dump()}
+    settings = params.check(Data, values, "data")
+    with files.scratch(place.parent / "scratch") as scratch:
+        source_labels.find(source_folder.fetch_source(settings, scratch, scratch), settings)
+
+
+def tar_shard() -> bytes:
+    """A tar of samples with labels of all kinds."""
+    members = {f"{number}.png": shards.image(number) for number in range(6)}
+    members |= {f"{number}.cls": str(number % 2) for number in range(5)}
+    members |= {"0.json": '{"label": 0}', "1.txt": "a text"}
+    return written(lambda path: shards.write_tar(path, members))
+
+
+def parquet_shard() -> bytes:
+    return written(lambda path: shards.write_parquet(path, [0, 1, 0, None, 1], LABELS))
+
+
+def written(write: Callable[[Path], object]) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        write(Path(scratch, "x"))
+        return Path(scratch, "x").read_bytes()
+
+
 LOG = "step\tloss\n0\t0.9\n1\t0.5\n2\t0.25\n"
 TIMINGS = '{"stage": "split", "seconds": 3.5, "folder": "/x"}\n' * 3
 PREDICTIONS = ROWS[["path", "label"]].assign(
@@ -225,6 +257,8 @@ KINDS = (
     Kind("pets.tar", packed_tar(""), unpack),
     Kind("pets.tar.gz", packed_tar(":gz"), unpack),
     Kind("pets.tar.xz", packed_tar(":xz"), unpack),
+    Kind("train-0.tar", tar_shard, read_shards),
+    *([Kind("train-0.parquet", parquet_shard, read_shards)] if find_spec("pyarrow") else []),
 )  # fmt: skip
 NUMBERS = [number.to_bytes(size, order) for size in (1, 2, 4, 8) for order in ("little", "big")
            for number in (0, 1, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), 2 ** (8 * size - 1) - 1)

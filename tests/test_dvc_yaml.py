@@ -85,3 +85,12 @@ def test_metrics_are_kept_in_git():
     assert all(options == {"cache": False} for options in kept.values())
     assert all(path.startswith("metrics/") for path in kept)
     assert {"metrics/test.json", "metrics/scores.json"} <= kept.keys()
+
+
+def test_images_are_known_by_the_manifest_that_has_their_digests():
+    """DVC would look at each file of data/raw for each stage that names it."""
+    for name, stage in DVC["stages"].items():
+        assert ("data/raw" in stage["outs"]) == (name == "download")
+        assert "data/raw" not in stage["deps"]
+        reads = "data/raw/" in (ROOT / f"stages/{name}.py").read_text().partition("Writes")[0]
+        assert not reads or "data/manifest.csv" in stage["deps"], name

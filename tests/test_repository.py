@@ -32,7 +32,7 @@ def test_every_requirement_is_pinned_with_hashes(name):
     pins = re.findall(
         r"^([a-z0-9._-]+)==\S+(?: ;.*)? \\\n    --hash=sha256:[0-9a-f]{64}", text, re.M
     )
-    assert len(pins) == len(re.findall(r"^[a-z]", text, re.M)) > 5
+    assert len(pins) == len(re.findall(r"^[a-z]", text, re.M)) > 0
     wanted = re.findall(r"^([a-z][a-z0-9.-]*)", (ROOT / f"{name}.in").read_text(), re.M)
     assert {each.replace(".", "-") for each in wanted} <= set(pins)
 

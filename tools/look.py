@@ -14,14 +14,14 @@ import pandas as pd
 from thaw.data import refusals, survey
 from thaw.data.settings import Split
 from thaw.images.settings import Decoding
-from thaw.labels import label_table, layout
+from thaw.labels import layout, source_labels
 from thaw.labels.layout import Listing
 from thaw.project import files, params, paths, stage_run
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line
 from thaw.project.settings import Runtime
-from thaw.sources import source_folder
+from thaw.sources import shards, source_folder
 from thaw.sources.settings import Data
 from tools import recipe
 
@@ -36,18 +36,19 @@ def listing_of(root: Path, settings: Data) -> tuple[Listing, str | None]:
     Where the folders tell no class, the tables in the source are tried. Raises what
     `layout.find` raises where none of them fits, or several.
     """
-    if settings.labels:
-        return label_table.find(root, settings.labels, settings.layout), settings.labels.table
+    wanted = settings.labels.table if settings.labels else None
     try:
-        return layout.find(root, settings.layout), None
+        return source_labels.find(root, settings), wanted
     except UserError as refusal:
+        if wanted or shards.are_in(root):
+            raise
         fits = {}
         for table in layout.tables_in(root)[:TRIED]:
             try:
                 tried = params.check(
                     Data, {"data": settings.model_dump() | {"labels": str(table)}}, "data"
                 )
-                fits[str(table)] = label_table.find(root, tried.labels, settings.layout)
+                fits[str(table)] = source_labels.find(root, tried)
             except UserError:
                 continue
         if len(fits) != 1:
@@ -155,6 +156,7 @@ def look(options: argparse.Namespace) -> None:
         root = source_folder.fetch_source(settings, scratch, paths.DOWNLOADS)
         listing, wanted["labels"] = listing_of(root, settings)
         seen = survey.take(listing.found, root, settings, decoding, workers)
+        seen = seen._replace(invalid=seen.invalid | dict(listing.unlabelled))
         stops = refusals.foreseen(listing.found, seen.glances, seen.invalid, root, settings, split)
         print(page(options.source, listing, seen, root, stops))
     changes = {

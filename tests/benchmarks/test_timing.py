@@ -49,3 +49,17 @@ def test_what_is_saved(tmp_path, monkeypatch):
     assert saved["seconds"] > 0
     assert saved["results"] == {"ours": {"seconds": 1.5}}
     assert saved["commit"].split("-")[0]
+
+
+def test_a_part_that_is_measured_leaves_the_other_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "FOLDER", tmp_path)
+    monkeypatch.chdir(ROOT)
+    rows = [{"images": images, "stage": stage, "seconds": 1.0}
+            for images in (1000, 4000) for stage in ("split", "export")]  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["benchmarks/growth.py", "photos.zip"])
+    timing.save_rows("growth", ("images",), rows)
+    monkeypatch.setattr("sys.argv", ["benchmarks/growth.py", "photos.zip", "--images", "1000"])
+    timing.save_rows("growth", ("images",), [{**rows[0], "seconds": 2.0}])
+    saved = json.loads((tmp_path / "growth.json").read_text())
+    assert saved["command"] == "python -m benchmarks.growth photos.zip"
+    assert saved["results"] == [{**rows[0], "seconds": 2.0}, *rows[2:]]

@@ -77,3 +77,24 @@ def test_of_many_images_as_many_of_each_class_are_used(drawn, monkeypatch):
     assert {name: each.tolist() for name, each in found.items()} == {
         name: each.tolist() for name, each in expected.items()
     }
+
+
+class Counted:
+    """Features that note how many rows were taken at once."""
+
+    def __init__(self, features: np.ndarray):
+        self.features, self.taken = features, []
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        self.taken.append(len(rows))
+        return self.features[rows]
+
+
+def test_of_many_images_few_are_in_memory_at_a_time(drawn, monkeypatch):
+    features, classes = drawn
+    whole = baseline.predict(features, classes, ROWS[:19], ROWS[19:])
+    monkeypatch.setattr(baseline, "MOST", 19)
+    counted = Counted(features)
+    found = baseline.predict(counted, classes, ROWS[:19], ROWS[19:])
+    assert counted.taken == [19, 19, 19, 19, 14]
+    assert all(np.array_equal(found[name], whole[name]) for name in whole)

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from thaw.project.errors import UserError
-from thaw.sources import archive
+from thaw.sources import archive, bounded_writer
 from thaw.sources.settings import ArchiveLimits
 
 LIMITS = ArchiveLimits(max_gigabytes=0.1, max_ratio=50.0, max_members=20)
@@ -157,7 +157,7 @@ def write_tar(path: Path, members: dict[str, bytes], mode: str = "w:gz") -> None
 )
 def test_a_bomb_is_refused(tmp_path, monkeypatch, kind, members, message):
     if "GB" in message:
-        monkeypatch.setattr(archive, "RATIO_FROM", 1 << 40)
+        monkeypatch.setattr(bounded_writer, "RATIO_FROM", 1 << 40)
     if kind == "zip":
         with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as file:
             for name, content in members.items():
@@ -180,7 +180,7 @@ def test_blank_images_may_be_packed_tightly(tmp_path):
 
 def test_the_size_that_a_zip_claims_does_not_count(tmp_path, monkeypatch):
     """A member that claims one byte, with 200 kB in it."""
-    monkeypatch.setattr(archive, "RATIO_FROM", 1000)
+    monkeypatch.setattr(bounded_writer, "RATIO_FROM", 1000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("x", bytes(200_000))
     data = (tmp_path / "a.zip").read_bytes()

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests import hostile
+from tests import hostile, shards
 from tests.conftest import CLASSES, draw_images, refusal, run_stage, set_params
 from tests.imports import ROOT
 from tests.server import running
@@ -466,3 +466,31 @@ def test_a_home_that_cannot_be_written_costs_nothing(project):
     done = subprocess.run(command, env=bare, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "59 images found = 59 used" in done.stdout
+
+
+def test_the_images_of_shards_are_used_or_quarantined(project, capsys):
+    quarantine_all(project)
+    set_params(project / "params.yaml", {"data": {"source": "images/shards"}})
+    names = ["cat", "=dog (ü), 'x'", "cat", "cat"]
+    for split, first in (("train", 0), ("val", 10)):
+        members = shards.samples(names, first) | {f"{first + 5:03}.png": shards.image(first + 5)}
+        members |= {f"{first + 6:03}.png": b"no image", f"{first + 6:03}.cls": "cat"}
+        shards.write_tar(project / f"images/shards/pets-{split}-0.tar", members)
+    run_stage("download")
+    manifest, quarantine = (read(f"data/{name}.csv") for name in ("manifest", "quarantine"))
+    assert manifest.loc[:, "path":"given_split"].to_numpy().tolist() == [
+        [f"pets-{split}-0.tar/{first + number:03}.png", label, given]
+        for split, given, first in (("train", "train", 0), ("val", "validation", 10))
+        for number, label in enumerate(names)
+    ]  # fmt: skip
+    assert quarantine[["path", "label"]].to_numpy().tolist() == [
+        ["pets-train-0.tar/005.png", ""], ["pets-train-0.tar/006.png", "cat"],
+        ["pets-val-0.tar/015.png", ""], ["pets-val-0.tar/016.png", "cat"],
+    ]  # fmt: skip
+    assert quarantine["reason"][0] == "no label in its shard"
+    said = capsys.readouterr().out
+    assert "12 images found = 8 used + 4 quarantined" in said
+    assert "labels are those of the samples in shards (.cls)" in said
+    assert (project / "data/raw/pets-val-0.tar/010.png").read_bytes() == shards.image(10)
+    set_params(project / "params.yaml", {"data": {"max_invalid": 0.3}})
+    assert "4 of 12 images are invalid, more than 0.3 of all" in refusal("download")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from tests import shards
 from tests.conftest import CLASSES, draw_images, set_params
 from tests.imports import ROOT
 from thaw.data import survey
@@ -201,3 +202,17 @@ def test_the_photo_under_two_classes_is_named(here, monkeypatch, capsys):
         in said
     )
     assert "image_size: 160\n" in said
+
+
+def test_a_parquet_file_is_looked_at(here, monkeypatch, capsys):
+    pytest.importorskip("pyarrow")
+    names = ["cat", "dog"]
+    shards.write_parquet(here / "pets/train-0.parquet", [0, 1] * 7, names)
+    shards.write_parquet(here / "pets/test-0.parquet", [0, 1, None], names, 20)
+    said = call(monkeypatch, capsys, "--use", "pets")
+    assert said.startswith("pets: 16 images of 2 classes\n")
+    assert "cat      7     1\ndog      7     1\n" in said
+    assert "1 invalid image, such as test-0.parquet/0000002.png (no label in its shard)" in said
+    assert "[data.max_invalid]: 1 of 17 images are invalid, more than 0.05" in said
+    assert set_values(here)["data"]["source"] == "pets"
+    assert set_values(here)["data"]["labels"] is None

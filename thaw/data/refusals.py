@@ -21,7 +21,8 @@ def foreseen(
 
     Near-duplicates are not looked for, and images under two classes only among what was decoded.
     """
-    place = {each.path: each.path.relative_to(root).as_posix() for each in found}
+    place = {path: path.relative_to(root).as_posix() for path in {*glances, *invalid}}
+    label_of = {each.path: each.label for each in found}
     rows = [
         (place[path], label, given, group, glances[path].sha256, glances[path].pixels)
         for path, label, given, group in found if path in glances
@@ -31,8 +32,7 @@ def foreseen(
     manifest["pixel_sha256"] = manifest["pixel_sha256"].where(
         manifest["pixel_sha256"] != "", manifest["sha256"]
     )
-    bad = [(place[each.path], each.label, invalid[each.path]) for each in found
-           if each.path in invalid]  # fmt: skip
+    bad = [(place[path], label_of.get(path, ""), reason) for path, reason in invalid.items()]
     quarantine = pd.DataFrame(bad, columns=["path", "label", "reason"])
     manifest, quarantine = validation.part_contradictions(manifest, quarantine)
     said = _said(lambda: validation.refuse(found, manifest, quarantine, settings))

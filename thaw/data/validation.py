@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -82,6 +82,14 @@ def check_alike(
     return manifest, invalid
 
 
+def with_unlabelled(
+    quarantine: pd.DataFrame, unlabelled: Mapping[Path, str], root: Path
+) -> pd.DataFrame:
+    """Add the images that have no class, and why, to the quarantine; their label is ""."""
+    rows = [(path.relative_to(root).as_posix(), "", why) for path, why in unlabelled.items()]
+    return pd.concat([quarantine, pd.DataFrame(rows, columns=quarantine.columns)])
+
+
 def part_contradictions(
     manifest: pd.DataFrame, quarantine: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -109,18 +117,19 @@ def refuse(
     With `on_invalid: fail` that is anything, with quarantine more than the fraction `max_invalid`;
     and always when a class has nothing else.
     """
+    images = len(found) + int((invalid["label"] == "").sum())  # those without a class, too
     known = f"{reasons(invalid)}{LISTED}"
-    if len(found) and not len(manifest):
-        raise UserError(f"none of the {len(found)} images is valid: {known}; fix them first")
+    if images and not len(manifest):
+        raise UserError(f"none of the {images} images is valid: {known}; fix them first")
     if len(invalid) and settings.on_invalid == "fail":
         raise UserError(
-            f"{len(invalid)} of {len(found)} images are invalid: {known}",
+            f"{len(invalid)} of {images} images are invalid: {known}",
             "data.on_invalid",
             "fix or remove them, or set this to quarantine",
         )
-    if len(invalid) > settings.max_invalid * len(found):
+    if len(invalid) > settings.max_invalid * images:
         raise UserError(
-            f"{len(invalid)} of {len(found)} images are invalid, more than "
+            f"{len(invalid)} of {images} images are invalid, more than "
             f"{settings.max_invalid:g} of all: {known}",
             "data.max_invalid",
             "fix or remove them, or raise this",

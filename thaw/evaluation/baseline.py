@@ -14,7 +14,7 @@ from thaw.data import manifest
 
 NEIGHBOURS, TEMPERATURE = 20, 0.07  # as Caron and others 2021 (DINO), arXiv:2104.14294
 STRENGTHS = (0.03, 0.1, 0.3, 1, 3)  # of the ridge probe, for features of length 1
-MOST = 10_000  # training images; of more, as many of each class
+MOST = 10_000  # training images; of more, as many of each class. So many are asked at a time
 
 
 def predict(
@@ -25,11 +25,16 @@ def predict(
     features: float (n, channels); classes: int (n,); train and asked: int rows of both.
     """
     fitted = train[manifest.first_of_each_class(classes[train], MOST)]
-    known, wanted = (np.asarray(features[rows], "float64") for rows in (fitted, asked))
+    known = np.asarray(features[fitted], "float64")
     probes = {"neighbours": _neighbours(len(fitted)), "ridge": _ridge()}
-    return {
-        name: probe.fit(known, classes[fitted]).predict(wanted) for name, probe in probes.items()
-    }
+    for probe in probes.values():
+        probe.fit(known, classes[fitted])
+    said = {name: [np.empty(0, classes.dtype)] for name in probes}
+    for start in range(0, len(asked), MOST):
+        wanted = np.asarray(features[asked[start : start + MOST]], "float64")
+        for name, probe in probes.items():
+            said[name].append(probe.predict(wanted))
+    return {name: np.concatenate(parts) for name, parts in said.items()}
 
 
 def _neighbours(images: int) -> Pipeline:

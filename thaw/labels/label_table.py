@@ -8,7 +8,6 @@ from thaw.labels import layout, layout_doubts, table_columns, table_file, table_
 from thaw.labels.layout import Found, Listing
 from thaw.labels.split_words import split_of
 from thaw.labels.table_columns import Columns
-from thaw.labels.template import Template
 from thaw.project.errors import UserError
 from thaw.sources import listing
 from thaw.sources.settings import Labels
@@ -26,14 +25,14 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     told, a cell may mean two images, or an image has two labels.
     """
     table_place = _place(folder, settings.table)
-    name, images = table_place.as_posix(), _images(folder, template)
+    name, images = table_place.as_posix(), layout.fitting(folder, template)
     known = table_paths.Images(images, table_place)
     table = table_file.read(folder / table_place, name, lambda cell: bool(known.find(cell, False)))
     columns = table_columns.tell(table, settings, name, known)
     places = [known.one(cell, name) for cell in table[columns.path]]
     rows = _of_images(table, columns, name, places)
     if columns.label:
-        by_place = _by_place(rows, template)
+        by_place = layout.of_places(rows, template)
         found = [
             Found(images[place], label, split or by_place[place][0], group or by_place[place][1])
             for place, (label, split, group) in sorted(rows.items())
@@ -68,16 +67,6 @@ def find(folder: Path, settings: Labels, template: str) -> Listing:
     return Listing(found, len(listing.entries(folder)) - len(found), given_by, notes, further)
 
 
-def _by_place(
-    rows: dict[PurePosixPath, tuple[str, str, str]], template: str
-) -> dict[PurePosixPath, tuple[str, str]]:
-    """Return the split and the group that a template tells of each place; "" for none."""
-    if template == layout.AUTO:
-        return dict.fromkeys(rows, ("", ""))
-    matcher = Template(template)
-    return {place: matcher.match(place)[1:] for place in rows}
-
-
 def _check_splits(found: list[Found], name: str) -> None:
     """Refuse images of which some have a split and others none."""
     without = [each.path.name for each in found if not each.given]
@@ -102,14 +91,6 @@ def _place(folder: Path, wanted: str) -> PurePosixPath:
         f"{wanted!r} is {'twice' if fits else 'not'} in the source ({has})", KEY,
         "give its place from the source's folder on",
     )  # fmt: skip
-
-
-def _images(folder: Path, template: str) -> dict[PurePosixPath, Path]:
-    files = layout.images_in(folder)
-    if template == layout.AUTO:
-        return files
-    matcher = Template(template)
-    return {place: path for place, path in files.items() if matcher.match(place)}
 
 
 def _of_images(

@@ -1,8 +1,9 @@
 """Read an image's class, split and group from its path, by a template such as {split}/{label}/*."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -38,7 +39,8 @@ class Listing(NamedTuple):
 
     skipped counts all other files. layout is the template that was used, "" for none. notes are
     sentences about what a user may have meant otherwise. columns: of a table of labels path (below
-    the source) and the columns that tell nothing of these; all text.
+    the source) and the columns that tell nothing of these; all text. unlabelled: why further images
+    have no class.
     """
 
     found: list[Found]
@@ -46,6 +48,7 @@ class Listing(NamedTuple):
     layout: str
     notes: list[str]
     columns: pd.DataFrame = NO_COLUMNS
+    unlabelled: Mapping[Path, str] = MappingProxyType({})
 
 
 def find(folder: Path, layout: str = AUTO) -> Listing:
@@ -96,6 +99,25 @@ def images_in(folder: Path) -> dict[PurePosixPath, Path]:
         if listing.may_be_image(path):
             files[PurePosixPath(path.relative_to(folder))] = path
     return files
+
+
+def fitting(folder: Path, template: str) -> dict[PurePosixPath, Path]:
+    """Return what may be an image below a folder and fits a template; all for auto."""
+    files = images_in(folder)
+    if template == AUTO:
+        return files
+    matcher = Template(template)
+    return {place: path for place, path in files.items() if matcher.match(place)}
+
+
+def of_places(
+    places: Iterable[PurePosixPath], template: str
+) -> dict[PurePosixPath, tuple[str, str]]:
+    """Return the split and the group that a template tells of each place; "" for none."""
+    if template == AUTO:
+        return dict.fromkeys(places, ("", ""))
+    matcher = Template(template)
+    return {place: matcher.match(place)[1:] for place in places}
 
 
 def summary(listing: Listing) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from thaw.labels import table_file, table_paths
 from thaw.labels.split_words import split_of
 from thaw.project.errors import UserError
-from thaw.sources.settings import Labels
+from thaw.sources.settings import USUAL_LABELS, Labels
 
 KEY = table_file.KEY
 SAMPLE = 1000  # rows, and up to twice as many, in which images are sought by each column
@@ -16,7 +16,7 @@ ENOUGH = 4  # rows from which on a column with another value in each holds no la
 # usual names of columns, in words of small letters
 USUAL = {
     "path": {"path", "file", "filename", "image", "img", "id", "name"},
-    "label": {"label", "labels", "class", "category", "target", "breed", "species", "diagnosis"},
+    "label": USUAL_LABELS,
     "split": {"split", "fold", "subset", "partition", "set", "phase"},
     "group": {"group", "patient", "subject", "video", "lesion", "case", "session", "individual"},
 }

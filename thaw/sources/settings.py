@@ -35,6 +35,10 @@ def _check_template(layout: str) -> str:
     return layout
 
 
+# usual names of a column of labels, in small letters
+USUAL_LABELS = {"label", "labels", "class", "category", "target", "breed", "species", "diagnosis"}
+
+
 class ArchiveLimits(Section):
     """What an archive may grow to, so that a small one cannot fill the disk."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from thaw.project import files
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line
-from thaw.sources import archive, fetch, links, object_store
+from thaw.sources import archive, fetch, links, object_store, parquet, shards
 from thaw.sources.datasets import NAMED, Named, write_digits
 from thaw.sources.settings import Data
 
@@ -15,12 +15,17 @@ KEY = "data.source"
 
 
 def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
-    """Return the folder that holds the images, in class folders, of `settings.source`.
+    """Return the folder that holds the images of `settings.source`.
 
     A folder of the user's is returned as it is. All else is unpacked or written into `scratch`, an
-    empty folder; what comes over http(s) is kept in `downloads` until the caller removes it.
-    Raises UserError when there is no such source, or it has another SHA-256 than `settings` say.
+    empty folder, and so is what shards hold; what comes over http(s) is kept in `downloads` until
+    the caller removes it. Raises UserError when there is no such source, it has another SHA-256
+    than `settings` say, or a shard in it cannot be read.
     """
+    return shards.unpacked(_fetched(settings, scratch, downloads), scratch, settings)
+
+
+def _fetched(settings: Data, scratch: Path, downloads: Path) -> Path:
     source = os.path.expanduser(settings.source)
     folder = scratch / "unpacked"
     folder.mkdir()
@@ -96,6 +101,10 @@ def _named(named: Named, settings: Data, folder: Path, downloads: Path) -> Path:
 
 
 def _unpack(path: Path, folder: Path, settings: Data, source: str) -> None:
+    if parquet.is_parquet(path):
+        name = shards.name_of(source).removesuffix(".parquet")
+        (folder / f"{name}.parquet").symlink_to(path.resolve())
+        return
     try:
         note = archive.unpack(path, folder, settings.archive, source)
     except archive.Damaged:

@@ -18,6 +18,7 @@ PARTS = (
     "-search",
     "-export",
     "-hub",
+    "-ray",
 )  # of requirements-NAME.txt, but for tests
 PIN = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", re.M)
 LONGEST = 60  # letters of a licence's name; some packages have its whole text there
@@ -25,8 +26,8 @@ HEAD = """\
 # Licences
 
 thaw's own licence is Apache-2.0. `python -m tools.licences` writes this page from what the packages
-say that requirements.txt, -serve, -review, -search, -export and -hub pin. requirements-gpu.txt has
-CUDA libraries besides, which are under NVIDIA's own licence.
+say that requirements.txt, -serve, -review, -search, -export, -hub and -ray pin. In
+requirements-gpu.txt are CUDA libraries besides, which are under NVIDIA's own licence.
 
 ## Weights
 

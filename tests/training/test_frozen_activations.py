@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from keras import layers, ops
 
-from tests.conftest import draw_images
+from tests.conftest import draw_images, runtime
 from tests.training.test_unfreezing import settings
 from thaw.features import extract, frozen_backbone, inference
 from thaw.features.store import FeatureStore, open_store
@@ -17,7 +17,6 @@ from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
 from thaw.project import files
 from thaw.project.errors import UserError
-from thaw.project.settings import Runtime
 from thaw.training import augmentation, frozen_activations, unfreezing
 from thaw.training.frozen_activations import OUTPUT, FineTuningImages
 from thaw.training.settings import Augmentation
@@ -43,8 +42,8 @@ def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSo
         fit="stretch",
         reducing_gap=None,
     )
-    runtime = Runtime(workers=1, devices=1, batch_size=2, store=store, store_gigabytes=1.0)
-    return extract.ImageSource(images, [*map(files.sha256, images)], decoding, runtime)
+    alone = runtime(workers=1, batch_size=2, store=store)
+    return extract.ImageSource(images, [*map(files.sha256, images)], decoding, alone)
 
 
 def lite() -> keras.Model:

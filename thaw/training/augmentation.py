@@ -1,8 +1,10 @@
 """Change training images at random with Keras' own layers, so that no two epochs are the same."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 
+import thaw.models.tf_setup  # noqa: F401  # isort: skip  first; workers of Ray begin here
 import keras
 import numpy as np
 import tensorflow as tf
@@ -108,15 +110,8 @@ def by_seed(settings: Augmentation) -> Callable[[np.ndarray, np.ndarray], tf.Ten
     """Return a function from pixels uint8 (n, h, w, 3) and seeds int64 (n,) to float32 pixels.
 
     Each image is augmented by its own seed, whatever is beside it in the batch. Seeds: 0 to 2**31.
-    Raises UserError when there is no augmentation.
     """
     chosen = chain(settings, 0)
-    if not chosen:
-        raise UserError(
-            "augmented copies would be equal, as augmentation changes nothing",
-            "extract.augmented_copies",
-            "set some of augmentation, or extract.augmented_copies to 0",
-        )
 
     def augment(image):
         pixels, seed = image
@@ -139,8 +134,15 @@ def augmented_copies(digests: Sequence[str], count: int, settings: Augmentation)
 
     Raises UserError when there is no augmentation.
     """
+    if not augments(settings):
+        raise UserError(
+            "augmented copies would be equal, as augmentation changes nothing",
+            "extract.augmented_copies",
+            "set some of augmentation, or extract.augmented_copies to 0",
+        )
     provenance = {"augmentation": settings.model_dump()}
-    return AugmentedCopies(by_seed(settings), seeds(digests, count), provenance)
+    make = functools.partial(by_seed, settings)
+    return AugmentedCopies(make, seeds(digests, count), provenance)
 
 
 def seeds(digests: Sequence[str], copies: int) -> np.ndarray:

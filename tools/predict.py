@@ -13,6 +13,8 @@ An image that looks like none of the classes is marked unknown, and an answer un
 the threshold of `calibrate.target_accuracy`, where the model tells these. --coverage 0.95 names for
 each image the smallest set of classes that holds the right one in 95 % of images like those of the
 run. --compare says in a line on standard error whether they look like the training images.
+--engine ray --out FOLDER is for very many files: parts of CSV, by all hosts of a Ray cluster; when
+it is called again it goes on.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 from tqdm import tqdm
@@ -30,7 +33,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import batch_predict, drift, inputs, neighbours
+from tools.serving import batch_predict, drift, inputs, neighbours, parts
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.rows import OUTPUT_FORMATS, Notes
@@ -77,7 +80,14 @@ def compared(model: str, predictor: Predictor) -> drift.Comparison:
     return drift.Comparison(training)
 
 
-def main() -> None:
+def refuse(invalid: int, count: int) -> None:
+    """Raise UserError when images were invalid."""
+    if invalid:
+        raise UserError(f"{invalid} of {count} images are invalid; fix or remove them")
+
+
+def parsed() -> argparse.Namespace:
+    """Return the options. Raises UserError for those that do not go together."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -92,7 +102,20 @@ def main() -> None:
         "--precision", default="float32", choices=PRECISIONS, help="coarser is faster"
     )
     parser.add_argument("--compare", action="store_true", help="with the training images")
+    parser.add_argument("--engine", default="local", choices=("local", "ray"))
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="of parts of CSV, with --engine ray"
+    )
     options = parser.parse_args()
+    if (options.engine == "ray") != bool(options.out):
+        raise UserError("--engine ray and --out FOLDER go together; give both")
+    if options.out and (options.compare or options.format == "json"):
+        raise UserError("--engine ray writes CSV and does not compare; leave the other options out")
+    return options
+
+
+def main() -> None:
+    options = parsed()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     sys.stdout.reconfigure(errors="surrogateescape")  # a path may be of any bytes
     warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
@@ -100,6 +123,11 @@ def main() -> None:
     places = inputs.images(options.paths, listed)
     predictor = load_predictor(options.model, options.precision)
     notes = noted(predictor, options.coverage)
+    top = min(options.top, len(predictor.labels))
+    if options.out:
+        asked = parts.Asked(notes, top, predictor.loader, data, runtime)
+        refuse(parts.write(predictor, places, asked, options.out), len(places))
+        return
     comparison = compared(options.model, predictor) if options.compare else None
     backbone = comparison.training.network.ready() if comparison else None
     invalid = 0
@@ -115,7 +143,6 @@ def main() -> None:
                 comparison.note(prediction.features)
             yield prediction
 
-    top = min(options.top, len(predictor.labels))
     # On a terminal the progress bar has to make way for each line.
     write = functools.partial(tqdm.write, end="") if sys.stdout.isatty() else sys.stdout.write
     for line in OUTPUT_FORMATS[options.format](counted(), notes, top, places):
@@ -123,8 +150,7 @@ def main() -> None:
     sys.stdout.flush()
     if comparison:
         print(comparison.line(), file=sys.stderr)
-    if invalid:
-        raise UserError(f"{invalid} of {len(places)} images are invalid; fix or remove them")
+    refuse(invalid, len(places))
 
 
 if __name__ == "__main__":

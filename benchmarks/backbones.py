@@ -23,7 +23,8 @@ from benchmarks.photos import unpacked
 from benchmarks.tables import block
 from benchmarks.timing import save
 from thaw.features import arrays
-from thaw.features.extract import AugmentedCopies, ImageSource, extract_features
+from thaw.features.extract import extract_features
+from thaw.features.image_source import AugmentedCopies, ImageSource
 from thaw.features.settings import Extract
 from thaw.images.settings import Decoding
 from thaw.labels import layout

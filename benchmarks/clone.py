@@ -13,10 +13,13 @@ from tools import recipe
 
 
 class Cost(NamedTuple):
-    """What a command took: seconds, and the peak memory in MB of its largest process."""
+    """What a command took: seconds, the peak memory in MB of its largest process, and the seconds
+    on a processor of all its processes, which hold on a busy machine, too.
+    """
 
     seconds: float
     megabytes: float
+    processor_seconds: float
 
 
 def make(folder: Path, changes: dict[str, dict]) -> None:
@@ -30,16 +33,23 @@ def change(folder: Path, changes: dict[str, dict]) -> None:
     file.write_text(recipe.apply(file.read_text(encoding="utf-8"), changes), encoding="utf-8")
 
 
-def measure(folder: Path, *arguments: str) -> Cost:
-    """Run `python -m ARGUMENTS` there. Raises UserError when it fails."""
+def measure(folder: Path, *arguments: str, cache: Path | None = None) -> Cost:
+    """Run `python -m ARGUMENTS` there, with another cache folder if given.
+
+    Raises UserError when it fails.
+    """
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=folder, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)} if cache else None,
     )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise UserError(f"`python -m {' '.join(arguments)}` failed, see above")
-    return Cost(time.perf_counter() - began, usage.ru_maxrss / 1024)
+    seconds = time.perf_counter() - began
+    return Cost(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def repro(folder: Path, targets: Sequence[str] = ()) -> float:

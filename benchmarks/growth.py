@@ -78,7 +78,9 @@ def main() -> None:
         found = [found[row] for row in np.random.default_rng(0).permutation(len(found))]
         for count in options.counts:
             rows += measure(count, found, Path(scratch))
-    table = pd.DataFrame(rows).round({"seconds": 2, "megabytes": 0, "dvc": 2})
+    table = pd.DataFrame(rows).round(
+        {"seconds": 2, "megabytes": 0, "processor_seconds": 2, "dvc": 2}
+    )
     save("growth", table.to_dict("records"))
     print(block("growth"))
 

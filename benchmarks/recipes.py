@@ -24,13 +24,17 @@ DEFAULT = {"backbone": {"image_size": 160}, "augmentation": {"flip": "horizontal
 OFFLINE = ("default", "lite-224")
 
 
+def params_of(name: str, source: Path) -> dict[str, dict]:
+    """Return what recipe `name` on the images in `source` changes in params.yaml."""
+    chosen = DEFAULT if name == "default" else recipe.load(name)
+    return {**chosen, "data": {**chosen.get("data", {}), "source": str(source.resolve())}}
+
+
 def repro(name: str, source: Path, folder: Path) -> tuple[float, float]:
     """Run recipe `name` in a clone in `folder`; return seconds to its test scores, and of all."""
-    chosen = DEFAULT if name == "default" else recipe.load(name)
-    chosen = {**chosen, "data": {**chosen.get("data", {}), "source": str(source.resolve())}}
-    # Its own, which is empty, as on a first run.
-    chosen["runtime"] = {"store": str(folder.parent / "store")}
-    clone.make(folder, chosen)
+    # A store of its own, which is empty, as on a first run.
+    store = {"runtime": {"store": str(folder.parent / "store")}}
+    clone.make(folder, params_of(name, source) | store)
     tested = clone.repro(folder, ["evaluate"])
     return tested, tested + clone.repro(folder)  # figures and exports
 

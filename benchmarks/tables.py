@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import paired
 from benchmarks.timing import FOLDER
 from thaw.export import markdown
 from thaw.project import files
@@ -252,6 +253,30 @@ def label_next(measured: dict) -> str:
     return markdown.table(pd.DataFrame(rows))
 
 
+def quality(measured: dict) -> str:
+    """Accuracy and minutes of each recipe, and how many points it is from the tutorial's."""
+    rows = []
+    for row in paired.summary(pd.DataFrame(measured["results"])).to_dict("records"):
+        mean, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+        points = [f"{mean:+.1f}", f"({low:+.1f} to {high:+.1f})"]
+        beside = row["recipe"] != paired.BASIS and row["pairs"]
+        spread = f" ± {row['spread']:.4f}" if row["seeds"] > 1 else ""
+        rows.append(
+            {
+                "images": row["images"],
+                "recipe": row["recipe"],
+                "seeds": row["seeds"],
+                "test accuracy": f"{row['accuracy']:.4f}{spread}",
+                "points from the tutorial": " ".join(points[: row["pairs"]]) if beside else "",
+                "seeds of both": row["pairs"] if beside else "",
+                "minutes": number(row["seconds"] / 60),
+                "of a processor": number(row["processor_seconds"] / 60),
+                "times the tutorial's": f"{row['part']:.2f}" if beside else "",
+            }
+        )
+    return markdown.table(pd.DataFrame(rows).sort_values("images", kind="stable"))
+
+
 TABLES: dict[str, Callable[[dict], str]] = {
     "audit": rates,
     "augmented_copies": augmented_copies,
@@ -267,6 +292,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "label_next": label_next,
     "many_classes": many_classes,
     "predict": rates,
+    "quality": quality,
     "recipes": recipes,
     "rerun": rerun,
     "review": review,

@@ -16,6 +16,8 @@ import pandas as pd
 import psutil
 from tqdm import tqdm
 
+from thaw.project import files
+
 FOLDER = Path("benchmarks")
 CODE = ("*.py", "dvc.yaml", "params.yaml", "requirements.txt")
 GIT = {"check": True, "capture_output": True, "text": True}
@@ -94,4 +96,5 @@ def save(name: str, results: dict | list, **more: object) -> None:
         **more,
         "results": results,
     }
-    (FOLDER / f"{name}.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    with files.replacing(FOLDER / f"{name}.json") as partial:
+        partial.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")

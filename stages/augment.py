@@ -33,7 +33,8 @@ def extract_copies(settings: Extract, folder: Path) -> dict:
     """Write the features of the augmented copies into `folder`; return their provenance."""
     # Here, since without copies there is nothing to wait for TensorFlow for.
     from thaw.models.tf_setup import make_deterministic  # isort: skip  first, before Keras
-    from thaw.features.extract import ImageSource, extract_features
+    from thaw.features.extract import extract_features
+    from thaw.features.image_source import ImageSource
     from thaw.images.settings import Decoding
     from thaw.models.settings import Backbone
     from thaw.project.settings import Runtime

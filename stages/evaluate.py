@@ -48,10 +48,7 @@ def main() -> None:
 
     scores = compare(truth, before, after, settings.confidence)
     features = arrays.load(paths.FEATURES, arrays.POOLING, len(result.rows))
-    plain = baseline.predict(features, result.truth, result.train, result.test)
-    scores["baseline"] = {
-        name: metrics.accuracy(truth, each, settings.confidence) for name, each in plain.items()
-    }
+    scores["baseline"] = without_training(result, features, settings.confidence)
     scores["refused"] = calibration.refused(features[result.test], before["fine_tuned"])
     limit = calibration.set_limit(sets.STATED)
     scores["sets"] = {"asked": sets.STATED, **sets.reached(truth, after["fine_tuned"], limit)}
@@ -67,11 +64,11 @@ def main() -> None:
     }
     files.write_json(paths.SCORES, metrics.headline(scores, result.split))
     files.write_json(paths.TEST, scores)
+    plotted = class_choice.for_plots(tables["recall"], tables["confusion"])
+    tables |= {f"plots/{name}": table for name, table in plotted.items()}
     with files.replacing(paths.EVALUATION) as folder:
         for name, table in tables.items():
             files.write_csv(folder / f"{name}.csv", table)
-        for name, table in class_choice.for_plots(tables["recall"], tables["confusion"]).items():
-            files.write_csv(folder / f"plots/{name}.csv", table)
     table = metrics.predictions(rows, predicted, after["fine_tuned"], names)
     files.write_csv(paths.PREDICTIONS, table)
     print(metrics.summary(scores))
@@ -89,6 +86,13 @@ def compare(
     for name, each in before.items():
         scores[name]["uncalibrated"] = metrics.proper_scores(truth, each)
     return scores
+
+
+def without_training(result: RunResult, features: np.ndarray, confidence: float) -> dict:
+    """Return the accuracy on the test images of each probe that is fitted to the training ones."""
+    found = baseline.predict(features, result.truth, result.train, result.test)
+    truth = result.truth[result.test]
+    return {name: metrics.accuracy(truth, each, confidence) for name, each in found.items()}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from thaw.calibration import known
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.evaluation.run_result import RunResult
-from thaw.export import keras_file, model_card, verification
+from thaw.export import input_json, keras_file, model_card, verification
 from thaw.export.settings import Export, check_installed
 from thaw.features.provenance import of_backbone
 from thaw.images.loader import ImageLoader
@@ -51,7 +51,7 @@ def main() -> None:
         threshold = {"unknown_below": known.threshold(calibration)}
         model = known.join(model, backbones.load(spec, paths.BACKBONE), calibration)
     needs = keras_file.needs(model)
-    contract = verification.contract(spec.size, decoding, calibration.unsure, threshold, needs)
+    contract = input_json.contract(spec.size, decoding, calibration.unsure, threshold, needs)
     train, test = (some(result.truth, rows) for rows in (result.train, result.test))
     with files.replacing(paths.EXPORT) as folder:
         verification.write(

@@ -11,7 +11,8 @@ import numpy as np
 
 from thaw.data import manifest, value_range
 from thaw.features import arrays
-from thaw.features.extract import ImageSource, extract_features
+from thaw.features.extract import extract_features
+from thaw.features.image_source import ImageSource
 from thaw.features.settings import Extract
 from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone

@@ -8,11 +8,12 @@ Writes models/fine_tuned.weights.h5: the joined network
 """
 
 import numpy as np
+import pandas as pd
 
 from thaw.models.tf_setup import keep_freed_memory, make_deterministic
 from thaw.data import manifest, value_range
 from thaw.features import arrays, inference, store, trained
-from thaw.features.extract import ImageSource
+from thaw.features.image_source import ImageSource
 from thaw.features.parity import check_parity
 from thaw.features.provenance import of_backbone
 from thaw.features.trained import Specs
@@ -30,10 +31,11 @@ from thaw.training import (
     frozen_activations,
     loop,
     losses,
+    mixing,
     optimizers,
     unfreezing,
 )
-from thaw.training.batches import train_and_validation
+from thaw.training.batches import train_and_validation, varied
 from thaw.training.frozen_activations import FineTuningImages
 from thaw.training.settings import Augmentation, FineTune, Loss
 
@@ -54,7 +56,7 @@ def main() -> None:
     augmentation = params.load(Augmentation, "augmentation")
     rows = manifest.read(paths.MANIFEST)
     decoding = value_range.of_set(decoding, rows)
-    split, names = manifest.read_split(paths.SPLIT, rows), manifest.classes(rows)
+    names = manifest.classes(rows)
     make_deterministic(settings.seed)
     strategy = devices.strategy(runtime.devices)
     keep_freed_memory()
@@ -62,32 +64,32 @@ def main() -> None:
     network, provenance = load_network(*specs, len(names), decoding)
     first = unfreezing.unfreeze(network.backbone, settings.unfreeze)
 
-    used = np.flatnonzero(split.isin(["train", "validation"]))
-    images = manifest.image_paths(rows.iloc[used], paths.RAW)
-    source = ImageSource(images, rows["sha256"].iloc[used].tolist(), decoding, runtime)
-    split, classes = split.iloc[used], manifest.class_indices(rows)[used]
+    used, images = used_images(rows, decoding, runtime, augmentation)
+    split, classes = images.split, manifest.class_indices(rows)[used]
     some = np.flatnonzero(split == "validation")[:PARITY_ROWS]
     features = np.asarray(arrays.load(paths.FEATURES, network.pooling, len(rows))[used[some]])
-    check_joined(network, source, some, features, provenance)
+    check_joined(network, images.source, some, features, provenance)
     print(f"trains from layer {network.backbone.layers[first].name} on")
     with files.scratch(paths.INPUTS) as scratch:
-        model, inputs, augmented = frozen_activations.to_train(
-            network, first, FineTuningImages(source, split, augmentation), settings, provenance,
-            scratch,
-        )  # fmt: skip
+        model, inputs, augmented, augment = frozen_activations.to_train(
+            network, first, images, settings, provenance, scratch
+        )
         coarse = provenance["precision"], settings.activations_dtype
         got = model(np.asarray(inputs[some], "float32"), training=False)
         check_parity(got, network.head(features), WAYS, OF_ACTIVATIONS, *coarse)
         batches = train_and_validation(inputs, classes, split, settings, augmented)
         weighting = losses.class_weights(loss, classes[split == "train"], names)
+        mix = mixing.of_batch(len(names), weighting) if mixing.mixes(augmentation) else None
+        batches = varied(batches, settings.seed, augment, mix)
         rates = unfreezing.multipliers(model, network.backbone, settings, len(batches.train))
-        objective = losses.build(loss, model.output_shape[-1])
+        objective = losses.build(loss, model.output_shape[-1], mixed=mix is not None)
         sections = settings, loss, decoding, augmentation, specs[1]
         checkpoint = checkpoints.place("fine_tune", INPUTS, sections, devices.count(strategy))
         checkpoint = devices.from_chief(strategy, checkpoint, scratch)
         with devices.on(strategy, model) as copy:
             optimizer = optimizers.build(settings, len(batches.train), rates)
             loop.compile_for_training(copy, optimizer, objective, batches.train, settings)
+            weighting = None if mix else weighting  # its weights have this one in them
             best = loop.fit(copy, batches, settings, paths.FINE_TUNE_LOG, weighting, checkpoint)
 
     write(network, best, provenance, devices.count(strategy))
@@ -112,6 +114,17 @@ def load_network(
     check_provenance(weights.read_provenance(paths.HEAD), expected, paths.HEAD, "train_head")
     unfreezing.freeze_normalization(network.head)
     return network, provenance
+
+
+def used_images(
+    rows: pd.DataFrame, decoding: Decoding, runtime: Runtime, augmentation: Augmentation
+) -> tuple[np.ndarray, FineTuningImages]:
+    """Return which rows of the manifest train or validate, int (n,), and their images."""
+    split = manifest.read_split(paths.SPLIT, rows)
+    used = np.flatnonzero(split.isin(["train", "validation"]))
+    images = manifest.image_paths(rows.iloc[used], paths.RAW)
+    source = ImageSource(images, rows["sha256"].iloc[used].tolist(), decoding, runtime)
+    return used, FineTuningImages(source, split.iloc[used], augmentation)
 
 
 def check_joined(

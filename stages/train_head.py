@@ -1,6 +1,7 @@
 """Train the head on the cached features; the backbone stays frozen.
 
-Reads  data/manifest.csv, data/split.csv, data/features/, data/augmented_copies/
+Reads  data/manifest.csv, data/split.csv, data/features/, data/augmented_copies/,
+       models/texts/ (with head.start: text)
 Writes models/head.weights.h5
        metrics/train_head/: the log, and the best epoch's scores on validation
 """
@@ -19,18 +20,21 @@ from thaw.training import checkpoints, head_training
 from thaw.training.head_training import HeadData, HeadFiles
 from thaw.training.settings import Loss, Training
 
+INPUTS = paths.MANIFEST, paths.SPLIT, paths.FEATURES, paths.AUGMENTED_COPIES, paths.TEXTS
+
 
 def main() -> None:
     spec, settings = params.load(Head, "head"), params.load(Training, "train_head")
     loss = params.load(Loss, "loss")
     rows = manifest.read(paths.MANIFEST)
     split = manifest.read_split(paths.SPLIT, rows)
+    names = manifest.classes(rows)
+    texts = head_training.load_texts(spec.start, paths.TEXTS, paths.FEATURES, names)
     places = HeadFiles(paths.FEATURES, paths.AUGMENTED_COPIES, files.sha256(paths.SPLIT))
     features = head_training.load_features(places, spec.pooling, split, settings.seed)
-    data = HeadData(*features, manifest.class_indices(rows), split, manifest.classes(rows))
+    data = HeadData(*features, manifest.class_indices(rows), split, names, texts)
     say_baseline(data)
-    inputs = paths.MANIFEST, paths.SPLIT, paths.FEATURES, paths.AUGMENTED_COPIES
-    checkpoint = checkpoints.place("train_head", inputs, [spec, loss, settings])
+    checkpoint = checkpoints.place("train_head", INPUTS, [spec, loss, settings])
     head, best = head_training.train(data, spec, loss, settings, paths.HEAD_LOG, checkpoint)
     scores = {"head_val_acc": best["accuracy"], "head_val_loss": best["loss"]}
     files.write_json(paths.HEAD_LOG / "metrics.json", scores)

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from tests import tiny
 from tests.imports import ROOT
+from thaw.images.settings import Decoding
 from thaw.models.settings import Head, Regularization
 from thaw.project import cli
 from thaw.project.settings import Runtime
@@ -121,8 +122,15 @@ def head_spec(**changes):
 
     factors = ("kernel_l1", "kernel_l2", "activity_l1", "activity_l2")
     values = {"pooling": "avg", "hidden": [], "dropout": 0.0, "batch_normalization": False}
+    values |= {"start": "random"}
     values |= {"regularization": Regularization(**dict.fromkeys(factors, 0.0))}
     return Head(**values | changes)
+
+
+def decoding(**changes) -> Decoding:
+    """Upright, on white and squeezed to a square, but for `changes`."""
+    values = {"apply_exif_orientation": True, "background": [255, 255, 255], "bits": "auto"}
+    return Decoding(**values | {"fit": "stretch", "reducing_gap": None} | changes)
 
 
 @pytest.fixture(scope="session", autouse=True)

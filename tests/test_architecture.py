@@ -23,7 +23,7 @@ ARROWS = {
     "evaluation": {"project", "images", "data"},
     "calibration": {"project", "images", "models", "features", "evaluation"},
     "figures": {"project", "images", "data", "training", "calibration", "evaluation"},
-    "export": {"project", "images", "data", "evaluation"},
+    "export": {"project", "images", "data", "models", "evaluation"},
 }
 FILES = sorted(
     path for folder in ("thaw", "stages", "tools") for path in (ROOT / folder).rglob("*.py")
@@ -98,7 +98,7 @@ def test_text_is_read_and_written_as_utf_8_by_name():
     assert [each for each in texts if each.startswith("subprocess")] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "thaw/export/model_card.py"])
+@pytest.mark.parametrize("page", ["README.md", "thaw/export/card_use.py"])
 def test_text_is_utf_8_in_what_others_copy(page):
     opened = re.findall(r"\bjson.load\((.*)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [each for each in opened if 'encoding="utf-8"' not in each] == []

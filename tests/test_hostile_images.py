@@ -9,18 +9,11 @@ import pandas as pd
 import pytest
 
 from tests import hostile
-from tests.conftest import refusal, set_params
+from tests.conftest import decoding, refusal, set_params
 from tests.imports import ROOT
 from thaw.images import image_files
-from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 MEASURED = (
     "import runpy; runpy.run_module('stages.download', run_name='__main__');"
     "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"

@@ -1,7 +1,9 @@
 """Presets of a few thousand random weights, one of each family of KerasHub's that is known."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 
@@ -10,13 +12,16 @@ SCALE, OFFSET = [0.017, 0.018, 0.019], [-2.1, -2.0, -1.8]
 WIDTH = 16
 TRANSFORMER = {"num_layers": 3, "num_heads": 2, "hidden_dim": WIDTH}
 SEEING = TRANSFORMER | {"image_shape": (SIZE, SIZE, 3), "patch_size": 8}
-TEXTS = TRANSFORMER | {"vocabulary_size": 9, "embedding_dim": WIDTH, "intermediate_dim": 10}
+TEXTS = TRANSFORMER | {"vocabulary_size": 60, "embedding_dim": WIDTH, "intermediate_dim": 10}
+LONGEST = 21  # tokens of a text for CLIP and MetaCLIP
 IN_TWO = {"stackwise_num_blocks": [1, 2], "stackwise_num_filters": [[8], [16, 16]]}
 
 
 def _with_texts(models, name: str, **options):
     seeing = getattr(models, f"{name}VisionEncoder")(intermediate_dim=10, **SEEING)
-    texts = TEXTS | ({"projection_dim": WIDTH} if name == "SigLIP" else {"max_sequence_length": 7})
+    texts = TEXTS | (
+        {"projection_dim": WIDTH} if name == "SigLIP" else {"max_sequence_length": LONGEST}
+    )
     reading = getattr(models, f"{name}TextEncoder")(**texts)
     return getattr(models, f"{name}Backbone")(seeing, reading, **options)
 
@@ -103,8 +108,42 @@ BACKBONES: dict[str, Callable] = {
 WITH_CLASS_TOKEN = ("ViT", "DeiT", "DINOv2", "DINOv3", "CLIP", "MetaCLIP", "SigLIP")
 
 
+def _clip_tokenizer(models):
+    ends = [f"{letter}</w>" for letter in ascii_lowercase]
+    special = ["ca", "cat</w>", "<|startoftext|>", "<|endoftext|>"]  # the last is pooled at
+    vocabulary = {token: at for at, token in enumerate([*ascii_lowercase, *ends, *special])}
+    return models.CLIPTokenizer(vocabulary=vocabulary, merges=["c a", "ca t</w>"])
+
+
+def _letters(**ids: int) -> bytes:
+    """Return a model of SentencePiece that takes each letter for a token."""
+    import sentencepiece
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([ascii_lowercase, "a photo of a cat"]), model_writer=written,
+        vocab_size=31, model_type="CHAR", hard_vocab_limit=False, minloglevel=2, **ids,
+    )  # fmt: skip
+    return written.getvalue()
+
+
+WITH_TEXTS: dict[str, Callable] = {
+    "CLIP": lambda models, converter: models.CLIPPreprocessor(
+        _clip_tokenizer(models), converter, sequence_length=LONGEST
+    ),
+    "MetaCLIP": lambda models, converter: models.MetaCLIP2CausalLMPreprocessor(
+        models.MetaCLIP2Tokenizer(_letters(unk_id=0, bos_id=1, eos_id=2, pad_id=-1)),
+        converter,
+        sequence_length=LONGEST,
+    ),
+    "SigLIP": lambda models, converter: models.SigLIPPreprocessor(
+        models.SigLIPTokenizer(_letters(unk_id=0, eos_id=1, bos_id=-1, pad_id=-1)), converter
+    ),
+}
+
+
 def save(family: str, folder: Path) -> Path:
-    """Save a preset, with the converter of its images, as KerasHub does; return the folder."""
+    """Save a preset, with what makes its inputs, as KerasHub does; return the folder."""
     import keras
     import keras_hub
 
@@ -120,4 +159,6 @@ def save(family: str, folder: Path) -> Path:
     backbone.save_to_preset(str(folder))
     converter = keras_hub.layers.ImageConverter((SIZE, SIZE), SCALE, OFFSET)
     converter.save_to_preset(str(folder))
+    if family in WITH_TEXTS:
+        WITH_TEXTS[family](keras_hub.models, converter).save_to_preset(str(folder))
     return folder

@@ -25,12 +25,13 @@ from thaw.training import checkpoints, devices, history
 
 SGD = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.02, "epochs": 2}
 VARIANTS = {
-    "cached copies": {
+    "cached copies, mixed": {
+        "augmentation": {"policy": "mixed"},
         "loss": {"label_smoothing": 0.1, "class_weights": "balanced"},
         "fine_tune": {**SGD, "unfreeze": 5, "augmented_copies": 1},
     },
     "all layers and augmentation in each epoch": {
-        "augmentation": {"rotation": 0.1, "zoom": 0.2, "contrast": 0.2},
+        "augmentation": {"policy": "light", "rotation": 0.1, "zoom": 0.2},
         "fine_tune": {**SGD, "unfreeze": "all", "cache_activations": "never"},
     },
     "limited gradient, decay and multipliers": {

@@ -19,6 +19,7 @@ from tools.params import check
 # What switches each ingredient off; it is on when any of these keys has another value.
 INGREDIENTS = {
     "augmentation": {
+        "augmentation.policy": "none",
         "augmentation.flip": "none",
         "augmentation.rotation": 0.0,
         "augmentation.translation": 0.0,

@@ -9,6 +9,7 @@ not looked at. Needs the features of the last `dvc repro`.
 """
 
 import argparse
+import functools
 import io
 import tempfile
 from contextlib import redirect_stdout
@@ -24,6 +25,7 @@ from tqdm import tqdm
 import thaw.models.tf_setup  # noqa: F401  first, before Keras
 from thaw.evaluation import metrics
 from thaw.models.settings import Head
+from thaw.models.text_logits import TextLogits
 from thaw.project import files, params, paths
 from thaw.project.cli import run
 from thaw.project.errors import UserError
@@ -90,12 +92,19 @@ def predict(
     features = head_training.load_features(
         places, spec.pooling, pd.Series(rows.split), settings.seed
     )
-    data = HeadData(*features, rows.classes, pd.Series(split), rows.names)
+    data = HeadData(
+        *features, rows.classes, pd.Series(split), rows.names, _texts(spec.start, *rows.names)
+    )
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
         head, best = head_training.train(data, spec, loss, settings, Path(scratch) / "log")
     # Called and not by `predict`, which would compile a function anew for each of many heads.
     logits = head(data.inputs[asked], training=False).numpy()
     return Predicted(metrics.to_probabilities(logits), best["epoch"])
+
+
+@functools.cache  # for all heads
+def _texts(start: str, *names: str) -> TextLogits | None:
+    return head_training.load_texts(start, paths.TEXTS, paths.FEATURES, names)
 
 
 def score(rows: Rows, held_out: np.ndarray, chosen: dict[str, params.Section]) -> dict[str, float]:

@@ -21,7 +21,7 @@ import argparse
 import functools
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -58,6 +58,25 @@ def _fraction(text: str) -> float:
     return found
 
 
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Return a parser for which images to name, and how."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH")
+    parser.add_argument("--top", type=_positive, default=1, metavar="K", help="this many classes")
+    parser.add_argument("--format", default="table", choices=OUTPUT_FORMATS)
+    return parser
+
+
+def named(arguments: list[str]) -> list[str]:
+    """Return the paths and addresses that arguments name, and have all of them written as is."""
+    sys.stdout.reconfigure(errors="surrogateescape")  # a path may be of any bytes
+    warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
+    listed = inputs.lines_of(sys.stdin.buffer.read()) if inputs.STDIN in arguments else []
+    return inputs.images(arguments, listed)
+
+
 def noted(predictor: Predictor, coverage: float | None) -> Notes:
     """Return what is said besides the classes. Raises UserError where sets cannot be made."""
     trust, limit = predictor.trust, None
@@ -80,24 +99,49 @@ def compared(model: str, predictor: Predictor) -> drift.Comparison:
     return drift.Comparison(training)
 
 
-def refuse(invalid: int, count: int) -> None:
-    """Raise UserError when images were invalid."""
+def noting(found: Iterable[Prediction], comparison: drift.Comparison) -> Iterator[Prediction]:
+    """Yield predictions, and have their features compared."""
+    for prediction in found:
+        if prediction.features is not None:
+            comparison.note(prediction.features)
+        yield prediction
+
+
+def write(found: Iterable[Prediction], places: list[str], notes: Notes, form: str, top: int) -> int:
+    """Print predictions for `places` as they come; return how many images are invalid.
+
+    form: a key of OUTPUT_FORMATS. top: how many classes to name.
+    """
+    invalid = 0
+
+    def counted() -> Iterator[Prediction]:
+        nonlocal invalid
+        hidden = None if len(places) > FEW else True  # None: shown on a terminal only
+        bar = tqdm(found, "predict", len(places), unit=" images", disable=hidden, leave=False)
+        for prediction in bar:
+            invalid += prediction.reason is not None
+            yield prediction
+
+    # On a terminal the progress bar has to make way for each line.
+    out = functools.partial(tqdm.write, end="") if sys.stdout.isatty() else sys.stdout.write
+    for line in OUTPUT_FORMATS[form](counted(), notes, min(top, len(notes.labels)), places):
+        out(line)
+    sys.stdout.flush()
+    return invalid
+
+
+def refuse_invalid(invalid: int, places: list[str]) -> None:
     if invalid:
-        raise UserError(f"{invalid} of {count} images are invalid; fix or remove them")
+        raise UserError(f"{invalid} of {len(places)} images are invalid; fix or remove them")
 
 
 def parsed() -> argparse.Namespace:
     """Return the options. Raises UserError for those that do not go together."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("paths", nargs="+", metavar="PATH")
+    parser = arguments(__doc__)
     parser.add_argument("--model", default="fine_tuned", metavar="head|fine_tuned|PATH|EXP")
-    parser.add_argument("--top", type=_positive, default=1, metavar="K", help="this many classes")
     parser.add_argument(
         "--coverage", type=_fraction, metavar="C", help="name sets that hold the right class"
     )
-    parser.add_argument("--format", default="table", choices=OUTPUT_FORMATS)
     parser.add_argument(
         "--precision", default="float32", choices=PRECISIONS, help="coarser is faster"
     )
@@ -117,40 +161,23 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     options = parsed()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
-    sys.stdout.reconfigure(errors="surrogateescape")  # a path may be of any bytes
-    warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata; the pixels count
-    listed = inputs.lines_of(sys.stdin.buffer.read()) if inputs.STDIN in options.paths else []
-    places = inputs.images(options.paths, listed)
+    places = named(options.paths)
     predictor = load_predictor(options.model, options.precision)
     notes = noted(predictor, options.coverage)
-    top = min(options.top, len(predictor.labels))
     if options.out:
+        top = min(options.top, len(predictor.labels))
         asked = parts.Asked(notes, top, predictor.loader, data, runtime)
-        refuse(parts.write(predictor, places, asked, options.out), len(places))
+        refuse_invalid(parts.write(predictor, places, asked, options.out), places)
         return
     comparison = compared(options.model, predictor) if options.compare else None
     backbone = comparison.training.network.ready() if comparison else None
-    invalid = 0
-
-    def counted() -> Iterator[Prediction]:
-        nonlocal invalid
-        hidden = None if len(places) > FEW else True  # None: shown on a terminal only
-        found = batch_predict.predictions(predictor, places, data, runtime, backbone)
-        bar = tqdm(found, "predict", len(places), unit=" images", disable=hidden, leave=False)
-        for prediction in bar:
-            invalid += prediction.reason is not None
-            if prediction.features is not None:
-                comparison.note(prediction.features)
-            yield prediction
-
-    # On a terminal the progress bar has to make way for each line.
-    write = functools.partial(tqdm.write, end="") if sys.stdout.isatty() else sys.stdout.write
-    for line in OUTPUT_FORMATS[options.format](counted(), notes, top, places):
-        write(line)
-    sys.stdout.flush()
+    found = batch_predict.predictions(predictor, places, data, runtime, backbone)
+    if comparison:
+        found = noting(found, comparison)
+    invalid = write(found, places, notes, options.format, options.top)
     if comparison:
         print(comparison.line(), file=sys.stderr)
-    refuse(invalid, len(places))
+    refuse_invalid(invalid, places)
 
 
 if __name__ == "__main__":

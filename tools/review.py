@@ -1,7 +1,8 @@
 """Review the labels of the last run: `make review`, or `python -m tools.review`.
 
 Ranks what a person should look at: likely wrong labels, near-duplicates of two classes, images
-unlike their class, poor images. Opens a page that goes through them by keyboard: keep, another
+unlike their class, poor images. Where the backbone knows texts, as CLIP's does, also labels that
+the texts of the classes doubt. Opens a page that goes through them by keyboard: keep, another
 class, leave out. Each decision is at once in the table that data.corrections names
 (images/corrections.csv), by which `dvc repro` corrects the labels; no image is changed. --list
 prints the order instead, or writes it to a .csv. Needs what `dvc repro` left, and

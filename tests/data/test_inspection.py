@@ -1,21 +1,14 @@
 import pytest
 from PIL import Image
 
-from tests.conftest import draw_images
+from tests.conftest import decoding, draw_images
 from thaw.data import inspection
 from thaw.images import image_files
 from thaw.images.image_checks import InvalidImage
-from thaw.images.settings import Decoding
 from thaw.project import files
 from thaw.project.errors import UserError
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 8)])

@@ -8,21 +8,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.conftest import draw_images, runtime
+from tests.conftest import decoding, draw_images, runtime
 from thaw.data import inspection, validation
 from thaw.images import image_files
-from thaw.images.settings import Decoding
 from thaw.labels import layout
 from thaw.project.errors import UserError
 from thaw.sources.settings import Data
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 def check(root, workers: int = 3):

@@ -1,16 +1,10 @@
 import pandas as pd
 import pytest
 
+from tests.conftest import decoding
 from thaw.data import value_range
-from thaw.images.settings import Decoding
 
-AUTO = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+AUTO = decoding()
 TWELVE = AUTO.model_copy(update={"bits": 12})
 EIGHT_BITS = pd.DataFrame({"mode": ["RGB", "L", "P"]})
 GREY = pd.DataFrame({"mode": ["I", "L"]})

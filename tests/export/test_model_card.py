@@ -9,19 +9,17 @@ import yaml
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from tests.conftest import decoding
 from tests.imports import ROOT
 from thaw.evaluation.run_result import RunResult
-from thaw.export import markdown, model_card, verification
+from thaw.export import input_json, markdown, model_card
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.images.square import FITS
 from thaw.project import files, params, paths
 
 NASTY = ["a|b", "*x* _y_", "<b>&amp;", "`q", "[l](m)", "back\\|slash\\", "new\nline", "~~1~~ $2$"]
-DECODING = Decoding(
-    apply_exif_orientation=True, background=[1, 2, 3], bits="auto", fit="stretch", reducing_gap=None
-)
+DECODING = decoding(background=[1, 2, 3])
 SCORES = {
     "fine_tuned": {"accuracy": 0.91, "accuracy_low": 0.8512, "accuracy_high": 0.9534, "loss": 0.3,
                    "macro_f1": 0.9, "roc_auc": 0.99},
@@ -62,7 +60,7 @@ def card_of(
     files.write_csv(folder / paths.EVALUATION / "reliability.csv", RELIABILITY)
     table = dict.fromkeys(names, ROW)
     decoding = DECODING.model_copy(update={"bits": bits, "fit": fit})
-    contract = verification.contract(47, decoding, *thresholds)
+    contract = input_json.contract(47, decoding, *thresholds)
     return model_card.card(given(**changes), RunResult(folder), contract, 3_456_789, table, 198)
 
 

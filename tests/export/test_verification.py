@@ -7,20 +7,14 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from thaw.export import verification
+from tests.conftest import decoding
+from thaw.export import input_json, verification
 from thaw.export.formats import EXPORT_FORMATS
 from thaw.export.settings import Export, check_installed
-from thaw.images.settings import Decoding
 from thaw.project.errors import UserError
 
 SCORES = {"fine_tuned": {"accuracy": 0.91}, "head": {"accuracy": 0.99}}
-DECODING = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 0, 7],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+DECODING = decoding(background=[255, 0, 7])
 
 
 def settings(**changes) -> Export:
@@ -79,7 +73,7 @@ def test_a_missing_package_is_named(monkeypatch, name, module, package):
 def test_write(tmp_path):
     model = constant([0.3, 0.7])
     folder = tmp_path / "export"
-    contract = verification.contract(4, DECODING, unsure_below=0.625)
+    contract = input_json.contract(4, DECODING, unsure_below=0.625)
     verification.write(model, ["é", "b"], contract, ["keras"], lambda: pytest.fail("asked"), folder)
     assert sorted(each.name for each in folder.iterdir()) == [
         "input.json", "labels.json", "model.keras",
@@ -98,22 +92,6 @@ def test_write(tmp_path):
     assert versions["written_with"] == {"keras": keras.__version__, "tensorflow": tf.__version__}
     assert versions["model.keras"] == "keras >= 3.4"
     assert keras.saving.load_model(folder / "model.keras").output_shape == (None, 2)
-
-
-def test_how_images_are_fitted_is_told():
-    for fit, words in (("pad", "in the middle of a square of b"), ("crop", "the largest square")):
-        pixels = verification.contract(4, DECODING.model_copy(update={"fit": fit}))["pixels"]
-        assert pixels["fit"] == fit
-        assert words in pixels["resize"]
-
-
-def test_files_of_16_bits_are_told_of_where_there_are_any():
-    assert "sixteen_bits" not in verification.contract(4, DECODING)["pixels"]
-    deep = DECODING.model_copy(update={"bits": 12})
-    assert verification.contract(4, deep)["pixels"]["sixteen_bits"] == {
-        "fill": 12,
-        "to_8_bits": "value * 255 // 4095, at most 255",
-    }
 
 
 @pytest.mark.parametrize("failing", ["write", "open", "predict"])
@@ -161,6 +139,31 @@ def test_compare_measures_each_format_against_the_model(tmp_path):
         "agreement": 0.0,
         "largest_difference": 0.25,
     }
+
+
+def test_known_is_compared_too_and_keras_computes_its_own_once(tmp_path, monkeypatch):
+    def joined(known: float) -> keras.Model:
+        model = constant([0.3, 0.7])
+        brightness = keras.layers.GlobalAveragePooling2D()(model.input)
+        known = keras.layers.Rescaling(0.0, known)(brightness)[:, 0]
+        return keras.Model(model.input, {"probabilities": model.output, "known": known})
+
+    monkeypatch.setitem(EXPORT_FORMATS, "openvino", EXPORT_FORMATS["keras"])
+    traced, asked = verification.formats.traced, []
+    monkeypatch.setattr(
+        verification.formats,
+        "traced",
+        lambda model, output: asked.append(output) or traced(model, output),
+    )
+    given = np.ones(17, int), np.zeros((17, 4, 4, 3), "uint8"), tmp_path / "export"
+    chosen = settings(formats=["openvino"], unknown=True)
+    verification.write(joined(-2.0), ["a", "b"], {}, ["keras"], lambda: None, given[-1])
+    table = verification.compare(joined(-1.995), *given, chosen)
+    assert [row["largest_difference_of_known"] for row in table.values()] == [0.005] * 2
+    assert sorted(asked) == ["known", "probabilities"]
+    with pytest.raises(UserError, match=r"known of keras differs from Keras' by 0\.02, mo") as no:
+        verification.compare(joined(-1.98), *given, chosen)
+    assert no.value.key == "export.unknown"
 
 
 def probabilities(predicted: np.ndarray, highest: float = 0.9) -> np.ndarray:

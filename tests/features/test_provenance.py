@@ -1,14 +1,12 @@
 import hashlib
 
+from tests.conftest import decoding
 from thaw.features import provenance
 from thaw.features.settings import Extract
-from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 
 SPEC = Backbone(name="VGG16", weights=None, image_size=64)
-DECODING = Decoding(
-    apply_exif_orientation=True, background=[0, 0, 9], bits="auto", fit="stretch", reducing_gap=None
-)
+DECODING = decoding(background=[0, 0, 9])
 SETTINGS = Extract(engine="openvino", precision="float32", feature_maps=False, augmented_copies=3)
 
 

@@ -3,16 +3,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.conftest import decoding
 from thaw.figures import dataset_plots, style
-from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 def test_sizes_have_a_dot_each():

@@ -7,18 +7,12 @@ import pytest
 from PIL import Image
 
 from tests import tiff
+from tests.conftest import decoding
 from tests.imports import ROOT
 from thaw.images import bands, image_files
 from thaw.images.image_checks import InvalidImage, opened
-from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 RED, CLEAR = (200, 30, 40), (255, 255, 255)
 FOUR = [np.full((5, 7), value, "uint8") for value in (*RED, 0)]
 GREY = [np.full((5, 7), value, "uint8") for value in (90, 0)]

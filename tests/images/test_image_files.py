@@ -5,16 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import decoding
 from thaw.images import image_checks, image_files
-from thaw.images.settings import Decoding
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 def solid(mode: str, colour) -> Image.Image:
@@ -41,13 +35,7 @@ def test_every_mode_becomes_rgb(image, expected):
 
 
 def test_upright_and_background_are_settings():
-    other = Decoding(
-        apply_exif_orientation=False,
-        background=[0, 255, 0],
-        bits="auto",
-        fit="stretch",
-        reducing_gap=None,
-    )
+    other = decoding(apply_exif_orientation=False, background=[0, 255, 0])
     assert image_files.to_rgb(solid("RGBA", (200, 0, 0, 0)), other).getpixel((2, 1)) == (0, 255, 0)
     image = solid("RGB", (1, 2, 3))
     image.getexif()[0x0112] = 6

@@ -5,19 +5,13 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
+from tests.conftest import decoding
 from thaw.images import loader
 from thaw.images.loader import ImageLoader, prefetch
-from thaw.images.settings import Decoding
 from thaw.project import files, snapshots
 from thaw.project.errors import UserError
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 @pytest.mark.parametrize(

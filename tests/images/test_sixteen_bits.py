@@ -7,25 +7,15 @@ import pytest
 from PIL import Image
 
 from tests import tiff
+from tests.conftest import decoding
 from tests.hostile import chunk
 from thaw.images import image_checks, image_files, sixteen_bits
-from thaw.images.settings import Decoding
 
 SHAPE = (5, 9)
 VALUES = np.random.default_rng(3).integers(0, 4096, (*SHAPE, 3)).astype("uint16")
 VALUES[0, 0] = 4095
 GREY = VALUES[..., 0]
 SOLID = np.full(SHAPE, 65535, "uint16")
-
-
-def decoding(bits="auto") -> Decoding:
-    return Decoding(
-        apply_exif_orientation=True,
-        background=[255, 255, 255],
-        bits=bits,
-        fit="stretch",
-        reducing_gap=None,
-    )
 
 
 def coded(image: Image.Image, kind: str, **options) -> bytes:
@@ -80,7 +70,7 @@ def test_values_are_scaled_whatever_the_file(tmp_path, name, bits):
     content, mode = FILES[name]
     (tmp_path / name).write_bytes(content)
     with image_checks.opened(tmp_path / name, 1, 1e6) as image:
-        got = np.asarray(image_files.to_rgb(image, decoding(bits)))
+        got = np.asarray(image_files.to_rgb(image, decoding(bits=bits)))
         assert image.mode == mode
         assert sixteen_bits.largest(image) == 4095
     values = (VALUES if name.startswith("colours") else GREY[..., None]).astype(int)
@@ -104,7 +94,7 @@ def test_packed_bands_that_lie_apart_are_coarse(tmp_path):
 def test_where_a_file_says_its_range_that_counts(tmp_path, largest):
     (tmp_path / "x.pgm").write_bytes(pnm(5, np.full(SHAPE, largest), largest))
     with image_files.open_file(tmp_path / "x.pgm") as image:
-        got = image_files.to_rgb(image, decoding(16))
+        got = image_files.to_rgb(image, decoding(bits=16))
         assert sixteen_bits.largest(image) == (None if largest < 65535 else 65535)
     assert got.getpixel((2, 1)) == (255, 255, 255)
 
@@ -120,7 +110,7 @@ def test_twelve_bits_in_a_tiff_of_twelve_are_known(tmp_path):
         data = data.replace(said, struct.pack("<HHIH", tag, 3, 1, new))
     (tmp_path / "x.tif").write_bytes(data)
     with image_files.open_file(tmp_path / "x.tif") as image:
-        got = image_files.to_rgb(image, decoding(16))
+        got = image_files.to_rgb(image, decoding(bits=16))
         assert (image.mode, sixteen_bits.largest(image)) == ("I;16", None)
     assert np.asarray(got)[1, :4, 0].tolist() == [255, 127, 255, 127]
 
@@ -128,14 +118,14 @@ def test_twelve_bits_in_a_tiff_of_twelve_are_known(tmp_path):
 def test_where_0_is_white_it_becomes_white(tmp_path):
     (tmp_path / "x.tif").write_bytes(tiff.write([GREY], photometric=0))
     with image_files.open_file(tmp_path / "x.tif") as image:
-        got = np.asarray(image_files.to_rgb(image, decoding(12)))
+        got = np.asarray(image_files.to_rgb(image, decoding(bits=12)))
     assert np.array_equal(got[..., 0], 255 - GREY.astype(int) * 255 // 4095)
 
 
 def test_plain_colours_are_scaled_by_pillow(tmp_path):
     (tmp_path / "x.ppm").write_bytes(pnm(3, VALUES * 16))
     with image_files.open_file(tmp_path / "x.ppm") as image:
-        got = np.asarray(image_files.to_rgb(image, decoding(8))).astype(int)
+        got = np.asarray(image_files.to_rgb(image, decoding(bits=8))).astype(int)
     assert np.abs(got - VALUES.astype(int) * 16 / 257).max() <= 1
 
 

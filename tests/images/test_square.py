@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from tests.conftest import decoding
 from thaw.images.settings import Decoding
 from thaw.images.square import FITS, inside, own_shape, square
 
@@ -10,9 +11,7 @@ SHAPES = [(41, 41), (97, 31), (31, 97), (301, 19), (19, 301), (1, 1), (23, 22)]
 
 def settings(fit: str) -> Decoding:
     background = [7, 250, 130]
-    return Decoding(
-        apply_exif_orientation=True, background=background, bits="auto", fit=fit, reducing_gap=None
-    )
+    return decoding(background=background, fit=fit)
 
 
 def noise(shape: tuple[int, int]) -> Image.Image:

@@ -38,6 +38,18 @@ def test_load(tmp_path):
     assert np.array_equal(head.predict(features), again.predict(features))
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_head_starts_from_given_weights(classes):
+    random = np.random.default_rng(0)
+    kernel, bias = random.normal(size=(5, classes)), random.normal(size=classes)
+    features = random.normal(size=(4, 5))
+    head = heads.build(head_spec(pooling="cls"), (5,), classes)
+    heads.start_from(head, kernel, bias)
+    logits = features @ kernel + bias
+    expected = logits if classes == 3 else logits[:, 1:] - logits[:, :1]
+    assert np.allclose(head(features.astype("float32")), expected, atol=1e-5)
+
+
 def test_penalties_are_in_the_loss():
     features = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
 

@@ -3,6 +3,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from tests.conftest import head_spec
 from thaw.models.settings import Backbone
 from thaw.project import params
 from thaw.project.errors import UserError
@@ -66,3 +67,15 @@ def test_the_digest_of_a_preset_is_that_of_a_folder():
     assert Backbone(name="./vit", weights=wanted, image_size=64).weights.sha256 == "7" * 64
     with pytest.raises(ValidationError, match="no sha256"):
         Backbone(name="hub:vit", weights=wanted, image_size=64)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pooling": "avg"}, {"hidden": [5]}, {"batch_normalization": True}]
+)
+def test_only_a_linear_head_on_what_is_pooled_starts_from_text(changes):
+    fitting = {"start": "text", "pooling": "cls"}
+    assert head_spec(**fitting).start == "text"
+    with pytest.raises(
+        ValidationError, match=r"start: text should have pooling: cls, hidden: \[\]"
+    ):
+        head_spec(**fitting | changes)

@@ -3,7 +3,6 @@ import hashlib
 import shutil
 from collections import namedtuple
 
-import fsspec
 import pytest
 
 from tests.server import CONTENT, running
@@ -185,40 +184,3 @@ def test_a_body_of_unknown_length_must_have_the_known_size(server, path, size, m
     with pytest.raises(UserError, match=message):
         fetch.download(f"{server.url}/unknown_length", path, None, size)
     assert not path.exists()
-
-
-@pytest.fixture
-def bucket():
-    store = fsspec.filesystem("memory")
-    store.pipe({"/pets/cat/1.png": b"one", "/pets/dog/deep/2.png": b"two", "/pets.zip": b"zip"})
-    yield store
-    store.rm("/", recursive=True)
-
-
-def test_a_folder_of_an_object_store(bucket, tmp_path):
-    folder = fetch.fetch_objects("memory://pets", tmp_path)
-    files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.png")}
-    assert files == {"cat/1.png": b"one", "dog/deep/2.png": b"two"}
-
-
-def test_a_file_of_an_object_store(bucket, tmp_path):
-    assert fetch.fetch_objects("memory://pets.zip", tmp_path).read_bytes() == b"zip"
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("memory://none.zip", "memory://none.zip: .*none.zip; check the address and your rights"),
-        ("gs://bucket/x.zip", r"addresses of gs:// cannot be read here .* `pip install dvc\[gs\]`"),
-        ("memory://pets/none/", "check the address and your rights to it"),
-        ("nosuch://x", r"\[data.source\]: addresses of nosuch:// cannot be read here"),
-    ],
-)
-def test_an_object_that_cannot_be_had_is_named(bucket, tmp_path, url, message):
-    with pytest.raises(UserError, match=message):
-        fetch.fetch_objects(url, tmp_path)
-
-
-def test_an_object_that_would_leave_the_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="would leave the folder; rename it"):
-        fetch._inside(tmp_path, "/pets", "/pets/../../x")

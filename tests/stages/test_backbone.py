@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from tests.conftest import refusal, run_stage, set_params
 from tests.imports import ROOT
 from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
+from thaw.project import files
 
 
 def test_the_weights_are_kept(project):
@@ -17,7 +19,11 @@ def test_the_weights_are_kept(project):
     set_params(project / "params.yaml", {"backbone": chosen})
     run_stage("backbone")
     spec = Backbone(name="EfficientNetLite0", weights="imagenet", image_size=32)
-    kept = backbones.load(spec, project / "models/backbone.weights.h5").get_weights()
+    file = project / "models/backbone.weights.h5"
+    kept = backbones.load(spec, file).get_weights()
+    assert [each.name for each in (project / "models/texts").iterdir()] == ["provenance.json"]
+    provenance = json.loads((project / "models/texts/provenance.json").read_text())
+    assert provenance == {"weights_sha256": files.sha256(file)}
     for ours, theirs in zip(kept, pretrained.load(spec, project).get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 

@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.conftest import STAGES, TINY, run_stage, set_params
+from tests.conftest import STAGES, TINY, decoding, run_stage, set_params
 from tests.imports import ROOT
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest
 from thaw.evaluation import metrics
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
 from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.project import files, paths
 from thaw.project.errors import UserError
 from tools.serving import neighbours
@@ -233,15 +232,8 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
     rows = manifest.read(paths.MANIFEST)
     test = rows[manifest.read_split(paths.SPLIT, rows) == "test"].iloc[-200:]
     assert len(test) == 200
-    decoding = Decoding(
-        apply_exif_orientation=True,
-        background=[255, 255, 255],
-        bits="auto",
-        fit="stretch",
-        reducing_gap=3.0,
-    )
     images = manifest.image_paths(test, paths.RAW)
-    pixels = ImageLoader(128, decoding).stack(images).astype("float32")
+    pixels = ImageLoader(128, decoding(reducing_gap=3.0)).stack(images).astype("float32")
     truth = (test["label"] == "dogs").to_numpy()
     of_keras = predicted(pd.read_csv(paths.PREDICTIONS).iloc[-200:])
     accuracy = ((of_keras[:, 1] > 0.5) == truth).mean()

@@ -10,22 +10,15 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.conftest import refusal, run_stage, set_params
+from tests.conftest import decoding, refusal, run_stage, set_params
 from tests.imports import ROOT
-from thaw.features import frozen_backbone
+from thaw.features import frozen_backbone, int8
 from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.models import backbones
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
-SETTINGS = Decoding(
-    apply_exif_orientation=True,
-    background=[255, 255, 255],
-    bits="auto",
-    fit="stretch",
-    reducing_gap=None,
-)
+SETTINGS = decoding()
 
 
 def test_each_image_has_its_row(finished_run):
@@ -218,9 +211,11 @@ def test_what_changes_features_is_not_taken_from_the_store(after_run, with_store
 
 
 def test_int8_is_calibrated_on_training_images_alone_and_known_by_its_ranges(
-    after_run, with_store, capsys
+    after_run, with_store, capsys, monkeypatch
 ):
     set_params(after_run / "params.yaml", {"extract": {"precision": "int8"}})
+    ranges, computed = int8.ranges, []
+    monkeypatch.setattr(int8, "ranges", lambda *given: computed.append(1) or ranges(*given))
     exactly = np.load("data/features/avg.npy")
     run_stage("extract")
     got = np.load("data/features/avg.npy")
@@ -237,6 +232,7 @@ def test_int8_is_calibrated_on_training_images_alone_and_known_by_its_ranges(
         run_stage("extract")
         again = json.loads(Path("data/features/provenance.json").read_text())["ranges"]
         assert (again == provenance["ranges"]) == same, part
+        assert len(computed) == (1 if same else 2)  # the store has those of the first images
 
 
 def test_int8_by_tensorflow_is_one_line(after_run):

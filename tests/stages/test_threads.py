@@ -30,6 +30,7 @@ def test_no_byte_depends_on_threads_or_cores(project, monkeypatch, name, size):
     """One process is on one core, as a worker of a sweep is."""
     draw_images(project / "images", {"red": 31, "green": 29}, seed=1)
     changes = {"backbone": {"name": name, "image_size": size}, "fine_tune": {"unfreeze": "all"}}
+    changes["augmentation"] = {"policy": "mixed"}
     set_params(project / "params.yaml", changes)
     for stage in BEFORE:
         run_stage(stage)

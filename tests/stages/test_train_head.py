@@ -46,3 +46,11 @@ def test_test_rows_are_never_read(after_run, capsys):
     said = r"without training: validation accuracy neighbours [01]\.\d{4}, ridge [01]\.\d{4}\n"
     assert re.search(said, capsys.readouterr().out)
     assert (after_run / "models/head.weights.h5").read_bytes() == before
+
+
+def test_a_start_from_text_needs_a_backbone_that_knows_texts(after_run):
+    set_params(after_run / "params.yaml", {"head": {"start": "text", "pooling": "cls"}})
+    with pytest.raises(
+        UserError, match=r"head\.start\]: the backbone knows no texts; set it to ran"
+    ):
+        run_stage("train_head")

@@ -31,9 +31,11 @@ def test_only_what_is_on_is_switched_off():
     }
     values["head"]["regularization"]["kernel_l2"] = 0.001
     values["extract"]["augmented_copies"] = 4
+    values["augmentation"]["policy"] = "light"
     assert ablate.ingredients(values)["l2"] == {"head.regularization.kernel_l2": 0.0}
     assert ablate.ingredients(values)["augmented-copies"] == {"extract.augmented_copies": 0}
-    assert "extract.augmented_copies" in ablate.ingredients(values)["augmentation"]
+    off = ablate.ingredients(values)["augmentation"]
+    assert {"extract.augmented_copies", "augmentation.policy"} < set(off)
 
 
 def test_the_table_has_the_largest_contribution_first():

@@ -56,7 +56,7 @@ def test_show_and_list_change_nothing(here, monkeypatch, capsys):
 def test_an_unknown_name_or_key_is_named(here, monkeypatch):
     with pytest.raises(UserError, match=r"no recipe 'tf-tutrial'; did you mean tf-tutorial\?"):
         call(monkeypatch, "tf-tutrial")
-    with pytest.raises(UserError, match=r"no recipe 'zzz'; there are birds, cifar10, "):
+    with pytest.raises(UserError, match=r"no recipe 'zzz'; there are best, birds, cifar10, "):
         call(monkeypatch, "zzz")
     with pytest.raises(UserError, match="unknown key; fix the recipe") as raised:
         recipe.apply((here / "params.yaml").read_text(), {"head": {"colour": "red"}})

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thaw.training.batches import dataset, steps_at_once, train_and_validation
+from thaw.training.batches import dataset, steps_at_once, train_and_validation, varied
 
 
 def test_batches_give_each_row_once_in_a_new_order():
@@ -46,6 +46,29 @@ def test_only_train_trains_and_only_validation_selects():
     for batches, name in zip(parts, ("train", "validation")):
         got = np.concatenate([x for x, _ in batches.as_numpy_iterator()])
         assert sorted(got) == inputs[split == name].tolist()
+
+
+def test_training_batches_are_augmented_then_mixed_each_by_a_seed_of_its_own():
+    inputs, split = np.arange(40.0), pd.Series(["train"] * 33 + ["validation"] * 7)
+    plain = train_and_validation(
+        inputs, np.arange(40), split, SimpleNamespace(batch_size=4, seed=3)
+    )
+    assert varied(plain, 3, None, None) is plain
+    got = varied(plain, 3, lambda x, seed: x * 10, lambda x, y, seed: (x + 1, y, seed))
+    assert got.validation is plain.validation
+    assert len(got.train) == len(plain.train) == 8
+    assert got.train.options().autotune.enabled is False
+    assert len(got.generators) == 2
+    seeds = []
+    for _ in range(2):
+        parts = list(got.train.as_numpy_iterator())
+        assert sorted(np.concatenate([y for _, y, _ in parts])) == list(range(33))
+        assert all((x == y * 10 + 1).all() for x, y, _ in parts)
+        seeds += [seed for _, _, seed in parts]
+    assert len(set(seeds)) == 16
+    assert 0 <= min(seeds) <= max(seeds) < 2**31
+    again = varied(plain, 3, None, lambda x, y, seed: (x, y, seed)).train.as_numpy_iterator()
+    assert [seed for *_, seed in again] == seeds[:8]
 
 
 def test_nothing_tunes_the_data_set():

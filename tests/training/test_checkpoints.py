@@ -11,8 +11,8 @@ from thaw.models.tf_setup import make_deterministic
 from tests.conftest import PLAIN_ADAM
 from thaw.features import store
 from thaw.features.arrays import AugmentedRows
-from thaw.training import augmentation, checkpoints, loop, losses, optimizers
-from thaw.training.batches import train_and_validation
+from thaw.training import augmentation, checkpoints, loop, losses, mixing, optimizers
+from thaw.training.batches import train_and_validation, varied
 from thaw.training.optimizers import LearningRateMultiplier
 from thaw.training.settings import Augmentation, Loss, Training
 
@@ -41,7 +41,7 @@ def network(shape) -> keras.Model:
 
 VARIANTS = {
     "normalization and dropout": {},
-    "layers that augment": {"augments": True},
+    "augmented and mixed batches": {"augments": True},
     "cached copies": {"copies": True},
     "plateau": {"schedule": "reduce_on_plateau", "patience": 4, "learning_rate": 0.5},
     "schedule, clipping, decay": {
@@ -88,20 +88,21 @@ def train(variant: dict, log, checkpoint=None):
     if variant.get("copies"):
         copies = random.normal(size=(len(rows), 2, 6, 6, 3)).astype("float32")
         augmented = AugmentedRows(inputs, copies, rows, settings.seed)
-    inner = model = network(inputs.shape[1:])
-    if variant.get("augments"):
-        model = augmentation.in_front(inner, TURNED, settings.seed)
+    model = network(inputs.shape[1:])
     batches = train_and_validation(inputs, truth, split, settings, augmented)
+    weights = losses.class_weights(LOSS, truth[rows], list("abc"))
+    if variant.get("augments"):
+        mix, weights = mixing.of_batch(3, weights), None
+        batches = varied(batches, settings.seed, augmentation.of_batch(TURNED), mix)
     rates = None
     if variant.get("multipliers"):
         count, steps = len(model.trainable_weights), len(batches.train)
         rates = [LearningRateMultiplier(0.5**depth, depth * steps) for depth in range(count)]
     optimizer = optimizers.build(settings, len(batches.train), rates)
     loop.compile_for_training(model, optimizer, losses.build(LOSS, 3), batches.train, settings)
-    weights = losses.class_weights(LOSS, truth[rows], list("abc"))
     loop.fit(model, batches, settings, log, weights, checkpoint)
     logged = {path.name: path.read_bytes() for path in log.rglob("*") if path.is_file()}
-    return [*inner.get_weights(), *(each.numpy() for each in model.optimizer.variables)], logged
+    return [*model.get_weights(), *(each.numpy() for each in model.optimizer.variables)], logged
 
 
 @pytest.mark.parametrize(
@@ -235,6 +236,9 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
         checkpoints.place("train_head", inputs, [SETTINGS, LOSS]),
         checkpoints.place("train_head", inputs, [SETTINGS], devices=2),
     ]
+    (tmp_path / "folder/deep").mkdir()
+    (tmp_path / "folder/deep/a.txt").write_bytes(b"d")
+    others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     (tmp_path / "folder/a.npy").write_bytes(b"c")
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
@@ -243,7 +247,7 @@ def test_each_training_has_a_file_of_its_own(tmp_path, monkeypatch):
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
     monkeypatch.setattr(checkpoints.software, "identity", lambda places, _: {"code": places})
     others.append(checkpoints.place("train_head", inputs, [SETTINGS]))
-    assert len({first, *others}) == 9
+    assert len({first, *others}) == 10
 
 
 def test_old_files_go(tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import keras
 import pytest
 
+from thaw.features import tensorflow_engine
 from thaw.project.errors import UserError
 from thaw.training import devices
 
@@ -19,6 +21,17 @@ def test_one_device_trains_the_network_itself(monkeypatch, asked, config, tmp_pa
         assert trained is model
     assert devices.count(chosen) == 1
     assert devices.from_chief(chosen, tmp_path / "x.npz", tmp_path / "y") == tmp_path / "x.npz"
+
+
+def test_auto_is_all_gpus_and_one_needs_no_strategy(monkeypatch):
+    monkeypatch.setattr(tensorflow_engine, "gpus", lambda: ["GPU:0"])
+    assert devices.strategy("auto") is None
+    monkeypatch.setattr(tensorflow_engine, "gpus", lambda: ["GPU:0", "GPU:1"])
+    found = [SimpleNamespace(name=f"GPU:{number}", device_type="GPU") for number in range(2)]
+    monkeypatch.setattr(devices.tf.config, "list_logical_devices", lambda kind: found)
+    monkeypatch.setattr(devices.tf.distribute, "MirroredStrategy", list)
+    assert devices.strategy("auto") == ["GPU:0", "GPU:1"]
+    assert devices.strategy(1) is None
 
 
 def test_devices_that_are_not_there_are_refused():

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from keras import layers, ops
 
-from tests.conftest import draw_images, runtime
+from tests.conftest import decoding, draw_images, runtime
 from tests.training.test_unfreezing import settings
 from thaw.features import extract, frozen_backbone, inference
+from thaw.features.image_source import ImageSource
 from thaw.features.store import FeatureStore, open_store
 from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
 from thaw.project import files
@@ -32,18 +32,11 @@ FLIP = Augmentation(
 SPLIT = pd.Series(["train", "validation", "train", "train", "validation"])
 
 
-def drawn(folder: Path, count: int, store: str | None = None) -> extract.ImageSource:
+def drawn(folder: Path, count: int, store: str | None = None) -> ImageSource:
     draw_images(folder / "images", {"red": count})
     images = sorted((folder / "images/red").iterdir())
-    decoding = Decoding(
-        apply_exif_orientation=True,
-        background=[255, 255, 255],
-        bits="auto",
-        fit="stretch",
-        reducing_gap=None,
-    )
     alone = runtime(workers=1, batch_size=2, store=store)
-    return extract.ImageSource(images, [*map(files.sha256, images)], decoding, alone)
+    return ImageSource(images, [*map(files.sha256, images)], decoding(), alone)
 
 
 def lite() -> keras.Model:

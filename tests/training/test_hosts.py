@@ -83,6 +83,7 @@ def test_a_lost_host_is_an_error_that_keeps_none_of_tensorflows_threads():
 def hosts(after_run, tmp_path) -> list[Path]:
     """Two folders with a run up to the head, whose fine-tuning has much to draw."""
     changes = {"fine_tune": SGD | {"epochs": 1, "global_clipnorm": 0.5}}
+    changes["augmentation"] = {"policy": "mixed"}
     set_params(after_run / "params.yaml", changes)
     other = tmp_path / "other"
     shutil.copytree(after_run, other)

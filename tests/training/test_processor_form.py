@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from thaw.features import tensorflow_engine
 from thaw.models import backbones
 from thaw.models.settings import Backbone
 from thaw.training import processor_form, unfreezing
@@ -66,6 +67,14 @@ def test_values_and_gradients_are_those_of_the_plain_form(name):
     largest = max(np.abs(each).max() for each in before)
     for ours, theirs in zip(after, before, strict=True):
         assert np.abs(ours - theirs).max() <= 1e-4 * largest
+
+
+def test_on_a_gpu_the_network_stays_as_it_is(monkeypatch):
+    pixels = keras.Input((8, 8, 3))
+    plain = keras.Model(pixels, keras.layers.Conv2D(5, 1)(pixels))
+    assert processor_form.arrange(plain) is not plain
+    monkeypatch.setattr(tensorflow_engine, "gpus", lambda: ["GPU:0"])
+    assert processor_form.arrange(plain) is plain
 
 
 class Block(keras.layers.Layer):

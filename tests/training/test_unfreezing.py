@@ -8,8 +8,8 @@ from tests.conftest import PLAIN_ADAM, head_spec
 from thaw.models import backbones, classifier, heads
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
-from thaw.training import augmentation, batches, loop, losses, optimizers, unfreezing
-from thaw.training.settings import Augmentation, FineTune, Loss
+from thaw.training import batches, loop, losses, optimizers, unfreezing
+from thaw.training.settings import FineTune, Loss
 
 SETTINGS = PLAIN_ADAM | {
     "unfreeze": "all", "layer_decay": 1.0, "epochs_per_block": 0, "learning_rate": 0.01,
@@ -17,12 +17,6 @@ SETTINGS = PLAIN_ADAM | {
     "cache_activations": "auto", "augmented_copies": 4, "activations_dtype": "float32",
     "activations_gigabytes": 4.0,
 }  # fmt: skip
-AUGMENTATION = Augmentation(
-    policy="none",
-    flip="horizontal", rotation=0.1, translation=0.1, zoom=0.1, shear=0.1, brightness=0.1,
-    contrast=0.1,
-    fill_mode="reflect",
-)  # fmt: skip
 HEAD = head_spec()
 
 
@@ -142,12 +136,11 @@ def test_training_leaves_normalisation_and_frozen_layers_as_they_were(backbone, 
     unfreezing.unfreeze(backbone, "conv1")
     before = {weight.path: weight.numpy() for weight in joined.weights}
     chosen = settings()
-    model = augmentation.in_front(joined, AUGMENTATION, 1)
     train = batches.dataset(pixels, classes, np.arange(20), 8, np.random.default_rng(1))
     validation = batches.dataset(pixels, classes, np.arange(20, 33), 8)
     loss = losses.build(Loss(label_smoothing=0.0, class_weights="none"), 3)
-    loop.compile_for_logits(model, optimizers.build(chosen, 3), loss)
-    model.fit(train, validation_data=validation, epochs=2, verbose=0)
+    loop.compile_for_logits(joined, optimizers.build(chosen, 3), loss)
+    joined.fit(train, validation_data=validation, epochs=2, verbose=0)
     after = {weight.path: weight.numpy() for weight in joined.weights}
     changed = {
         path.split("/")[-2] for path in before if not np.array_equal(before[path], after[path])

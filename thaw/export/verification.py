@@ -12,12 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from thaw.export import formats, keras_file
-from thaw.export.formats import EXPORT_FORMATS, KNOWN, QUANTIZED, Calibration, Predict
+from thaw.export import formats
+from thaw.export.formats import EXPORT_FORMATS, KNOWN, OUTPUT, QUANTIZED, Calibration, Predict
 from thaw.export.settings import Export
 from thaw.images.loader import slices
-from thaw.images.settings import Decoding
-from thaw.images.square import FITS
 from thaw.project.errors import UserError
 
 IMAGES = 200  # of the test set, to compare on, and of the training set, to calibrate int8 with
@@ -38,49 +36,6 @@ def check_gate(scores: dict, settings: Export) -> None:
         )
 
 
-def contract(
-    size: int,
-    decoding: Decoding,
-    unsure_below: float | None = None,
-    known: dict | None = None,
-    needs: str = f"keras >= {keras_file.OLDEST}",
-) -> dict:
-    """Return what input.json says: input and outputs, which all formats share, and versions.
-
-    `decoding`: of the set; of files of 16 bits a value it says something where the set has any.
-    unsure_below: a largest probability. known: {"unknown_below": a `known`} where that is an
-    output; None in it for no threshold. needs: what `keras_file.needs` says.
-    """
-    sixteen_bits = {}
-    if decoding.bits != "auto":
-        scale = f"value * 255 // {2**decoding.bits - 1}, at most 255"
-        sixteen_bits = {"sixteen_bits": {"fill": decoding.bits, "to_8_bits": scale}}
-    return {
-        "pixels": {
-            "dtype": "float32",
-            "shape": ["n", size, size, 3],
-            "colours": "RGB",
-            "range": [0, 255],
-            "resize": f"{FITS[decoding.fit]}; bilinear, averaging where it shrinks (Pillow)",
-            "fit": decoding.fit,
-            "apply_exif_orientation": decoding.apply_exif_orientation,
-            "background": decoding.background,
-            **sixteen_bits,
-        },
-        "probabilities": {
-            "dtype": "float32",
-            "shape": ["n", "classes"],
-            "order": "labels.json",
-            "unsure_below": unsure_below,
-        },
-        **({KNOWN: {"dtype": "float32", "shape": ["n"], **known}} if known else {}),
-        "versions": {
-            "written_with": {"keras": keras.__version__, "tensorflow": tf.__version__},
-            "model.keras": needs,
-        },
-    }
-
-
 def write(
     model: keras.Model, classes: list[str], contract: dict, names: list[str],
     calibration: Calibration, folder: Path,
@@ -88,8 +43,8 @@ def write(
     """Write the formats `names`, labels.json and input.json into the new `folder`.
 
     `model`: pixels float32 (n, size, size, 3), RGB 0..255 -> probabilities float32 (n, classes), in
-    the order of labels.json, or a dict of these and known, float32 (n,). `contract`: as the
-    function of this name gives it. `calibration`: gives training images uint8 (k, size, size, 3).
+    the order of labels.json, or a dict of these and known, float32 (n,). `contract`: as
+    `input_json.contract` gives it. `calibration`: gives training images uint8 (k, size, size, 3).
     Raises UserError when a converter fails on this network.
     """
     folder.mkdir(parents=True)
@@ -134,31 +89,35 @@ def compare(
     when a format does not run or differs by more than its tolerance.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU's, of 11 bits
-    expected, table = batchwise(formats.traced(model), pixels), {}
+    expected = {
+        output: batchwise(formats.traced(model, output), pixels)
+        for output in formats.outputs(model)
+    }
+    probabilities, table = expected[OUTPUT], {}
     for name in settings.names:
         file = folder / EXPORT_FORMATS[name].file
         with _refusing(name, folder):
             predict = EXPORT_FORMATS[name].open(file)
             got = batchwise(predict, pixels)
-        check(name, truth, expected, got, settings)
-        same = got.argmax(axis=1) == expected.argmax(axis=1)
+        check(name, truth, probabilities, got, settings)
+        same = got.argmax(axis=1) == probabilities.argmax(axis=1)
         table[name] = {
             "megabytes": round(size(file) / 1e6, 2),
             "milliseconds": significant(milliseconds(predict, pixels[:1].astype("float32"))),
             "accuracy": round(float((got.argmax(axis=1) == truth).mean()), 4),
             "agreement": round(float(same.mean()), 4),
-            "largest_difference": significant(np.abs(got - expected).max()),
+            "largest_difference": significant(np.abs(got - probabilities).max()),
         }
-        if KNOWN in formats.outputs(model) and name not in QUANTIZED:
-            table[name]["largest_difference_of_known"] = _known(name, model, pixels, file)
+        if KNOWN in expected and name not in QUANTIZED:
+            table[name]["largest_difference_of_known"] = _known(name, expected[KNOWN], pixels, file)
     return table
 
 
-def _known(name: str, model: keras.Model, pixels: np.ndarray, file: Path) -> float:
+def _known(name: str, expected: np.ndarray, pixels: np.ndarray, file: Path) -> float:
     """Return the largest difference of a format's known from Keras'. Raises UserError as above."""
     with _refusing(name, file.parent):
         got = batchwise(EXPORT_FORMATS[name].open(file, KNOWN), pixels)
-    difference = np.abs(got - batchwise(formats.traced(model, KNOWN), pixels)).max()
+    difference = np.abs(got - expected).max()
     if not difference <= KNOWN_TOLERANCE:
         raise UserError(
             f"not exported, as known of {name} differs from Keras' by {difference:.2g}, more than "

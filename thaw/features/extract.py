@@ -2,65 +2,22 @@
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from thaw.features import frozen_backbone, inference, int8, outputs, store
+from thaw.features import frozen_backbone, inference, outputs, store
 from thaw.features.frozen_backbone import FrozenNetwork
+from thaw.features.image_source import AugmentedCopies, ImageSource
 from thaw.features.provenance import of_features
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
-from thaw.images.loader import ImageLoader
-from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone
 from thaw.project import engine
-from thaw.project.settings import Runtime
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 LARGEST = 10**8  # bytes of a shard's outputs
-
-
-class ImageSource(NamedTuple):
-    """Images: their files, the files' digests (for the store), and how they are decoded.
-
-    train: the rows of training images, which int8 needs, int (t,).
-    """
-
-    images: Sequence[Path]
-    digests: Sequence[str]
-    decoding: Decoding
-    runtime: Runtime
-    train: Sequence[int] = ()
-
-    def loader(self, size: int) -> ImageLoader:
-        """Return what loads the images at `size` pixels a side, each held to its digest."""
-        known = dict(zip(self.images, self.digests, strict=True))
-        return ImageLoader(size, self.decoding, self.runtime.threads, known)
-
-    def calibrating(self, size: int) -> np.ndarray:
-        """Return the training images that int8 is calibrated on, uint8 (n, size, size, 3)."""
-        chosen = int8.chosen([self.digests[row] for row in self.train])
-        images = [self.images[self.train[place]] for place in chosen]
-        batches = self.loader(size).batches(images, self.runtime.batch_size, "calibrate")
-        return np.concatenate([pixels for _, pixels in batches])
-
-
-class AugmentedCopies(NamedTuple):
-    """Augmented copies of images.
-
-    make: makes what augments, from pixels uint8 (k, h, w, 3) and seeds int64 (k,) to float32
-    pixels. seeds: of each image's copies, int64 (n, copies). provenance: what tells them from other
-    ones, for the keys.
-    """
-
-    make: Callable[[], Callable[[np.ndarray, np.ndarray], "tf.Tensor"]]
-    seeds: np.ndarray
-    provenance: dict
 
 
 class Passing(NamedTuple):
@@ -93,9 +50,7 @@ def extract_features(
     """
     provenance = of_features(spec, source.decoding, settings, weights)
     with store.open_store(source.runtime) as kept:
-        network = frozen_backbone.of_backbone(
-            spec, settings, weights, provenance, kept, source.calibrating
-        )
+        network = frozen_backbone.of_backbone(spec, settings, weights, provenance, kept, source)
         computed = run_network(network, source, folder, kept, copies)
     provenance |= {key: network.provenance[key] for key in {"ranges"} & network.provenance.keys()}
     provenance |= copies.provenance if copies else {}

@@ -6,13 +6,13 @@ EfficientNet Lite, which is built of few kinds of layers, needs neither.
 """
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from thaw.features import inference, int8, lite_network, provenance, store, tensorflow_engine
+from thaw.features.image_source import ImageSource
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
 from thaw.models import lite_file
@@ -24,9 +24,6 @@ from thaw.project.errors import UserError
 if TYPE_CHECKING:
     import keras
     import openvino
-
-
-Images = Callable[[int], np.ndarray]
 
 
 class FrozenNetwork(NamedTuple):
@@ -93,35 +90,35 @@ def of_lower(model: "keras.Model", last: str, provenance: dict) -> FrozenNetwork
 
 def of_backbone(
     spec: Backbone, settings: Extract, weights: Path, features: dict, kept: FeatureStore,
-    images: Images | None = None,
+    source: ImageSource | None = None,
 ) -> FrozenNetwork:  # fmt: skip
     """Return the backbone with pooled features as its outputs, and whole maps as `settings` say.
 
     `weights`: its file; `features`: what these depend on, as `provenance.of_features` gives it;
-    `images`: as for `converted_once`.
+    `source`: as for `converted_once`.
     Raises UserError when the weights are not this network's or not those of `features`, or the
     engine is not installed.
     """
     digest = features["weights_sha256"]
+    network = provenance.of_network(spec) | {"weights_sha256": digest}
     if features["engine"] == "openvino" and spec.name in LITE:
         number = LITE.index(spec.name)
         with snapshots.copied(weights, digest) as copy:
             values = lite_file.load(number, copy)
         built = lite_network.build(number, spec.size, values, settings.feature_maps)
-        return _of_openvino(built, features, images)
-    network = provenance.of_network(spec) | {"weights_sha256": digest}
+        return _of_openvino(built, _with_ranges(built, network, features, kept, source))
     model = {"converted": network, "feature_maps": settings.feature_maps}
 
     def make() -> "keras.Model":
         with snapshots.copied(weights, digest) as copy:
             return _pooled(spec, copy, settings.feature_maps)
 
-    return converted_once(make, model, features, kept, images)
+    return converted_once(make, model, features, kept, source)
 
 
 def converted_once(
     make: Callable[[], "keras.Model"], model_provenance: dict, provenance: dict, kept: FeatureStore,
-    images: Images | None = None,
+    source: ImageSource | None = None,
     hold: Callable[["keras.Model", FrozenNetwork], None] = lambda *_: None,
 ) -> FrozenNetwork:  # fmt: skip
     """Return the model with named outputs that `make` makes, which needs TensorFlow.
@@ -129,7 +126,7 @@ def converted_once(
     OpenVINO's form of it is kept in the store, and `make` only called where it lacks it.
     `model_provenance`: all that the model depends on besides the software, as JSON can hold it;
     `provenance` as in `FrozenNetwork`. For int8 it may have the ranges of the layers' inputs; else
-    `images` gives training images of a side, uint8 (n, side, side, 3), and the result's has them.
+    the training images of `source` tell them, once, and the result's has them.
     `hold` raises UserError when a form that was just converted differs from the model; then it is
     not kept.
     """
@@ -137,26 +134,47 @@ def converted_once(
         return of_model(make(), provenance)
     [key] = store.keys(model_provenance, [""])
     converted = kept.get([key]).get(key)
+
+    def as_network(converted: bytes) -> FrozenNetwork:
+        read = inference.read(converted)
+        return _of_openvino(read, _with_ranges(read, model_provenance, provenance, kept, source))
+
     if converted is not None:
-        return _of_openvino(inference.read(converted), provenance, images)
+        return as_network(converted)
     model = make()
     converted = inference.convert(model)
-    network = _of_openvino(inference.read(converted), provenance, images)
+    network = as_network(converted)
     hold(model, network)
     kept.put([(key, converted)])
     return network
 
 
-def _of_openvino(
-    model: "openvino.Model", provenance: dict, images: Images | None = None
-) -> FrozenNetwork:
-    size = model.inputs[0].partial_shape[1].get_length()
+def _with_ranges(
+    model: "openvino.Model", model_provenance: dict, provenance: dict, kept: FeatureStore,
+    source: ImageSource | None,
+) -> dict:  # fmt: skip
+    """Return `provenance`, for int8 with the ranges, which are computed once; else as it is."""
+    if provenance["precision"] != "int8" or "ranges" in provenance:
+        return provenance
+    images = source.calibrating()
+    about = {"ranges_of": model_provenance, "images": images.decoding.model_dump()}
+    [key] = store.keys(about, [" ".join(images.digests)])
+    packed = kept.get([key]).get(key)
+    if packed is None:
+        packed = json.dumps(int8.ranges(model, images.pixels(_size(model)))).encode()
+        kept.put([(key, packed)])
+    return provenance | {"ranges": json.loads(packed)}
+
+
+def _size(model: "openvino.Model") -> int:
+    return model.inputs[0].partial_shape[1].get_length()
+
+
+def _of_openvino(model: "openvino.Model", provenance: dict) -> FrozenNetwork:
     if provenance["precision"] == "int8":
-        if "ranges" not in provenance:
-            provenance = provenance | {"ranges": int8.ranges(model, images(size))}
         model = int8.quantized(model, provenance["ranges"])
     return FrozenNetwork(
-        size,
+        _size(model),
         inference.shapes(model),
         provenance,
         functools.cache(lambda: inference.compiled(model, provenance["precision"])),

@@ -7,7 +7,7 @@ import numpy as np
 from thaw.features import inference
 from thaw.models import lite_layers
 from thaw.models.lite_layers import EPSILON, Layer
-from thaw.models.registry import DEVIATION, MEAN
+from thaw.models.registry import OFFSET, SCALE
 
 if TYPE_CHECKING:
     import openvino
@@ -55,8 +55,7 @@ def _body(
     """Return the input, and the outputs of all layers up to `last` by name, (n, c, h, w)."""
     ops = inference.imported().opset13
     pixels = ops.parameter([-1, size, size, 3], np.float32, name="pixels")
-    scale = np.array([1 / (255 * each) for each in DEVIATION], "float32")
-    offset = np.array([-mean / each for mean, each in zip(MEAN, DEVIATION)], "float32")
+    scale, offset = np.array(SCALE, "float32"), np.array(OFFSET, "float32")
     x = ops.transpose(ops.add(ops.multiply(pixels, scale), offset), np.array([0, 3, 1, 2]))
     outputs = {}
     for each in lite_layers.layers(number):

@@ -8,6 +8,7 @@ from thaw.labels import layout, layout_doubts, table_columns, table_file, table_
 from thaw.labels.layout import Found, Listing
 from thaw.labels.split_words import split_of
 from thaw.labels.table_columns import Columns
+from thaw.labels.template import Template
 from thaw.project.errors import UserError
 from thaw.sources import listing
 from thaw.sources.settings import Labels
@@ -73,7 +74,7 @@ def _by_place(
     """Return the split and the group that a template tells of each place; "" for none."""
     if template == layout.AUTO:
         return dict.fromkeys(rows, ("", ""))
-    matcher = layout.Template(template)
+    matcher = Template(template)
     return {place: matcher.match(place)[1:] for place in rows}
 
 
@@ -107,7 +108,7 @@ def _images(folder: Path, template: str) -> dict[PurePosixPath, Path]:
     files = layout.images_in(folder)
     if template == layout.AUTO:
         return files
-    matcher = layout.Template(template)
+    matcher = Template(template)
     return {place: path for place, path in files.items() if matcher.match(place)}
 
 

@@ -1,6 +1,5 @@
 """Read an image's class, split and group from its path, by a template such as {split}/{label}/*."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ import pandas as pd
 
 from thaw.labels import auto_layout, layout_doubts
 from thaw.labels.split_words import split_of
+from thaw.labels.template import Template
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line
 from thaw.sources import listing
@@ -18,8 +18,6 @@ KEY = "data.layout"  # of params.yaml, where a wrong layout is named
 AUTO = "auto"
 NAMED = 3  # folders in a note
 ELSEWHERE = "name the folder that holds them, as files of their own"
-TOKENS = re.compile(r"(\{\w*\}|\*)")
-PLACEHOLDERS = ("{label}", "{split}", "{group}")
 NO_COLUMNS = pd.DataFrame(columns=["path"])
 
 
@@ -106,37 +104,6 @@ def summary(listing: Listing) -> str:
     return "\n".join(map(one_line, lines))
 
 
-class Template:
-    """A pattern over a path: {label}, {split}, {group} and * for any text within one folder's name.
-
-    A last part that is * alone also takes all folders below. {split} takes only names with a word
-    for a split in them (split_words).
-    """
-
-    def __init__(self, template: str) -> None:
-        self.template = template
-        parts = [part for part in template.split("/") if part not in ("", ".")]
-        self.most = _compiled(parts, "")
-        self.least = _compiled(parts, "?")
-
-    def match(self, place: PurePosixPath) -> tuple[str, str, str] | None:
-        """Return label, split and group ("" for what the template has not), None without a fit."""
-        return _read(self.most, place)
-
-    def other_readings(self, places: Iterable[PurePosixPath]) -> list[str]:
-        """Say where {label} might as well take less text than it does."""
-        if self.most.pattern == self.least.pattern or "{label}" not in self.template:
-            return []
-        for place in places:
-            most, least = _read(self.most, place), _read(self.least, place)
-            if most and least and most[0] != least[0]:
-                return [
-                    f"{place} is of class {most[0]!r} and not {least[0]!r}, since "
-                    "{label} takes as much as it can"
-                ]
-        return []
-
-
 def check_labels(labels: set[str], key: str, where: str) -> None:
     """Raise UserError for fewer than two classes, or two whose names a disk may take for one."""
     if len(labels) < 2:
@@ -152,39 +119,6 @@ def check_labels(labels: set[str], key: str, where: str) -> None:
 def quoted(template: str) -> str:
     """Return a template as it stands in params.yaml; YAML wants quotes around braces."""
     return f'"{template}"'
-
-
-def _read(pattern: re.Pattern, place: PurePosixPath) -> tuple[str, str, str] | None:
-    match = pattern.fullmatch(place.as_posix())
-    if not match:
-        return None
-    values = match.groupdict()
-    if "split" in values and not split_of(values["split"]):
-        return None
-    given = split_of(values.get("split", ""))
-    return values.get("label", ""), given, values.get("group", "")
-
-
-def _compiled(parts: list[str], lazy: str) -> re.Pattern:
-    return re.compile("/".join(_pattern(part, lazy) for part in _deep(parts)), re.DOTALL)
-
-
-def _deep(parts: list[str]) -> list[str]:
-    return [*parts[:-1], "**"] if parts[-1:] == ["*"] else parts
-
-
-def _pattern(part: str, lazy: str) -> str:
-    if part == "**":
-        return ".+"
-    pieces = []
-    for token in TOKENS.split(part):
-        if token == "*":
-            pieces.append(f"[^/]*{lazy}" if part != "*" else "[^/]+")
-        elif token in PLACEHOLDERS:
-            pieces.append(f"(?P<{token[1:-1]}>[^/]+{lazy if part != token else ''})")
-        else:
-            pieces.append(re.escape(token))
-    return "".join(pieces)
 
 
 def tables_in(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import keras
 from keras import applications, layers, ops
 
 from thaw.models import efficientnet_lite, preset_network, weights
-from thaw.models.registry import DEVIATION, LITE, MEAN, NETWORKS, is_preset
+from thaw.models.registry import DEVIATION, LITE, MEAN, NETWORKS, OFFSET, SCALE, is_preset
 from thaw.models.settings import Backbone
 from thaw.project.errors import UserError
 
@@ -17,9 +17,7 @@ CLASS_TOKEN = "cls"  # the pooling that takes this in the place of a feature map
 
 def _torch(pixels):
     """Subtract ImageNet's mean and divide by its deviation, on the scale 0..1."""
-    scale = [1 / (255 * d) for d in DEVIATION]
-    offset = [-m / d for m, d in zip(MEAN, DEVIATION)]
-    return layers.Rescaling(scale, offset, name="preprocess")(pixels)
+    return layers.Rescaling(SCALE, OFFSET, name="preprocess")(pixels)
 
 
 def _tf(pixels):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from thaw.models import weights
@@ -38,6 +39,17 @@ def build(spec: Head, feature_shape: tuple[int, ...], classes: int) -> keras.Mod
         x = layers.BatchNormalization(name="norm")(x)
     logits = layers.Dense(logit_count(classes), kernel_regularizer=kernel, name="logits")(x)
     return keras.Model(features, logits, name="head")
+
+
+def start_from(head: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Give a linear head weights that stand for one logit per class, (c, classes) and (classes,).
+
+    A head of two classes has the difference of theirs.
+    """
+    layer = head.get_layer("logits")
+    if layer.units == 1:
+        kernel, bias = (each[..., 1:] - each[..., :1] for each in (kernel, bias))
+    layer.set_weights([kernel, bias])
 
 
 def _regularizers(

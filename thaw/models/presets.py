@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from thaw.models import hdf5_file, preset_network
+from thaw.models import hdf5_file, preset_network, texts
 from thaw.models.preset_families import FAMILIES
 from thaw.models.registry import HUB, is_folder
 from thaw.models.settings import Backbone
@@ -28,11 +28,11 @@ READ = (".json", ".h5", ".safetensors")  # endings of the files of a preset that
 DROP_PATHS = ("drop_path", "drop_path_rate")
 
 
-def load(spec: Backbone) -> keras.Model:
+def load(spec: Backbone, texts_folder: Path | None = None) -> keras.Model:
     """Return a preset as a network, with its weights, or with random ones for `weights: null`.
 
-    Raises UserError when it cannot be had, has another digest than `spec` says, or is of no family
-    that is known.
+    What it has for texts, of its own weights, is written into `texts_folder`. Raises UserError when
+    it cannot be had, has another digest than `spec` says, or is of no family that is known.
     """
     hub = preset_network.imported()
     name = spec.name.removeprefix(HUB)
@@ -48,13 +48,31 @@ def load(spec: Backbone) -> keras.Model:
     source = random
     if spec.weights:
         try:
-            source = _vision(hub.models.Backbone.from_preset(name, dtype="float32", **shape))
+            whole = hub.models.Backbone.from_preset(name, dtype="float32", **shape)
         except Exception as error:
             raise _refusal(hub, spec.name, error) from None
+        source = _vision(whole)
+        if texts_folder and source is not whole:
+            _save_texts(hub, spec.name, whole, texts_folder)
     description["config"] = _settled(description["config"] | shape)
     backbone = preset_network.create(description)
     _copy(source, backbone)
     return preset_network.of_backbone(backbone, description, spec.size)
+
+
+def _save_texts(
+    hub: "keras_hub", name: str, whole: "keras_hub.models.Backbone", folder: Path
+) -> None:
+    """Write what a preset has for texts into a folder, or say why it has no use without more."""
+    try:
+        preprocessor = hub.models.CausalLMPreprocessor.from_preset(name.removeprefix(HUB))
+    except Exception as error:
+        if not is_folder(name):
+            raise _refusal(hub, name, error) from None
+        cause = " ".join(str(error).split())[:200]
+        print(f"{name}: no texts, for its tokenizer cannot be read ({cause})", flush=True)
+        return
+    texts.save(whole, preprocessor, folder)
 
 
 def digest(folder: Path) -> str:

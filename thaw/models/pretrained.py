@@ -17,15 +17,16 @@ from thaw.sources import fetch, source_folder
 RANDOM_SEED = 0  # of `weights: null`
 
 
-def load(spec: Backbone, scratch: Path) -> keras.Model:
+def load(spec: Backbone, scratch: Path, texts: Path | None = None) -> keras.Model:
     """Build the network with the weights that the params ask for.
 
-    A weights file with an address is fetched into the folder `scratch`. Raises UserError when the
-    weights cannot be had, have another digest than `spec` says, or are not this network's.
+    A weights file with an address is fetched into the folder `scratch`. What a preset has for texts
+    is written into the folder `texts`. Raises UserError when the weights cannot be had, have
+    another digest than `spec` says, or are not this network's.
     """
     make_deterministic(RANDOM_SEED)
     if is_preset(spec.name):
-        return presets.load(spec)
+        return presets.load(spec, texts)
     model = build(spec)
     if spec.weights is None:
         return model

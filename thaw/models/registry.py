@@ -30,6 +30,10 @@ class NetworkFacts(NamedTuple):
 
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0..1
+# The preprocessing `torch`: pixels of 0..255 times SCALE, plus OFFSET, which for those of ImageNet
+# gives a mean of 0 and a deviation of 1.
+SCALE = [1 / (255 * deviation) for deviation in DEVIATION]
+OFFSET = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION)]
 
 # name, preprocessing, size, smallest size, parameters, top1
 _APPLICATIONS = [

@@ -74,10 +74,20 @@ class Regularization(Section):
 
 
 class Head(Section):
-    """The shape of the head."""
+    """The shape of the head, and the weights that it starts from."""
 
     pooling: Literal["avg", "max", "cls", "flatten"]
     hidden: list[Annotated[int, Field(ge=1)]]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_normalization: bool
     regularization: Regularization
+    start: Literal["random", "text"]
+
+    @model_validator(mode="after")
+    def _linear_to_start_from_text(self) -> "Head":
+        linear = self.pooling == "cls" and not self.hidden and not self.batch_normalization
+        if self.start == "text" and not linear:
+            raise ValueError(
+                "start: text should have pooling: cls, hidden: [] and batch_normalization: false"
+            )
+        return self

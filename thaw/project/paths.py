@@ -17,6 +17,7 @@ SPLIT_REPORT = Path("metrics/split.json")
 SPLIT_FIGURES = Path("metrics/split")
 WEIGHTS = Path("models/partial-weights")  # while backbone runs
 BACKBONE = Path("models/backbone.weights.h5")
+TEXTS = Path("models/texts")
 FEATURES = Path("data/features")
 AUGMENTED_COPIES = Path("data/augmented_copies")
 INPUTS = Path("data/partial-inputs")  # while fine_tune runs

@@ -1,6 +1,5 @@
-"""Bring a file over http(s), with retries and resuming, or a file or folder by fsspec."""
+"""Bring a file over http(s), with retries and resuming."""
 
-import errno
 import json
 import logging
 import shutil
@@ -9,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import fsspec
 import requests
-from fsspec.callbacks import TqdmCallback
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -109,12 +106,7 @@ def _receive(
     seen = path.with_name(f"{path.name}.json")  # of which address and version the part is
     version = _version(seen, url)
     start = _length(partial) if version else 0
-    headers = {}
-    if version and path.is_file():
-        headers = {"If-None-Match": version["etag"], "If-Modified-Since": version["date"]}
-    elif start and not version["etag"].startswith("W/"):
-        headers = {"Range": f"bytes={start}-", "If-Range": version["etag"] or version["date"]}
-    headers = {name: value for name, value in headers.items() if value}
+    headers = _headers(version, path.is_file(), start)
     with session.get(url, stream=True, timeout=TIMEOUT, headers=headers) as answer:
         if answer.status_code == 304:
             return
@@ -149,6 +141,16 @@ def _receive(
     faults.point("received all")
     partial.replace(path)
     faults.point("downloaded")
+
+
+def _headers(version: dict[str, str], whole: bool, start: int) -> dict[str, str]:
+    """Ask if a whole file is still of the server's version, or for the rest from `start` on."""
+    headers = {}
+    if version and whole:
+        headers = {"If-None-Match": version["etag"], "If-Modified-Since": version["date"]}
+    elif start and not version["etag"].startswith("W/"):
+        headers = {"Range": f"bytes={start}-", "If-Range": version["etag"] or version["date"]}
+    return {name: value for name, value in headers.items() if value}
 
 
 def _append(answer: requests.Response, file: BinaryIO, bar: tqdm) -> Iterator[None]:
@@ -223,47 +225,3 @@ def cause(error: requests.RequestException) -> str:
     inner = error.args[0] if error.args else error
     reason = getattr(inner, "reason", None) or inner
     return f"no connection ({str(reason).rsplit(': ', 1)[-1]})"
-
-
-def fetch_objects(url: str, folder: Path) -> Path:
-    """Fetch a file or a folder from an object store (s3, gs, az, ...) into `folder` by fsspec.
-
-    Returns the path of the file or folder there. Raises UserError when the library for this kind of
-    address is not installed, and for whatever the store itself has to say.
-    """
-    scheme = url.split("://")[0]
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except (ImportError, ValueError) as error:
-        raise UserError(
-            f"addresses of {scheme}:// cannot be read here ({error})",
-            "data.source",
-            f"install what DVC uses for them, for example `pip install dvc[{scheme}]`",
-        ) from None
-    target = folder / "objects"
-    with TqdmCallback(tqdm_kwargs={"desc": "download", "disable": None}) as progress:
-        try:
-            store, place = fsspec.url_to_fs(url)
-            if not store.isdir(place):
-                store.get_file(place, str(target), callback=progress)
-                return target
-            keys = {key: _inside(target, place, key) for key in store.find(place)}
-            for path in {path.parent for path in keys.values()}:
-                path.mkdir(parents=True, exist_ok=True)
-            store.get(list(keys), [str(path) for path in keys.values()], callback=progress)
-        except UserError:
-            raise
-        except Exception as error:  # each store raises its own
-            if getattr(error, "errno", None) == errno.ENOSPC:
-                raise
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{url}: {said}; check the address and your rights to it") from None
-    return target
-
-
-def _inside(folder: Path, place: str, key: str) -> Path:
-    """Return where an object goes; refuse a key that would leave the folder."""
-    parts = Path(key.removeprefix(place).lstrip("/"))
-    if parts.is_absolute() or ".." in parts.parts:
-        raise UserError(f"{key!r}: this object's name would leave the folder; rename it")
-    return folder / parts

@@ -7,7 +7,7 @@ from pathlib import Path
 from thaw.project import files
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line
-from thaw.sources import archive, fetch, links
+from thaw.sources import archive, fetch, links, object_store
 from thaw.sources.datasets import NAMED, Named, write_digits
 from thaw.sources.settings import Data
 
@@ -42,7 +42,7 @@ def fetch_source(settings: Data, scratch: Path, downloads: Path) -> Path:
         _announce(source, found, settings.sha256)
         return folder
     elif "://" in source:
-        path = fetch.fetch_objects(source, scratch)
+        path = object_store.fetch(source, scratch)
         if path.is_dir():
             _refuse_digest(settings)
             return path

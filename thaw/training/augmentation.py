@@ -1,4 +1,4 @@
-"""Change training images at random with Keras' own layers, so that no two epochs are the same."""
+"""Change training images at random, each by itself, so that no two epochs are the same."""
 
 import functools
 import hashlib
@@ -10,36 +10,49 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from thaw.features.extract import AugmentedCopies
+from thaw.features.image_source import AugmentedCopies
 from thaw.project.errors import UserError
 from thaw.training.settings import Augmentation
 
-SEEDS = 16  # of one chain, at most
-MOVING = (layers.RandomTranslation, layers.RandomZoom)  # what brings places in from outside
+Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # from pixels and a seed to pixels
+RATIO = 4 / 3  # of a crop's sides, at most
 
 
-def _crop(shift: float, zoom: float) -> list[tuple[type, dict]]:
-    """Another part of the image: shifted by that fraction of the side, and enlarged up to `zoom`.
+class RandomResizedCrop(layers.Layer):
+    """A part of each image, enlarged to the image's size; Keras 3.15.1 has no layer for it.
 
-    Keras has no layer for a random resized crop (Szegedy and others 2014, arXiv:1409.4842).
+    Szegedy and others 2014, arXiv:1409.4842. area: the least part, a fraction of the image.
     """
-    return [
-        (layers.RandomTranslation, {"height_factor": shift, "width_factor": shift}),
-        (layers.RandomZoom, {"height_factor": (-zoom, 0.0)}),
-    ]
+
+    def __init__(self, area: float, seed: int):
+        super().__init__()
+        self.area, self.seed = area, seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, pixels, training=False):
+        if not training:
+            return pixels
+        count = tf.shape(pixels)[0]
+        drawn = keras.random.uniform((4, count), seed=self.generator)
+        area, ratio, top, left = tf.unstack(drawn, num=4)
+        side, factor = tf.sqrt(self.area + (1 - self.area) * area), RATIO ** (ratio - 0.5)
+        height, width = tf.minimum(side * factor, 1.0), tf.minimum(side / factor, 1.0)
+        top, left = top * (1 - height), left * (1 - width)
+        boxes = tf.stack([top, left, top + height, left + width], axis=1)
+        return tf.image.crop_and_resize(pixels, boxes, tf.range(count), pixels.shape[1:3])
 
 
 POLICIES = {
     "none": [],
     "light": [
-        *_crop(0.08, 0.25),
+        (RandomResizedCrop, {"area": 0.6}),
         (layers.RandomBrightness, {"factor": 0.1}),
         (layers.RandomContrast, {"factor": 0.2}),
     ],
-    # Not Keras' AugMix, which draws its operations once for all images, when the graph is made, nor
-    # RandAugment, which computes all eleven for each image: 22 ms for one of 160 px.
+    # Neither Keras' AugMix, which draws its operations once for all images, when the graph is made,
+    # nor RandAugment, which computes all eleven for each image: 22 ms for one of 160 px.
     "strong": [
-        *_crop(0.15, 0.45),
+        (RandomResizedCrop, {"area": 0.35}),
         (layers.RandomBrightness, {"factor": 0.2}),
         (layers.RandomContrast, {"factor": 0.3}),
         # Not RandomSaturation, which leaves 0..255 in Keras 3.15.1.
@@ -47,22 +60,21 @@ POLICIES = {
         (layers.RandomErasing, {"factor": (0.3, 0.3), "scale": (0.02, 0.2), "fill_value": 127.5}),
     ],
 }
+POLICIES["mixed"] = POLICIES["strong"]  # of an image alone; `mixing` has the rest
 
 
-def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
+def chain(settings: Augmentation) -> list[layers.Layer]:
     """Return the layers that augment pixels, RGB 0..255 (n, h, w, 3), and only while training.
 
     rotation is a fraction of a full turn, translation of the side, zoom and shear of the size,
     brightness of 255, contrast of the distance from the mean. Each is drawn evenly from -fraction
-    to fraction, for each image anew. Places that come in from outside are filled as `fill_mode`
-    says (constant: black). What POLICIES have of `policy` comes last.
+    to fraction, for each image anew, by what `begin` gave. Places that come in from outside are
+    filled as `fill_mode` says (constant: black). What POLICIES have of `policy` comes last.
     """
-    # One seed for all would turn just those images to the left that are flipped, and so on.
-    seeds = map(int, np.random.SeedSequence(seed).generate_state(SEEDS) >> 1)
     chosen = []
 
     def add(kind: type, *amounts, **options) -> None:
-        chosen.append(kind(*amounts, seed=next(seeds), **options))
+        chosen.append(kind(*amounts, seed=0, **options))
 
     fill = {"fill_mode": settings.fill_mode}
     if settings.flip != "none":
@@ -80,30 +92,47 @@ def chain(settings: Augmentation, seed: int) -> list[layers.Layer]:
     if settings.contrast:
         add(layers.RandomContrast, settings.contrast)
     for kind, options in POLICIES[settings.policy]:
-        add(kind, **options, **(fill if kind in MOVING else {}))
+        add(kind, **options)
     return chosen
+
+
+def begin(chosen: Sequence[layers.Layer], seed: tf.Tensor, first: int = 0) -> None:
+    """Let layers draw what they draw for this seed, int64 in 0 to 2**31.
+
+    `first`: number of the first layer. Each number draws something else: with one seed for all just
+    those images would be turned to the left that are flipped, and so on.
+    """
+    for number, layer in enumerate(chosen, first):
+        layer.generator.state.assign(tf.stack([seed, number << 20]))
 
 
 def augments(settings: Augmentation) -> bool:
     """Return whether training images are changed at all."""
-    return bool(chain(settings, 0))
+    return bool(chain(settings))
 
 
 def augmented_images(image: np.ndarray, count: int, settings: Augmentation) -> np.ndarray:
     """Return `count` augmented images uint8 (n, h, w, 3) of one image uint8 (h, w, 3), or none."""
-    chosen = chain(settings, 0)
-    pixels = np.repeat(image[None], count if chosen else 0, axis=0).astype("float32")
-    for layer in chosen:
-        pixels = layer(pixels, training=True)
-    return np.clip(np.round(pixels), 0, 255).astype("uint8")
+    pixels = np.repeat(image[None], count if augments(settings) else 0, axis=0)
+    augmented = of_batch(settings)(pixels, tf.constant(0, "int64"))
+    return np.clip(np.round(augmented), 0, 255).astype("uint8")
 
 
-def in_front(model: keras.Model, settings: Augmentation, seed: int) -> keras.Model:
-    """Return the network that trains: `model` behind the layers that augment training images.
+def of_batch(settings: Augmentation) -> Augment:
+    """Return a function from a batch's pixels (n, h, w, 3) and its seed to augmented ones, float32.
 
-    It shares the layers of `model`, whose own weights stay free of the random generators' state.
+    The same seed, int64 from 0 to 2**31, gives the same ones again, on any number of threads.
     """
-    return keras.Sequential([model.input, *chain(settings, seed), model])
+    chosen = chain(settings)
+
+    def augment(pixels, seed):
+        begin(chosen, seed)
+        pixels = tf.cast(pixels, "float32")
+        for layer in chosen:
+            pixels = layer(pixels, training=True)
+        return pixels
+
+    return augment
 
 
 def by_seed(settings: Augmentation) -> Callable[[np.ndarray, np.ndarray], tf.Tensor]:
@@ -111,22 +140,13 @@ def by_seed(settings: Augmentation) -> Callable[[np.ndarray, np.ndarray], tf.Ten
 
     Each image is augmented by its own seed, whatever is beside it in the batch. Seeds: 0 to 2**31.
     """
-    chosen = chain(settings, 0)
-
-    def augment(image):
-        pixels, seed = image
-        for number, layer in enumerate(chosen):
-            layer.generator.state.assign(tf.stack([seed, number << 20]))
-        augmented = tf.cast(pixels, "float32")[None]
-        for layer in chosen:
-            augmented = layer(augmented, training=True)
-        return augmented[0]
-
+    augment = of_batch(settings)
     return tf.function(  # the generators have one state, so one image after the other
         lambda *images: tf.map_fn(
-            augment, images, parallel_iterations=1, fn_output_signature="float32"
+            lambda image: augment(image[0][None], image[1])[0], images, parallel_iterations=1,
+            fn_output_signature="float32",
         )
-    )
+    )  # fmt: skip
 
 
 def augmented_copies(digests: Sequence[str], count: int, settings: Augmentation) -> AugmentedCopies:

@@ -1,5 +1,6 @@
 """Batches of rows for training, read from arrays that may be larger than the memory."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,36 @@ def train_and_validation(
         dataset(inputs, classes, validation, size),
         [random] if augmented is None else [random, augmented.random],
     )
+
+
+def varied(
+    batches: Batches,
+    seed: int,
+    augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None,
+    mix: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple] | None,
+) -> Batches:
+    """Return batches whose training part is augmented and then mixed, each batch by its own seed.
+
+    `augment` and `mix` are as `augmentation` and `mixing` give them by `of_batch`; None for not.
+    The batches' seeds, int64 from 0 to 2**31, are drawn when an epoch begins, by a generator that
+    starts at `seed`; so a training that was interrupted goes on with the same ones.
+    """
+    if augment is None and mix is None:
+        return batches
+    random, count = np.random.default_rng([seed, 1]), len(batches.train)  # apart from the order's
+    signature = tf.TensorSpec((), "int64")
+    seeds = tf.data.Dataset.from_generator(
+        lambda: iter(random.integers(2**31, size=count)), output_signature=signature
+    )
+
+    def change(batch, seed):
+        x, truth = batch
+        x = x if augment is None else augment(x, seed)
+        return (x, truth) if mix is None else mix(x, truth, seed)
+
+    train = tf.data.Dataset.zip(batches.train, seeds).map(change)
+    train = train.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+    return Batches(train, batches.validation, [*batches.generators, random])
 
 
 def steps_at_once(batches: tf.data.Dataset, batch_size: int) -> int:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from dvclive import Live
 
+from thaw.training.losses import shares
 from thaw.training.settings import Training
 
 DIGITS = 6  # of every figure in the log
@@ -12,14 +13,30 @@ DIGITS = 6  # of every figure in the log
 def brier(truth, logits):
     """Return the Brier score (n,) of logits (n, 1) or (n, k > 2) for the classes (n,), 0 to 2.
 
-    The squared distance of the probabilities from the true class, summed over classes (Brier 1950).
+    The squared distance of the probabilities from the true class, summed over classes (Brier 1950),
+    or from a mixed label: the share (n,) of the second of two classes, or shares (n, k).
     """
-    truth = keras.ops.reshape(truth, (-1,))
     if logits.shape[-1] == 1:
-        truth = keras.ops.cast(truth, logits.dtype)
-        return 2 * keras.ops.square(keras.ops.sigmoid(logits[:, 0]) - truth)
-    truth = keras.ops.one_hot(truth, logits.shape[-1], dtype=logits.dtype)
-    return keras.ops.sum(keras.ops.square(keras.ops.softmax(logits) - truth), axis=-1)
+        return 2 * keras.ops.square(keras.ops.sigmoid(logits[:, 0]) - _of_second(truth, logits))
+    distance = keras.ops.softmax(logits) - shares(truth, logits)
+    return keras.ops.sum(keras.ops.square(distance), axis=-1)
+
+
+def accuracy(truth, logits):
+    """Return 1.0 where the answer is right, else 0.0, (n,); the arguments are as for `brier`.
+
+    Of a mixed label the class with the largest share is right.
+    """
+    if logits.shape[-1] == 1:
+        right = keras.ops.equal(logits[:, 0] > 0, _of_second(truth, logits) > 0.5)
+    else:
+        answer, label = (keras.ops.argmax(each, -1) for each in (logits, shares(truth, logits)))
+        right = keras.ops.equal(answer, label)
+    return keras.ops.cast(right, logits.dtype)
+
+
+def _of_second(truth, logits):
+    return keras.ops.cast(keras.ops.reshape(truth, (-1,)), logits.dtype)
 
 
 class BestEpoch(keras.callbacks.Callback):

@@ -59,7 +59,7 @@ def place(
 def _digest(path: Path) -> str:
     """Return the digest of a file, or of all in a folder."""
     if path.is_dir():
-        return " ".join(files.sha256(each) for each in sorted(path.iterdir()))
+        return " ".join(files.sha256(each) for each in sorted(path.rglob("*")) if each.is_file())
     return files.sha256(path)
 
 

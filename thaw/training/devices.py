@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from thaw.features import tensorflow_engine
 from thaw.project.errors import UserError
 from thaw.training.hosts import Hosts, all_there
 from thaw.training.replicas import Replicas, assign, copied
@@ -30,7 +31,7 @@ def strategy(devices: str | int) -> tf.distribute.Strategy | None:
                 return tf.distribute.MultiWorkerMirroredStrategy()
         except ValueError:  # of a cluster without a task
             raise _unreadable() from None
-    if devices == 1 or (devices == "auto" and len(tf.config.list_physical_devices("GPU")) < 2):
+    if devices == 1 or (devices == "auto" and len(tensorflow_engine.gpus()) < 2):
         return None
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     wanted = len(found) if devices == "auto" else devices
@@ -70,19 +71,16 @@ def on(chosen: tf.distribute.Strategy | None, model: keras.Model) -> Iterator[ke
     """Give what is to be compiled and trained in the block, so that `model` has been trained after.
 
     That is `model` itself for one device, else a copy on all of them. `model`: pixels or
-    activations -> logits, maybe behind layers that augment. Raises UserError when a host is lost.
+    activations -> logits. Raises UserError when a host is lost.
     """
     if chosen is None:
         yield model
         return
-    *front, network = model.layers if isinstance(model, keras.Sequential) else [model]
     kind = Hosts if isinstance(chosen, tf.distribute.MultiWorkerMirroredStrategy) else Replicas
     with all_there(), chosen.scope():
-        copy = copied(network)
-        trained = kind(copy.inputs, copy.outputs)
-        trained.front = front
-        yield trained
-    assign(network, copy)
+        copy = copied(model)
+        yield kind(copy.inputs, copy.outputs)
+    assign(model, copy)
 
 
 def from_chief(chosen: tf.distribute.Strategy | None, file: Path, folder: Path) -> Path:

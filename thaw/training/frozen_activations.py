@@ -9,11 +9,11 @@ import pandas as pd
 
 from thaw.features import extract, frozen_backbone, store
 from thaw.features.arrays import AugmentedRows
-from thaw.features.extract import ImageSource
+from thaw.features.image_source import ImageSource
 from thaw.models import classifier
 from thaw.models.classifier import JoinedNetwork
 from thaw.training import processor_form
-from thaw.training.augmentation import augmented_copies, augments, in_front
+from thaw.training.augmentation import Augment, augmented_copies, augments, of_batch
 from thaw.training.settings import Augmentation, FineTune
 
 OUTPUT = "activations"
@@ -48,11 +48,16 @@ class FineTuningImages(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What trains, its inputs by row, and what stands in for those of training rows, or None."""
+    """What trains, and on what.
+
+    inputs: by row. augmented: what stands in for those of training rows, or None. augment: what is
+    made of each training batch, as `augmentation.of_batch` gives it, or None.
+    """
 
     model: keras.Model
     inputs: np.ndarray
     augmented: AugmentedRows | None
+    augment: Augment | None
 
 
 def cut_below(network: keras.Model, first: int) -> Cut | None:
@@ -152,17 +157,17 @@ def to_train(
     """Return what trains, and on what: `network` is unfrozen from its layer `first` on.
 
     That is the part above the frozen layers, on their activations, where `plan` caches these; else
-    the whole network on pixels, behind the layers that augment them. Files lie in `folder`; the
-    rest is as for `plan` and `activations`.
+    the whole network on pixels, which are augmented in each batch. Files lie in `folder`; the rest
+    is as for `plan` and `activations`.
     """
     augmented = augments(images.augmentation)
     chosen = plan(network.backbone, first, settings, augmented, images.split)
     if chosen:
         inputs, rows = activations(chosen, provenance, images, settings, folder)
         top = processor_form.arrange(chosen.cut.top)
-        return Trained(classifier.join(top, network.head, network.pooling), inputs, rows)
+        return Trained(classifier.join(top, network.head, network.pooling), inputs, rows, None)
     loader = images.source.loader(network.joined.input_shape[1])
     backbone = processor_form.arrange(network.backbone)
     joined = classifier.join(backbone, network.head, network.pooling)
-    model = in_front(joined, images.augmentation, settings.seed)
-    return Trained(model, loader.to_file(images.source.images, folder), None)
+    augment = of_batch(images.augmentation) if augmented else None
+    return Trained(joined, loader.to_file(images.source.images, folder), None, augment)

@@ -31,7 +31,7 @@ class Hosts(Replicas):
         self, x, *, validation_data, initial_epoch, epochs, callbacks, class_weight=None, **options
     ) -> None:
         """Train as Keras' fit does."""
-        train = self.augmented(x)
+        train = x
         if class_weight:
             table = tf.constant([class_weight[each] for each in range(len(class_weight))])
             train = train.map(lambda x, y: (x, y, tf.gather(table, y)))

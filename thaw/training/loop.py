@@ -10,7 +10,7 @@ from dvclive import Live
 from thaw.project import files
 from thaw.training import checkpoints, optimizers
 from thaw.training.batches import Batches, steps_at_once
-from thaw.training.best_epoch import BestEpoch, brier
+from thaw.training.best_epoch import BestEpoch, accuracy, brier
 from thaw.training.settings import Training
 
 
@@ -21,11 +21,7 @@ def compile_for_logits(
     steps: int = 1,
 ) -> None:
     """Compile for logits (n, 1) or (n, k > 2), with scores, and so many steps in one call."""
-    if model.output_shape[-1] == 1:
-        accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
-    else:
-        accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    scores = [accuracy, keras.metrics.MeanMetricWrapper(brier, "brier")]
+    scores = [keras.metrics.MeanMetricWrapper(each, each.__name__) for each in (accuracy, brier)]
     model.compile(optimizer, loss, metrics=scores, steps_per_execution=steps)
     optimizer.build(model.trainable_variables)  # a checkpoint restores it before the first step
 

@@ -8,8 +8,19 @@ from thaw.project.errors import UserError
 from thaw.training.settings import Loss
 
 
+def shares(truth, logits):
+    """Return the share of each class in labels, (n, k): of classes (n,), or of shares themselves.
+
+    `logits`: (n, k > 2).
+    """
+    if len(truth.shape) == 2 and truth.shape[-1] == logits.shape[-1]:
+        return keras.ops.cast(truth, logits.dtype)
+    truth = keras.ops.reshape(truth, (-1,))
+    return keras.ops.one_hot(truth, logits.shape[-1], dtype=logits.dtype)
+
+
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits (n, k) with classes (n,), `smoothing` of each spread over all.
+    """Cross-entropy of logits (n, k) and `shares`, `smoothing` of each label spread over all.
 
     Szegedy and others 2016, arXiv:1512.00567. Keras has it for one-hot classes only.
     """
@@ -19,18 +30,20 @@ class SmoothedCrossentropy(keras.losses.Loss):
         self.smoothing = smoothing
 
     def call(self, truth, logits):
-        truth = keras.ops.one_hot(keras.ops.reshape(truth, (-1,)), logits.shape[-1])
         return keras.losses.categorical_crossentropy(
-            truth, logits, from_logits=True, label_smoothing=self.smoothing
+            shares(truth, logits), logits, from_logits=True, label_smoothing=self.smoothing
         )
 
 
-def build(settings: Loss, logits: int) -> keras.losses.Loss:
-    """Return the cross-entropy for logits (n, 1) of two classes or (n, k > 2)."""
+def build(settings: Loss, logits: int, mixed: bool = False) -> keras.losses.Loss:
+    """Return the cross-entropy for logits (n, 1) of two classes or (n, k > 2).
+
+    `mixed`: whether labels may be shares of several classes, as `mixing` gives them.
+    """
     smoothing = settings.label_smoothing
     if logits == 1:
         return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)
-    if smoothing:
+    if smoothing or mixed:
         return SmoothedCrossentropy(smoothing)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

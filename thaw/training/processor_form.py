@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+from thaw.features import tensorflow_engine
+
 # Pairs of an input and an output place up to which the gradient of a depthwise kernel is faster by
 # matrix products over all pairs: 10 x 10 places are too many, 7 x 7 are not.
 MOST_PAIRS = 2500
@@ -18,7 +20,7 @@ def arrange(model: keras.Model) -> keras.Model:
     reach the kernel through it), and depthwise kernels get another form of their gradient where
     images have become small. All differ from Keras' own by rounding. On a GPU it is `model` itself.
     """
-    if tf.config.list_physical_devices("GPU"):
+    if tensorflow_engine.gpus():
         return model
     chains = _chains(model)
     joined = {after.name for _, *rest in chains.values() for after in rest if after is not None}

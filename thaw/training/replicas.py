@@ -15,10 +15,8 @@ class Replicas(keras.Model):
     """A copy of a network on each device of the strategy in whose scope it is made.
 
     A device takes a part of each batch, however many rows that has, and the gradient is that of
-    the whole batch's mean loss. Dropout and augmentation draw for the whole batch.
+    the whole batch's mean loss. Dropout draws for the whole batch.
     """
-
-    front: list[layers.Layer]  # that augment; they stay on the processor, with the batches
 
     def compile(self, optimizer: keras.optimizers.Optimizer, *args, **kwargs) -> None:
         # Keras 3.15.1 adds up gradients after it has clipped those of each device; train_step does
@@ -26,20 +24,6 @@ class Replicas(keras.Model):
         optimizer._all_reduce_sum_gradients = list
         # Nor can it take several steps in a call on several devices.
         super().compile(optimizer, *args, **kwargs | {"steps_per_execution": 1})
-
-    def fit(self, x: tf.data.Dataset, **options):
-        return super().fit(self.augmented(x), **options)
-
-    def augmented(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Return batches (x, ...) with x behind the layers that augment, for the whole batch."""
-
-        def augment(x, *rest):
-            x = tf.cast(x, "float32")
-            for layer in self.front:
-                x = layer(x, training=True)
-            return x, *rest
-
-        return batches.map(augment).prefetch(2) if self.front else batches
 
     def train_step(self, data):
         """Take the step of a whole batch, of which `data` is this device's part.
@@ -51,7 +35,7 @@ class Replicas(keras.Model):
         count = tf.cast(tf.shape(y)[0], "float32")
         total = _begin_part(replica, count)
         share = count * replica.num_replicas_in_sync / total
-        weights = share * (tf.ones_like(y, "float32") if weight is None else weight)
+        weights = share * (tf.ones(tf.shape(y)[:1]) if weight is None else weight)
         with tf.GradientTape() as tape:
             logits = self(x, training=True)
             loss = self.compute_loss(x, y, logits, weights, training=True)  # its part of the mean

@@ -16,7 +16,7 @@ UNFREEZE_FORMS = (
 class Augmentation(Section):
     """How far training images are changed at random; 0 and none for not at all."""
 
-    policy: Literal["none", "light", "strong"]
+    policy: Literal["none", "light", "strong", "mixed"]
     flip: Literal["none", "horizontal", "vertical", "horizontal_and_vertical"]
     rotation: Fraction
     translation: Fraction

@@ -11,7 +11,8 @@ from tools.reviewing import label_quality, likeness
 NEAR_DUPLICATE = 0.9  # similarity; photos of different things stay under 0.8
 FAR = 3.0  # deviations below the median similarity of all images to their class
 COMMON = 0.05  # fraction of the images; what more of them have is the set's nature and no fault
-WRONG, DUPLICATE, UNLIKE, POOR = range(4)  # kinds of reasons, in the order of the list
+FEW_AGREE = 0.8  # of the labels; texts that agree with fewer do not know these classes
+WRONG, BY_TEXT, DUPLICATE, UNLIKE, POOR = range(5)  # kinds of reasons, in the order of the list
 
 
 class Finding(NamedTuple):
@@ -31,19 +32,25 @@ class _Sign(NamedTuple):
 
 
 def rank(
-    rows: pd.DataFrame, features: np.ndarray, groups: np.ndarray, poor: list[list[str]]
+    rows: pd.DataFrame,
+    features: np.ndarray,
+    groups: np.ndarray,
+    poor: list[list[str]],
+    by_text: np.ndarray | None = None,
 ) -> list[Finding]:
     """Rank `rows` of the manifest; a Finding's rows are positions in them.
 
-    features: float32 (n, channels), groups: int (n,), poor: what is poor about each image. First
-    come likely wrong labels, then near-duplicates across classes, images unlike their class, and
-    poor images. An image comes once, at its first place, with all its reasons.
+    features: float32 (n, channels), groups: int (n,), poor: what is poor about each image. by_text:
+    probabilities of the classes, sorted, by their texts (n, k), if there are any. First come likely
+    wrong labels, then those that the texts doubt, near-duplicates across classes, images unlike
+    their class, and poor images. An image comes once, at its first place, with all its reasons.
     """
     names, classes = np.unique(rows["label"], return_inverse=True)
     like = likeness.compare(features, classes, groups)
     heads = label_quality.out_of_fold(features, classes, groups)
     kinds = {
         WRONG: _wrong(names, classes, (heads + like.votes) / 2),
+        BY_TEXT: [] if by_text is None else _by_text(names, classes, by_text),
         DUPLICATE: _rare(_duplicates(rows, like), len(rows)),
         UNLIKE: _rare(_unlike(like), len(rows)),
         POOR: _poor(poor),
@@ -72,6 +79,20 @@ def _wrong(names: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) ->
             signs.append(_Sign(int(row), f"label in doubt: {given}"))
         else:
             signs.append(_Sign(int(row), f"label in doubt: {given}, {best}", str(names[likely])))
+    return signs
+
+
+def _by_text(names: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) -> list[_Sign]:
+    likely = probabilities.argmax(axis=1)
+    if (likely == classes).mean() < FEW_AGREE:
+        return []
+    own, other = probabilities[np.arange(len(classes)), classes], np.flatnonzero(likely != classes)
+    signs = []
+    for row in other[np.argsort(own[other], kind="stable")]:
+        best = names[likely[row]]
+        given = f"{names[classes[row]]} {own[row]:.0%}"
+        reason = f"label in doubt by its text: {given}, {best} {probabilities[row].max():.0%}"
+        signs.append(_Sign(int(row), reason, str(best)))
     return signs
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.special import softmax
 from tqdm import tqdm
 
 from thaw.data import duplicates, manifest, value_range
@@ -14,6 +15,7 @@ from thaw.data.settings import Split
 from thaw.features import arrays
 from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
+from thaw.models import text_logits
 from thaw.project import params, paths
 from thaw.project.settings import Runtime
 from tools.reviewing import image_quality, ranking
@@ -57,8 +59,25 @@ def load(with_test: bool, count: int | None = None) -> Review:
     chosen = chosen.reset_index(drop=True)
     poor = _poor(chosen, decoding)
     taken = arrays.take(features, np.flatnonzero(seen))
-    findings = ranking.rank(chosen, taken, groups[seen], poor)
+    findings = ranking.rank(chosen, taken, groups[seen], poor, _by_text(chosen, seen))
     return Review(chosen, findings[:count], manifest.classes(rows), decoding)
+
+
+def _by_text(chosen: pd.DataFrame, seen: np.ndarray) -> np.ndarray | None:
+    """Return probabilities of the classes of `chosen` by their texts, if the backbone knows any.
+
+    `seen`: which rows of the manifest these are.
+    """
+    if not text_logits.kept(paths.TEXTS):
+        return None
+    import thaw.models.tf_setup  # noqa: F401  here, as it takes seconds; first, before Keras
+    from thaw.models import texts
+
+    print("reading the texts of the classes ...", flush=True)
+    of_features = arrays.read_provenance(paths.FEATURES)
+    logits = texts.of_classes(paths.TEXTS, of_features, np.unique(chosen["label"]))
+    pooled = arrays.load(paths.FEATURES, text_logits.POOLING, len(seen))
+    return softmax(logits(arrays.take(pooled, np.flatnonzero(seen))), axis=1)
 
 
 def _source_labels(rows: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,7 @@ import numpy as np
 from thaw.calibration.saved import Calibration
 from thaw.data import manifest
 from thaw.export.formats import OUTPUT
-from thaw.features.extract import ImageSource
+from thaw.features.image_source import ImageSource
 from thaw.images.settings import Decoding
 from thaw.models.settings import Backbone, Head
 from thaw.project import params, paths, snapshots
@@ -91,10 +91,10 @@ def head(
     return keras.Model(whole.input, {OUTPUT: whole.output})
 
 
-def calibrating(decoding: Decoding, size: int) -> np.ndarray:
-    """Return the training images of the run in this folder that int8 is calibrated on.
+def training_images(decoding: Decoding) -> ImageSource:
+    """Return the images of the run in this folder, of which training images calibrate int8.
 
-    uint8 (n, size, size, 3). Raises UserError when they are not there.
+    Raises UserError when they are not there.
     """
     for file in (paths.MANIFEST, paths.SPLIT, paths.RAW):
         if not file.exists():
@@ -103,4 +103,4 @@ def calibrating(decoding: Decoding, size: int) -> np.ndarray:
     train = np.flatnonzero(manifest.read_split(paths.SPLIT, rows) == "train")
     images, digests = manifest.image_paths(rows, paths.RAW), rows["sha256"].tolist()
     runtime = params.load(Runtime, "runtime")
-    return ImageSource(images, digests, decoding, runtime, train).calibrating(size)
+    return ImageSource(images, digests, decoding, runtime, train)

@@ -73,16 +73,16 @@ class Predictor(NamedTuple):
 
     name: for messages. labels: the classes, in the order of the probabilities. loader: makes pixels
     of a file. probabilities: of pixels, float32 (n, classes). network: makes its Keras model, from
-    float32 pixels to the same; it raises UserError where the model is of another revision. trust:
-    which answers are unsure, and which images unknown. frozen: what `probabilities` runs, for other
-    hosts; its provenance tells it from other ones.
+    float32 pixels to the same; it raises UserError where the model is of another revision, and is
+    None where there is none. trust: which answers are unsure, and which images unknown. frozen:
+    what `probabilities` runs, for other hosts; its provenance tells it from other ones.
     """
 
     name: str
     labels: list[str]
     loader: ImageLoader
     probabilities: Probabilities
-    network: Callable[[], "keras.Model"]
+    network: Callable[[], "keras.Model"] | None
     trust: Trust = Trust()
     frozen: FrozenNetwork | None = None
 
@@ -255,7 +255,7 @@ def _ready(
             {"classifier": model_provenance, "read_by": CODE},
             engine,
             store,
-            functools.partial(networks.calibrating, decoding),
+            networks.training_images(decoding) if precision == "int8" else None,
         )
     if network.shapes[OUTPUT] != (len(labels),):
         raise UserError(

@@ -96,3 +96,26 @@ def test_a_class_of_one_group_and_few_images_at_all_are_no_error(images):
     said = [reason for row in (0, 3) if row in found for reason in found[row].reasons]
     assert not any("label in doubt" in reason for reason in said)
     ranked(rows.iloc[:3].reset_index(drop=True), features[:3], groups[:3])
+
+
+def test_labels_that_the_texts_doubt_come_after_likely_wrong_ones(images):
+    rows, features, groups = images
+    rows.loc[4, "label"] = "<cow>"
+    _, classes = np.unique(rows["label"], return_inverse=True)
+    by_text = np.eye(3)[classes]
+    by_text[[6, 12]] = [[0.9, 0.02, 0.08], [0.5, 0.3, 0.2]]
+    poor = [["dark"] if row == 30 else [] for row in range(63)]
+    found = ranking.rank(rows, features, groups, poor, by_text)
+    order = [each.row for each in found]
+    assert order.index(4) < order.index(6) < order.index(12) < order.index(30)
+    surest, other = (found[order.index(row)] for row in (6, 12))
+    assert surest.reasons == ["label in doubt by its text: ant 2%, <cow> 90%"]
+    assert (surest.suggested, other.suggested) == ("<cow>", "<cow>")
+
+
+def test_texts_that_doubt_many_labels_are_not_asked(images):
+    rows, features, groups = images
+    _, classes = np.unique(rows["label"], return_inverse=True)
+    by_text = np.eye(3)[np.where(np.arange(63) % 5, classes, (classes + 1) % 3)]  # 50 of 63 agree
+    found = ranking.rank(rows, features, groups, [[] for _ in range(63)], by_text)
+    assert not any("by its text" in reason for each in found for reason in each.reasons)

@@ -15,7 +15,7 @@ else
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 endif
 
-.PHONY: help run report serve review extras hub parquet fonts gpu test slow avx2 lint check format audit lock clean
+.PHONY: help run report serve review extras hub parquet ray fonts gpu test slow avx2 lint check format audit lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,8 @@ extras: .venv/search .venv/export ## what tools.search and some export formats n
 hub: .venv/hub ## what presets of KerasHub as backbones need
 
 parquet: .venv/parquet ## what Parquet files as sources of images need
+
+ray: .venv/ray ## what runtime.engine: ray needs, for several hosts
 
 fonts: .venv/fonts ## fonts for Chinese, Japanese, Korean, Thai and Hindi class names in figures
 
@@ -78,11 +80,12 @@ lock: ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(call compile,requirements-export.in,requirements-export.txt,--constraints requirements.txt)
 	@$(call compile,requirements-hub.in,requirements-hub.txt,--constraints requirements.txt)
 	@$(call compile,requirements-parquet.in,requirements-parquet.txt,--constraints requirements.txt)
+	@$(call compile,requirements-ray.in,requirements-ray.txt,--constraints requirements.txt)
 	@$(call compile,requirements-fonts.in,requirements-fonts.txt,--constraints requirements.txt)
 	@$(call compile,requirements-gpu.in,requirements-gpu.txt,--constraints requirements.txt)
 	@$(call compile,requirements-dev.in,requirements-dev.txt,$(foreach \
 		part,requirements requirements-search requirements-serve requirements-review \
-		requirements-export requirements-hub requirements-parquet,--constraints $(part).txt))
+		requirements-export requirements-hub requirements-parquet requirements-ray,--constraints $(part).txt))
 	@$(call compile,requirements-audit.in,requirements-audit.txt,--constraints requirements-dev.txt)
 
 clean: ## remove .venv and what tools left behind; images, models and DVC's cache stay

@@ -9,7 +9,6 @@ benchmarks/audit.json.
 import argparse
 import functools
 import hashlib
-import os
 from pathlib import Path
 
 import imagehash
@@ -24,6 +23,7 @@ from thaw.images.settings import Decoding
 from thaw.labels import layout
 from thaw.project import params
 from thaw.project.cli import run
+from thaw.project.settings import Runtime
 
 
 def ours(root: Path) -> dict:
@@ -38,7 +38,7 @@ def ours(root: Path) -> dict:
         max_pixels=64_000_000,
     )
     found = layout.find(root).found
-    rows, invalid = validation.check(found, root, inspect, os.cpu_count() or 1)
+    rows, invalid = validation.check(found, root, inspect, params.load(Runtime, "runtime"))
     corrected = corrections.apply(rows, None, set())
     rows, invalid = validation.part_contradictions(corrected.manifest, invalid)
     settings = params.load(Split, "split")

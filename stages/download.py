@@ -36,9 +36,7 @@ def main() -> None:
         inspect = functools.partial(
             inspection.inspect, min_side=settings.min_side, max_pixels=max_pixels
         )
-        valid, invalid = validation.check_alike(
-            listing.found, root, inspect, decoding, runtime.threads
-        )
+        valid, invalid = validation.check_alike(listing.found, root, inspect, decoding, runtime)
         invalid = validation.with_unlabelled(invalid, listing.unlabelled, root)
         classes = {each.label for each in listing.found}
         corrected = corrections.apply(valid, settings.corrections, classes)

@@ -16,6 +16,7 @@ from tests.imports import ROOT
 from thaw.images.settings import Decoding
 from thaw.models.settings import Head, Regularization
 from thaw.project import cli
+from thaw.project.settings import Runtime
 
 STAGES = (
     "download",
@@ -105,6 +106,15 @@ def refusal(name: str) -> str:
     assert "\n" not in line
     assert line.startswith("error: ")
     return line
+
+
+def runtime(**changes) -> Runtime:
+    """Two threads, no store and this process alone, but for `changes`."""
+    values = {
+        "workers": 2, "devices": 1, "engine": "local", "shared_folder": False, "batch_size": 8,
+        "store": None, "store_gigabytes": 1.0,
+    }  # fmt: skip
+    return Runtime(**values | changes)
 
 
 def head_spec(**changes):

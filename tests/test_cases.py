@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests import cases
 from tests.cases import draw, named_like_their_class, pets, tarred, zipped
-from tests.conftest import set_params
+from tests.conftest import runtime, set_params
 from tests.imports import ROOT
 from thaw.data import corrections, duplicates, inspection, splitting, validation, value_range
 from thaw.data.settings import Split
@@ -455,7 +455,7 @@ def run(data: Data, scratch: Path) -> tuple[pd.DataFrame, pd.Series, str]:
     )  # fmt: skip
     inspect = functools.partial(inspection.inspect, min_side=8, max_pixels=1_000_000)
     decoding = params.check(Decoding, values, "images")
-    valid, invalid = validation.check_alike(listing.found, root, inspect, decoding, 2)
+    valid, invalid = validation.check_alike(listing.found, root, inspect, decoding, runtime())
     valid, invalid = validation.part_contradictions(valid, invalid)
     validation.refuse(listing.found, valid, invalid, data)
     settings = params.check(Split, values, "split")

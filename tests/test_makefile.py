@@ -136,8 +136,8 @@ def test_what_is_optional_comes_on_top(make):
     assert make("extras") == []
 
 
-@pytest.mark.parametrize("name", ["fonts", "gpu"])
-def test_fonts_and_libraries_of_a_gpu_come_on_top(make, name):
+@pytest.mark.parametrize("name", ["fonts", "gpu", "ray"])
+def test_fonts_ray_and_libraries_of_a_gpu_come_on_top(make, name):
     calls = make(name, "python3", "uv")
     assert [call.split()[-1] for call in calls[1:]] == [
         "requirements.txt",

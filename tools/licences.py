@@ -19,6 +19,7 @@ PARTS = (
     "-export",
     "-hub",
     "-parquet",
+    "-ray",
 )  # of requirements-NAME.txt, but for tests
 PIN = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", re.M)
 LONGEST = 60  # letters of a licence's name; some packages have its whole text there
@@ -26,7 +27,7 @@ HEAD = """\
 # Licences
 
 thaw's own licence is Apache-2.0. `python -m tools.licences` writes this page from what the packages
-say that requirements.txt, -serve, -review, -search, -export, -hub and -parquet pin.
+say that requirements.txt, -serve, -review, -search, -export, -hub, -parquet and -ray pin.
 requirements-gpu.txt has CUDA libraries besides, which are under NVIDIA's own licence.
 
 ## Weights

@@ -13,6 +13,8 @@ An image that looks like none of the classes is marked unknown, and an answer un
 the threshold of `calibrate.target_accuracy`, where the model tells these. --coverage 0.95 names for
 each image the smallest set of classes that holds the right one in 95 % of images like those of the
 run. --compare says in a line on standard error whether they look like the training images.
+--engine ray --out FOLDER is for very many files: parts of CSV, by all hosts of a Ray cluster; when
+it is called again it goes on.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import get_args
 
 from tqdm import tqdm
@@ -30,7 +33,7 @@ from thaw.project.cli import run
 from thaw.project.errors import UserError
 from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
-from tools.serving import batch_predict, drift, inputs, neighbours
+from tools.serving import batch_predict, drift, inputs, neighbours, parts
 from tools.serving.batch_predict import Prediction
 from tools.serving.predictor import Predictor, load_predictor
 from tools.serving.rows import OUTPUT_FORMATS, Notes
@@ -132,7 +135,8 @@ def refuse_invalid(invalid: int, places: list[str]) -> None:
         raise UserError(f"{invalid} of {len(places)} images are invalid; fix or remove them")
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
+    """Return the options. Raises UserError for those that do not go together."""
     parser = arguments(__doc__)
     parser.add_argument("--model", default="fine_tuned", metavar="head|fine_tuned|PATH|EXP")
     parser.add_argument(
@@ -142,11 +146,29 @@ def main() -> None:
         "--precision", default="float32", choices=PRECISIONS, help="coarser is faster"
     )
     parser.add_argument("--compare", action="store_true", help="with the training images")
+    parser.add_argument("--engine", default="local", choices=("local", "ray"))
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="of parts of CSV, with --engine ray"
+    )
     options = parser.parse_args()
+    if (options.engine == "ray") != bool(options.out):
+        raise UserError("--engine ray and --out FOLDER go together; give both")
+    if options.out and (options.compare or options.format == "json"):
+        raise UserError("--engine ray writes CSV and does not compare; leave the other options out")
+    return options
+
+
+def main() -> None:
+    options = parsed()
     data, runtime = params.load(Data, "data"), params.load(Runtime, "runtime")
     places = named(options.paths)
     predictor = load_predictor(options.model, options.precision)
     notes = noted(predictor, options.coverage)
+    if options.out:
+        top = min(options.top, len(predictor.labels))
+        asked = parts.Asked(notes, top, predictor.loader, data, runtime)
+        refuse_invalid(parts.write(predictor, places, asked, options.out), places)
+        return
     comparison = compared(options.model, predictor) if options.compare else None
     backbone = comparison.training.network.ready() if comparison else None
     found = batch_predict.predictions(predictor, places, data, runtime, backbone)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.conftest import decoding, draw_images
+from tests.conftest import decoding, draw_images, runtime
 from thaw.data import inspection, validation
 from thaw.images import image_files
 from thaw.labels import layout
@@ -23,7 +23,7 @@ def check(root, workers: int = 3):
     inspect = functools.partial(
         inspection.inspect, settings=SETTINGS, min_side=5, max_pixels=10_000
     )
-    return found, *validation.check(found, root, inspect, workers)
+    return found, *validation.check(found, root, inspect, runtime(workers=workers))
 
 
 def test_every_image_is_used_or_quarantined_with_its_reason(tmp_path):
@@ -77,13 +77,15 @@ def test_all_files_of_16_bits_are_inspected_alike(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "a/black.png")
     (tmp_path / "b/none.png").touch()
     found = layout.find(tmp_path).found
-    manifest, invalid = validation.check_alike(found, tmp_path, inspect, SETTINGS, 2)
+    manifest, invalid = validation.check_alike(found, tmp_path, inspect, SETTINGS, runtime())
     assert list(invalid["path"]) == ["b/none.png"]
     assert [each == "" for each in manifest["largest"]] == [False] * 3 + [True] + [False] * 3
     twelve = SETTINGS.model_copy(update={"bits": 12})
-    expected, _ = validation.check_alike(found, tmp_path, inspect, twelve, 2)
+    expected, _ = validation.check_alike(found, tmp_path, inspect, twelve, runtime())
     assert manifest.astype(str).equals(expected.astype(str))
-    own, _ = validation.check(found, tmp_path, functools.partial(inspect, settings=SETTINGS), 2)
+    own, _ = validation.check(
+        found, tmp_path, functools.partial(inspect, settings=SETTINGS), runtime()
+    )
     differ = own["pixel_sha256"] != expected["pixel_sha256"]
     assert list(own["path"][differ]) == ["a/1.png", "b/1.png"]
 

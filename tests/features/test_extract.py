@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from thaw.features import arrays, frozen_backbone, store
-from thaw.features.extract import write_outputs
+from thaw.features.outputs import write_outputs
 from thaw.images import loader
 from thaw.models import backbones
 

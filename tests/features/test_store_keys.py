@@ -28,6 +28,7 @@ COMPUTES_NOTHING = {
     "pandas": "tables",
     "platformdirs": "the place of the cache",
     "pydantic": "checks params",
+    "ray": "brings images to hosts and features back",
     "ruamel.yaml": "reads params",
     "tqdm": "progress bars",
 }

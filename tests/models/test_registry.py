@@ -6,7 +6,7 @@ import pytest
 from keras import applications
 
 from tests import tiny
-from thaw.features import extract, frozen_backbone, store
+from thaw.features import frozen_backbone, outputs, store
 from thaw.models import backbones, registry, weights
 from thaw.training import frozen_activations, layer_blocks
 
@@ -86,7 +86,7 @@ def test_each_network_extracts_at_its_smallest_size(name, tmp_path):
     by_openvino = frozen_backbone.of_model(pooled, {"engine": "openvino", "precision": "float32"})
     keys, nowhere = store.keys({}, ["a", "b"]), store.FeatureStore(None, 1.0)
     folder = tmp_path / "features"
-    extract.write_outputs(by_openvino, keys, lambda rows: [(rows, pixels)], folder, nowhere)
+    outputs.write_outputs(by_openvino, keys, lambda rows: [(rows, pixels)], folder, nowhere)
     average, whole = (np.load(folder / f"{kind}.npy") for kind in ("avg", "map"))
     expected = pooled.predict_on_batch(pixels)
     if name != "EfficientNetV2L":

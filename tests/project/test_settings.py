@@ -1,14 +1,7 @@
 import os
 from pathlib import Path
 
-from thaw.project.settings import Runtime
-
-
-def runtime(**changes) -> Runtime:
-    values = {
-        "workers": 0, "devices": "auto", "batch_size": 8, "store": None, "store_gigabytes": 1.0,
-    }  # fmt: skip
-    return Runtime(**values | changes)
+from tests.conftest import runtime
 
 
 def test_no_number_of_workers_is_one_per_core():

@@ -127,7 +127,7 @@ def test_by_seed_an_image_varies_alike_in_any_batch(policy):
     assert np.array_equal(all_six[4], all_six[5])
     assert not np.array_equal(augment(pixels, seeds[:, 1]).numpy(), all_six)
     with pytest.raises(UserError, match="augmented copies would be equal"):
-        augmentation.by_seed(settings())
+        augmentation.augmented_copies(["a"], 1, settings())
 
 
 def test_variations_of_one_image_differ_and_repeat():

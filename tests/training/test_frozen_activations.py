@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from keras import layers, ops
 
-from tests.conftest import decoding, draw_images
+from tests.conftest import decoding, draw_images, runtime
 from tests.training.test_unfreezing import settings
 from thaw.features import extract, frozen_backbone, inference
 from thaw.features.image_source import ImageSource
@@ -17,7 +17,6 @@ from thaw.models import backbones, pretrained
 from thaw.models.settings import Backbone
 from thaw.project import files
 from thaw.project.errors import UserError
-from thaw.project.settings import Runtime
 from thaw.training import augmentation, frozen_activations, unfreezing
 from thaw.training.frozen_activations import OUTPUT, FineTuningImages
 from thaw.training.settings import Augmentation
@@ -36,8 +35,8 @@ SPLIT = pd.Series(["train", "validation", "train", "train", "validation"])
 def drawn(folder: Path, count: int, store: str | None = None) -> ImageSource:
     draw_images(folder / "images", {"red": count})
     images = sorted((folder / "images/red").iterdir())
-    runtime = Runtime(workers=1, devices=1, batch_size=2, store=store, store_gigabytes=1.0)
-    return ImageSource(images, [*map(files.sha256, images)], decoding(), runtime)
+    alone = runtime(workers=1, batch_size=2, store=store)
+    return ImageSource(images, [*map(files.sha256, images)], decoding(), alone)
 
 
 def lite() -> keras.Model:

@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,10 @@ from thaw.images.image_checks import InvalidImage
 from thaw.images.loader import prefetch
 from thaw.images.settings import Decoding
 from thaw.labels.layout import Found
+from thaw.project import engine
 from thaw.project.errors import UserError
 from thaw.project.plain_text import one_line
+from thaw.project.settings import Runtime
 from thaw.sources.settings import Data
 
 NAMED = 3  # reasons in a message
@@ -26,26 +28,18 @@ REPORTS = "data/quarantine.csv names each, metrics/download/quarantine.png shows
 
 
 def check(
-    found: list[Found], root: Path, inspect: Callable[[Path], Facts], workers: int
+    found: list[Found], root: Path, inspect: Callable[[Path], Facts], runtime: Runtime
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Inspect every image and return the manifest and the quarantine, together one row for each.
 
     manifest: path (below `root`), label, given_split, group, and the image's Facts, but `largest`
-    only where any image has one. quarantine: path, label, reason. Works on `workers` threads and
-    shows a progress bar on a terminal.
+    only where any image has one. quarantine: path, label, reason. Shows a progress bar on a
+    terminal. `inspect` can be pickled.
     """
-
-    def judge(path: Path) -> Facts | str:
-        try:
-            return inspect(path)
-        except InvalidImage as reason:
-            return str(reason)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the pixels count
-        outcomes = prefetch(judge, [each.path for each in found], workers)
-        bar = tqdm(outcomes, total=len(found), desc="audit", unit=" images", disable=None)
-        outcomes = list(bar)
+    task = functools.partial(judge, inspect=inspect, runtime=runtime)
+    outcomes = [None] * len(found)
+    for rows, judged in engine.map_shards(task, [(each.path,) for each in found], runtime):
+        outcomes[rows] = judged
     valid, invalid = [], []
     for (path, label, given, group), outcome in zip(found, outcomes):
         place = [path.relative_to(root).as_posix(), label]
@@ -61,9 +55,26 @@ def check(
     return manifest, pd.DataFrame(invalid, columns=["path", "label", "reason"])
 
 
+def judge(
+    items: Sequence[tuple[Path]], _: None, inspect: Callable[[Path], Facts], runtime: Runtime
+) -> list[Facts | str]:
+    """Return the facts of each image, or why it is invalid; works on this host's threads."""
+
+    def one(path: Path) -> Facts | str:
+        try:
+            return inspect(path)
+        except InvalidImage as reason:
+            return str(reason)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the pixels count
+        outcomes = prefetch(one, [path for (path,) in items], runtime.threads)
+        return [*tqdm(outcomes, total=len(items), desc="audit", unit=" images", disable=None)]
+
+
 def check_alike(
     found: list[Found], root: Path, inspect: Callable[[Path, Decoding], Facts],
-    decoding: Decoding, workers: int,
+    decoding: Decoding, runtime: Runtime,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Do as `check` does, with all files of 16 bits a value decoded alike.
 
@@ -71,13 +82,13 @@ def check_alike(
     the ones that differ are inspected again.
     """
     first = functools.partial(inspect, settings=decoding)
-    manifest, invalid = check(found, root, first, workers)
+    manifest, invalid = check(found, root, first, runtime)
     settled = value_range.of_set(decoding, manifest)
     differ = value_range.decoded_otherwise(manifest, decoding, settled)
     if len(differ):
         paths = {root / path for path in manifest.loc[differ, "path"]}
         chosen = [each for each in found if each.path in paths]
-        again, _ = check(chosen, root, functools.partial(inspect, settings=settled), workers)
+        again, _ = check(chosen, root, functools.partial(inspect, settings=settled), runtime)
         manifest.loc[differ, again.columns] = again.to_numpy()
     return manifest, invalid
 

@@ -1,26 +1,31 @@
 """The forward pass through the frozen backbone, from image files to `.npy` files."""
 
-from collections.abc import Callable, Iterable, Iterator
+import functools
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from thaw.features import frozen_backbone, inference, store
+from thaw.features import frozen_backbone, inference, outputs, store
 from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.image_source import AugmentedCopies, ImageSource
-from thaw.features.inference import with_places
 from thaw.features.provenance import of_features
 from thaw.features.settings import Extract
 from thaw.features.store import FeatureStore
 from thaw.models.settings import Backbone
-from thaw.project.errors import UserError
+from thaw.project import engine
 
-LOOKED_UP = 64  # rows at a time in the store
+LARGEST = 10**8  # bytes of a shard's outputs
 
-# Of rows (int, any order), batches of pixels RGB 0..255 (k, h, w, 3), each with where its features
-# belong: rows (k,), or rows and the number of the augmented copy.
-Batches = Callable[[np.ndarray], Iterable[tuple[np.ndarray | tuple, np.ndarray]]]
+
+class Passing(NamedTuple):
+    """What a host needs besides the network to pass a shard through it, as `run_network` does."""
+
+    source: ImageSource
+    copies: AugmentedCopies | None
+    dtype: str
 
 
 class Extracted(NamedTuple):
@@ -65,12 +70,15 @@ def run_network(
     The files are dtype (n, *shape), or (n, copies, *shape). Returns how many images were computed,
     the others being in the store.
     """
+    if source.runtime.engine == "ray":
+        return _run_shards(network, source, folder, copies, dtype)
     count = copies.seeds.shape[1] if copies else None
     provenance = network.provenance | {"dtype": dtype}
     if copies:  # which TensorFlow makes, whatever computes their features
         provenance |= copies.provenance | {"copied_on": inference.tensorflow_device()}
     keys = store.keys({**provenance, "outputs": list(network.shapes)}, source.digests, count)
     loader = source.loader(network.size)
+    augment = functools.cache(copies.make) if copies else None
 
     def batches(rows: np.ndarray) -> Iterator:
         chosen = [source.images[row] for row in rows]
@@ -79,99 +87,53 @@ def run_network(
                 yield rows[part], pixels
             for number in range(count or 0):
                 place = rows[part], number
-                yield place, copies.augment(pixels, copies.seeds[place]).numpy()
+                yield place, augment()(pixels, copies.seeds[place]).numpy()
 
-    return write_outputs(network, keys, batches, folder, kept, dtype)
+    return outputs.write_outputs(network, keys, batches, folder, kept, dtype)
 
 
-def write_outputs(
-    network: FrozenNetwork,
-    keys: np.ndarray,
-    batches: Batches,
-    folder: Path,
-    kept: FeatureStore,
-    dtype: str = "float32",
-) -> int:
-    """Write NAME.npy into `folder` for each output, dtype (*keys.shape, *shape).
-
-    `keys`: of each row, bytes (n,), or of its augmented copies, (n, k). Rows whose keys are all in
-    the store `kept` are taken from there, the others are asked of `batches`, run and stored. Only
-    the batch at hand is in memory. Returns how many were computed.
-    """
-    folder.mkdir(parents=True)
-    files = {
-        name: _File(folder / f"{name}.npy", dtype, keys.shape, shape)
-        for name, shape in network.shapes.items()
-    }
-    missing = np.array(_fill(files, keys, kept), int)
-    for place, outputs in with_places(network.ready(), batches(missing)) if len(missing) else ():
-        outputs = {name: _as_dtype(outputs[name], dtype) for name in files}
-        indices = np.arange(keys.size).reshape(keys.shape)[place]
+def _run_shards(
+    network: FrozenNetwork, source: ImageSource, folder: Path, copies: AugmentedCopies | None,
+    dtype: str,
+) -> int:  # fmt: skip
+    """Do what `run_network` does by shards, each with the feature store of its host."""
+    lead, seeds = (len(source.images),), [()] * len(source.images)
+    if copies:
+        lead, seeds = copies.seeds.shape, copies.seeds
+    files = outputs.create(network, lead, folder, dtype)
+    rows_of_one = int(np.prod(lead[1:]))
+    size = rows_of_one * sum(file.row.nbytes for file in files.values())
+    items = [*zip(source.images, source.digests, seeds, strict=True)]
+    runtime = source.runtime.model_copy(update={"engine": "local"})
+    alone = ImageSource((), (), source.decoding, runtime)
+    task = functools.partial(
+        pass_shard, passing=Passing(alone, copies and copies._replace(seeds=None), dtype)
+    )
+    prepare = functools.partial(
+        frozen_backbone.unpacked, network.packed(), network.shapes, network.provenance
+    )
+    most, count = max(1, min(engine.SHARD, LARGEST // size)), 0
+    for rows, (values, computed) in engine.map_shards(task, items, source.runtime, prepare, most):
+        count += computed
         for name, file in files.items():
-            file.write(indices, outputs[name])
-        each = zip(*outputs.values(), strict=True)
-        packed = (b"".join(part.tobytes() for part in row) for row in each)
-        kept.put(zip(keys[place], packed, strict=True))
+            file.write([rows.start * rows_of_one], values[name][None])
     for file in files.values():
         file.close()
-    return len(missing)
+    return count
 
 
-def _as_dtype(values: np.ndarray, dtype: str) -> np.ndarray:
-    """Return float32 values as `dtype`. Raises UserError when they are too large for it."""
-    with np.errstate(over="ignore"):  # of which the next lines speak
-        values = values.astype(dtype, copy=False)
-    if dtype == "float16" and not np.isfinite(values).all():
-        raise UserError(
-            "this network's numbers are too large for float16",
-            "fine_tune.activations_dtype",
-            "set it to float32",
-        )
-    return values
+def pass_shard(
+    items: Sequence[tuple[Path, str, np.ndarray]], network: FrozenNetwork, passing: Passing
+) -> tuple[dict[str, np.ndarray], int]:
+    """Return the outputs by name of images (path, digest, seeds), and how many were computed."""
+    images, digests, seeds = zip(*items, strict=True)
+    source, copies = passing.source._replace(images=images, digests=digests), passing.copies
+    if copies:
+        from thaw.models.tf_setup import make_deterministic
 
-
-def _fill(files: dict[str, "_File"], keys: np.ndarray, kept: FeatureStore) -> list[int]:
-    """Write the rows that the store has; return the others."""
-    missing, copies = [], keys[:1].size
-    size = sum(file.row.nbytes for file in files.values())
-    for start in range(0, len(keys), LOOKED_UP):
-        part = keys[start : start + LOOKED_UP].reshape(-1, copies)
-        values = kept.get(part.ravel())
-        for row, wanted in enumerate(part, start):
-            found = [values.get(key, b"") for key in wanted]
-            if any(len(value) != size for value in found):
-                missing.append(row)
-                continue
-            for number, value in enumerate(found):
-                _unpack(value, files, row * copies + number)
-    return missing
-
-
-def _unpack(value: bytes, files: dict[str, "_File"], index: int) -> None:
-    at = 0
-    for file in files.values():
-        part = np.frombuffer(value, file.row.dtype, file.row.size, at)
-        file.write([index], part[None])
-        at += file.row.nbytes
-
-
-class _File:
-    """A `.npy` file that is written row by row.
-
-    It is not memory-mapped, as mapped pages count as this process's memory, and so the whole file
-    would in the end.
-    """
-
-    def __init__(self, path: Path, dtype: str, lead: tuple[int, ...], row: tuple[int, ...]):
-        self.start = np.lib.format.open_memmap(path, "w+", dtype, (*lead, *row)).offset
-        self.row = np.empty(row, dtype)
-        self.file = path.open("r+b")
-
-    def write(self, indices: Iterable[int], values: np.ndarray) -> None:
-        """Write rows (k, *row) to their places, counted over all of `lead`."""
-        for index, value in zip(indices, values, strict=True):
-            self.file.seek(self.start + int(index) * self.row.nbytes)
-            self.file.write(value.tobytes())
-
-    def close(self) -> None:
-        self.file.close()
+        make_deterministic()
+        copies = copies._replace(seeds=np.array(seeds))
+    with tempfile.TemporaryDirectory() as scratch, store.open_store(source.runtime) as kept:
+        folder = Path(scratch, "shard")
+        computed = run_network(network, source, folder, kept, copies, passing.dtype)
+        return {name: np.load(folder / f"{name}.npy") for name in network.shapes}, computed

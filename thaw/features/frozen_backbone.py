@@ -19,6 +19,7 @@ from thaw.models import lite_file
 from thaw.models.registry import LITE
 from thaw.models.settings import Backbone
 from thaw.project import snapshots
+from thaw.project.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -31,12 +32,14 @@ class FrozenNetwork(NamedTuple):
     size: side of the images in pixels. shapes: of the outputs by name, but for the batch.
     provenance: what they depend on besides the images; it names the engine and the precision.
     ready: makes the engine ready, which takes seconds; called when there is something to compute.
+    packed: gives the network in one piece, for `unpacked` elsewhere.
     """
 
     size: int
     shapes: dict[str, tuple[int, ...]]
     provenance: dict
     ready: Callable[[], inference.Forward]
+    packed: Callable[[], bytes] | None = None
 
 
 def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
@@ -47,7 +50,29 @@ def of_model(model: "keras.Model", provenance: dict) -> FrozenNetwork:
     shapes = {name: tuple(model.output[name].shape[1:]) for name in sorted(model.output)}
     how = provenance["engine"], provenance["precision"]
     ready = functools.cache(lambda: inference.forward(model, *how))
-    return FrozenNetwork(model.input_shape[1], shapes, provenance, ready)
+    pack = tensorflow_engine.packed if provenance["engine"] == "tensorflow" else inference.convert
+    packed = functools.partial(pack, model)
+    return FrozenNetwork(model.input_shape[1], shapes, provenance, ready, packed)
+
+
+def unpacked(data: bytes, shapes: dict[str, tuple[int, ...]], provenance: dict) -> FrozenNetwork:
+    """Return a network that was packed on another host: its `packed()`, shapes and provenance.
+
+    Raises UserError where TensorFlow has another device here.
+    """
+    if provenance["engine"] == "tensorflow":
+        network = of_model(tensorflow_engine.unpacked(data), provenance)
+        if network.provenance != provenance:
+            raise UserError(
+                f"a host of Ray computes on {network.provenance['device']} instead of "
+                f"{provenance['device']}, so last digits may differ",
+                hint="let all hosts have the same GPU, or none",
+            )
+        return network
+    model = inference.read(data)
+    ready = functools.cache(lambda: inference.compiled(model, provenance["precision"]))
+    size = model.inputs[0].partial_shape[1].get_length()
+    return FrozenNetwork(size, shapes, provenance, ready, lambda: data)
 
 
 def of_lower(model: "keras.Model", last: str, provenance: dict) -> FrozenNetwork:
@@ -153,6 +178,7 @@ def _of_openvino(model: "openvino.Model", provenance: dict) -> FrozenNetwork:
         inference.shapes(model),
         provenance,
         functools.cache(lambda: inference.compiled(model, provenance["precision"])),
+        functools.partial(inference.packed, model),
     )
 
 

@@ -48,10 +48,11 @@ class ImageSource(NamedTuple):
 class AugmentedCopies(NamedTuple):
     """Augmented copies of images.
 
-    augment: from pixels uint8 (k, h, w, 3) and seeds int64 (k,) to float32 pixels. seeds: of each
-    image's copies, int64 (n, copies). provenance: what tells them from other ones, for the keys.
+    make: makes what augments, from pixels uint8 (k, h, w, 3) and seeds int64 (k,) to float32
+    pixels. seeds: of each image's copies, int64 (n, copies). provenance: what tells them from other
+    ones, for the keys.
     """
 
-    augment: Callable[[np.ndarray, np.ndarray], "tf.Tensor"]
+    make: Callable[[], Callable[[np.ndarray, np.ndarray], "tf.Tensor"]]
     seeds: np.ndarray
     provenance: dict

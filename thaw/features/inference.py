@@ -85,7 +85,7 @@ def imported() -> ModuleType:
 
 
 def convert(model: "keras.Model") -> bytes:
-    """Return a model as OpenVINO's two files, a description and the weights, in one piece.
+    """Return a model in OpenVINO's form, as `packed` gives it.
 
     Raises UserError when OpenVINO is not installed.
     """
@@ -106,15 +106,20 @@ def convert(model: "keras.Model") -> bytes:
     converted = openvino.convert_model(traced.get_concrete_function(signature))
     for output, name in zip(converted.outputs, sorted(model.output)):  # as TensorFlow flattens
         output.set_names({name})
+    return packed(converted)
+
+
+def packed(model: "openvino.Model") -> bytes:
+    """Return a model as OpenVINO's two files, a description and the weights, in one piece."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "network.xml")
-        openvino.save_model(converted, file, compress_to_fp16=False)
+        imported().save_model(model, file, compress_to_fp16=False)
         description, numbers = file.read_bytes(), file.with_suffix(".bin").read_bytes()
     return len(description).to_bytes(8) + description + numbers
 
 
 def read(network: bytes) -> "openvino.Model":
-    """Return the model that `convert` put into one piece."""
+    """Return the model that `packed` put into one piece."""
     end = 8 + int.from_bytes(network[:8])
     return imported().Core().read_model(network[8:end], network[end:])
 

@@ -4,8 +4,10 @@ On a GPU XLA compiles the network, and a call takes as many images as fit the ca
 across batches, so `runtime.batch_size` changes no call and no shape.
 """
 
+import tempfile
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,6 +117,26 @@ def _by_batch(answers: Iterator[tuple[int, dict]], sizes: deque) -> Iterator[dic
             size = sizes.popleft()
             yield {name: values[:size] for name, values in left.items()}
             left = {name: values[size:] for name, values in left.items()}
+
+
+def packed(model: "keras.Model") -> bytes:
+    """Return a model as the bytes of Keras' own file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "network.keras")
+        model.save(file)
+        return file.read_bytes()
+
+
+def unpacked(data: bytes) -> "keras.Model":
+    """Return the model that `packed` gave."""
+    from thaw.models.tf_setup import make_deterministic  # isort: skip  first, before Keras
+    import keras
+
+    make_deterministic()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "network.keras")
+        file.write_bytes(data)
+        return keras.saving.load_model(file, compile=False)
 
 
 def gpus() -> "list[tf.config.PhysicalDevice]":

@@ -15,6 +15,8 @@ class Runtime(Section):
 
     workers: Annotated[int, Field(ge=0)]
     devices: Literal["auto"] | Annotated[int, Field(ge=1)]
+    engine: Literal["local", "ray"]
+    shared_folder: bool
     batch_size: Annotated[int, Field(ge=2)]
     store: str | None
     store_gigabytes: Annotated[float, Field(gt=0)]

@@ -12,6 +12,9 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 PARENT = os.getppid()  # who began this process; stages import this first, before what takes seconds
 
 
+_last = signal.SIGINT  # that was raised
+
+
 class Stopped(KeyboardInterrupt):
     """One of the signals. Its argument is the exit code."""
 
@@ -44,6 +47,15 @@ def raised() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Raise Stopped where a library raises a KeyboardInterrupt of its own in its place."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise error if isinstance(error, Stopped) else Stopped(128 + _last) from None
+
+
 def _let(handler) -> None:
     """Handle the signals; one that a shell lets its background jobs ignore stays ignored."""
     for number in NUMBERS:
@@ -52,4 +64,6 @@ def _let(handler) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    global _last
+    _last = number
     raise Stopped(128 + number)

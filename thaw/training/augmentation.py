@@ -1,8 +1,10 @@
 """Change training images at random, each by itself, so that no two epochs are the same."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 
+import thaw.models.tf_setup  # noqa: F401  # isort: skip  first; workers of Ray begin here
 import keras
 import numpy as np
 import tensorflow as tf
@@ -137,14 +139,7 @@ def by_seed(settings: Augmentation) -> Callable[[np.ndarray, np.ndarray], tf.Ten
     """Return a function from pixels uint8 (n, h, w, 3) and seeds int64 (n,) to float32 pixels.
 
     Each image is augmented by its own seed, whatever is beside it in the batch. Seeds: 0 to 2**31.
-    Raises UserError when there is no augmentation.
     """
-    if not augments(settings):
-        raise UserError(
-            "augmented copies would be equal, as augmentation changes nothing",
-            "extract.augmented_copies",
-            "set some of augmentation, or extract.augmented_copies to 0",
-        )
     augment = of_batch(settings)
     return tf.function(  # the generators have one state, so one image after the other
         lambda *images: tf.map_fn(
@@ -159,8 +154,15 @@ def augmented_copies(digests: Sequence[str], count: int, settings: Augmentation)
 
     Raises UserError when there is no augmentation.
     """
+    if not augments(settings):
+        raise UserError(
+            "augmented copies would be equal, as augmentation changes nothing",
+            "extract.augmented_copies",
+            "set some of augmentation, or extract.augmented_copies to 0",
+        )
     provenance = {"augmentation": settings.model_dump()}
-    return AugmentedCopies(by_seed(settings), seeds(digests, count), provenance)
+    make = functools.partial(by_seed, settings)
+    return AugmentedCopies(make, seeds(digests, count), provenance)
 
 
 def seeds(digests: Sequence[str], copies: int) -> np.ndarray:

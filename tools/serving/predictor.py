@@ -15,6 +15,7 @@ from thaw.calibration.saved import Calibration
 from thaw.data import manifest, value_range
 from thaw.export.formats import KNOWN, OUTPUT
 from thaw.features import frozen_backbone, inference, provenance
+from thaw.features.frozen_backbone import FrozenNetwork
 from thaw.features.settings import Extract
 from thaw.features.store import open_store
 from thaw.images.loader import ImageLoader
@@ -73,7 +74,8 @@ class Predictor(NamedTuple):
     name: for messages. labels: the classes, in the order of the probabilities. loader: makes pixels
     of a file. probabilities: of pixels, float32 (n, classes). network: makes its Keras model, from
     float32 pixels to the same; it raises UserError where the model is of another revision, and is
-    None where there is none. trust: which answers are unsure, and which images unknown.
+    None where there is none. trust: which answers are unsure, and which images unknown. frozen:
+    what `probabilities` runs, for other hosts; its provenance tells it from other ones.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Predictor(NamedTuple):
     probabilities: Probabilities
     network: Callable[[], "keras.Model"] | None
     trust: Trust = Trust()
+    frozen: FrozenNetwork | None = None
 
     def ask(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the probabilities of pixels, and how known they look if the network tells that."""
@@ -260,4 +263,5 @@ def _ready(
             f"{len(labels)} labels; export it again, so that they belong together"
         )
     loader = ImageLoader(network.size, decoding)
-    return Predictor(name, labels, loader, Probabilities(network.ready()), make)
+    frozen = network._replace(provenance=network.provenance | {"model": model_provenance})
+    return Predictor(name, labels, loader, Probabilities(network.ready()), make, frozen=frozen)

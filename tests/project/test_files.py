@@ -133,6 +133,14 @@ def test_csv_keeps_newlines_in_cells(tmp_path):
     assert read.equals(table.astype(read.dtypes))
 
 
+def test_a_table_holds_any_path(tmp_path):
+    """Also where pyarrow is installed."""
+    odd = os.fsdecode(b"odd \xff.jpg")
+    table = pd.DataFrame({"path": [odd, "plain.jpg"]})
+    assert table["path"].str.len().tolist() == [9, 9]
+    assert table["path"].tolist() == [odd, "plain.jpg"]
+
+
 def test_room_is_reserved_in_a_file_that_is_not_only_appended_to(tmp_path, monkeypatch):
     """glibc refuses that where the disk cannot reserve, and so no model could be saved there."""
     modes, plain = [], os.posix_fallocate

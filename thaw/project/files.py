@@ -16,6 +16,9 @@ import pandas as pd
 from thaw.project import faults
 from thaw.project.errors import UserError
 
+# With pyarrow pandas would keep texts as Arrow does, which takes no path that is not UTF-8.
+pd.set_option("mode.string_storage", "python")
+
 PARTIAL = "partial-"  # how folders begin that hold what is not complete
 
 

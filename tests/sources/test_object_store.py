@@ -8,6 +8,7 @@ from thaw.sources import object_store
 @pytest.fixture
 def bucket():
     store = fsspec.filesystem("memory")
+    store.mkdir("/empty")
     store.pipe({"/pets/cat/1.png": b"one", "/pets/dog/deep/2.png": b"two", "/pets.zip": b"zip"})
     yield store
     store.rm("/", recursive=True)
@@ -28,6 +29,10 @@ def test_a_file_of_an_object_store(bucket, tmp_path):
     [
         ("memory://none.zip", "memory://none.zip: .*none.zip; check the address and your rights"),
         ("gs://bucket/x.zip", r"addresses of gs:// cannot be read here .* `pip install dvc\[gs\]`"),
+        (
+            "memory://empty",
+            r"\[data.source\]: memory://empty is an empty folder; check the address",
+        ),
         ("memory://pets/none/", "check the address and your rights to it"),
         ("nosuch://x", r"\[data.source\]: addresses of nosuch:// cannot be read here"),
     ],

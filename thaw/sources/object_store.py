@@ -32,6 +32,8 @@ def fetch(url: str, folder: Path) -> Path:
                 store.get_file(place, str(target), callback=progress)
                 return target
             keys = {key: _inside(target, place, key) for key in store.find(place)}
+            if not keys:
+                raise UserError(f"{url} is an empty folder", "data.source", "check the address")
             for path in {path.parent for path in keys.values()}:
                 path.mkdir(parents=True, exist_ok=True)
             store.get(list(keys), [str(path) for path in keys.values()], callback=progress)

@@ -50,12 +50,22 @@ def read(keep: bool) -> list[dict]:
 
 
 def save(rows: list[dict], archives: list[Path]) -> None:
-    """Write benchmarks/quality.json. The commit is null where rows are of several."""
-    commits = {row["commit"] for row in rows}
+    """Write benchmarks/quality.json. The commit is null where rows are of several.
+
+    The command is that of the recipes and seeds in `rows`, so that it takes about their seconds.
+    """
+    commits, recipe_names, seeds = (
+        {row[name] for row in rows} for name in ("commit", "recipe", "seed")
+    )
+    words = [*map(str, archives)]
+    if recipe_names != {*RECIPES}:
+        words += ["--recipes", *(name for name in RECIPES if name in recipe_names)]
+    if seeds != {*SEEDS}:
+        words += ["--seeds", *map(str, sorted(seeds))]
     timing.save(
         "quality",
         rows,
-        command=timing.command(sys.argv[0], [*map(str, archives)]),
+        command=timing.command(sys.argv[0], words),
         commit=commits.pop() if len(commits) == 1 else None,
         seconds=round(sum(row["seconds"] for row in rows)),
     )

@@ -58,9 +58,19 @@ def test_a_killed_benchmark_goes_on(measured, monkeypatch, capsys):
         ("dogs", "default", 1),
         ("cats", "best", 1),
     ]
-    assert saved()["command"] == "python -m benchmarks.quality cats.zip dogs.zip"
+    assert saved()["command"] == "python -m benchmarks.quality cats.zip dogs.zip --seeds 1 2 3"
     assert (saved()["commit"], saved()["seconds"]) == ("abc1234", 6 * (60 + 120 + 180))
     assert capsys.readouterr().out.endswith("nothing is left\n")
+
+
+def test_the_command_is_of_what_was_measured(measured, monkeypatch):
+    """benchmarks.all runs it again, and takes it to last as long as the rows did."""
+    call(monkeypatch, "--seeds", "7", "--recipes", "tutorial", "default")
+    assert saved()["command"].endswith("cats.zip dogs.zip --recipes default tutorial --seeds 7")
+    call(monkeypatch, "--seeds", "7", "--recipes", "best")
+    assert saved()["command"].endswith("cats.zip dogs.zip --seeds 7")
+    call(monkeypatch)
+    assert saved()["command"].endswith("dogs.zip --seeds 1 2 3 4 5 7")
 
 
 def test_none_begins_that_took_longer_than_what_is_left(measured, monkeypatch, capsys):

@@ -123,7 +123,8 @@ def of_batch(settings: Augmentation) -> Augment:
 
     The same seed, int64 from 0 to 2**31, gives the same ones again, on any number of threads.
     """
-    chosen = chain(settings)
+    with tf.device("CPU"):  # where tf.data calls the function, also beside a GPU
+        chosen = chain(settings)
 
     def augment(pixels, seed):
         begin(chosen, seed)

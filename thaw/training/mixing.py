@@ -32,8 +32,9 @@ def of_batch(
     `weights`: of the classes. Then a mixed image's loss is the mixture of both images' weighted
     losses: the shares are those of the weighted labels, and the weight is their sum.
     """
-    blend, paste = layers.MixUp(0.2, seed=0), layers.CutMix((1.0, 1.0), seed=0)
-    table = tf.constant([weights[each] if weights else 1.0 for each in range(classes)])
+    with tf.device("CPU"):  # where tf.data calls the function, also beside a GPU
+        blend, paste = layers.MixUp(0.2, seed=0), layers.CutMix((1.0, 1.0), seed=0)
+        table = tf.constant([weights[each] if weights else 1.0 for each in range(classes)])
 
     def mix(x, truth, seed):
         begin([blend, paste], seed, first=FIRST)

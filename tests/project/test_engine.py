@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.conftest import runtime
-from thaw.project import engine, ray_engine
+from thaw.project import engine, ray_engine, ray_worker
 from thaw.project.errors import UserError
 
 
@@ -155,6 +155,17 @@ def test_a_shard_that_fails_for_good_is_named_in_one_line(tmp_path, fake):
     assert said.startswith(f"{items[4][0]} to {items[7][0]} (4 files) failed on Ray: RayError, ")
     assert "the worker died again; set runtime.engine to local" in said
     assert len(fake.cancelled) == 1  # the one that ran beside it
+
+
+def test_a_host_without_the_shared_folder_is_refused(tmp_path, monkeypatch):
+    """And does not take its images for missing ones, which others may be."""
+    monkeypatch.chdir(tmp_path)
+    items = [(Path("below/gone.jpg"), 0), *written(Path("below"), 3)]
+    shard = ray_engine._sent(items, False)
+    assert ray_worker._placed(shard, Path())[0] == (tmp_path / "below/gone.jpg", 0)
+    elsewhere = shard._replace(folder=tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"\[runtime.shared_folder\]: .* has no below/00.bin"):
+        ray_worker._placed(elsewhere, Path())
 
 
 def refuse(items, _):

@@ -161,7 +161,8 @@ def _size(path: Path) -> int:
 def _sent(items: Sequence[tuple], travels: bool) -> ray_worker.Shard | None:
     """Return a shard for a worker, None where a file is none that can be read and sent."""
     if not travels:
-        return ray_worker.Shard(items, None, Path.cwd())
+        there = next((path for path, *_ in items if os.path.exists(path)), None)
+        return ray_worker.Shard(items, None, Path.cwd(), there)
     contents = []
     for path, *_ in items:
         try:

@@ -16,12 +16,14 @@ from thaw.project.errors import UserError
 class Shard(NamedTuple):
     """A shard on its way: its items, and the bytes of their files, or None where a host has these.
 
-    folder: that relative paths begin at.
+    folder: that relative paths begin at. there: one of the files that the asking host has, where
+    this one should have it, too; else None.
     """
 
     items: Sequence[tuple]
     contents: list[np.ndarray] | None
     folder: Path
+    there: Path | None = None
 
 
 class Failure(NamedTuple):
@@ -62,11 +64,22 @@ def work(shard: Shard, prepare: list, function: Callable, expected: dict) -> obj
 def _placed(shard: Shard, folder: Path) -> Sequence[tuple]:
     """Return the items with the paths that their files have here."""
     if shard.contents is None:
+        _check_shared(shard)
         return [(shard.folder / path, *rest) for path, *rest in shard.items]
     places = [folder / f"{row:06}" for row in range(len(shard.items))]
     for place, content in zip(places, shard.contents, strict=True):
         content.tofile(place)
     return [(place, *rest) for place, (_, *rest) in zip(places, shard.items)]
+
+
+def _check_shared(shard: Shard) -> None:
+    """Raise UserError where this host lacks the folder, as all its images would seem missing."""
+    if shard.there is not None and not (shard.folder / shard.there).exists():
+        raise UserError(
+            f"Ray: host {socket.gethostname()} has no {shard.there}, which this one has",
+            "runtime.shared_folder",
+            "set it to false, or let all hosts have the folder under the same path",
+        )
 
 
 @functools.cache

@@ -130,6 +130,14 @@ def test_bytes_travel_in_parts_that_are_not_too_large(tmp_path, monkeypatch):
     assert [len(each) for each in ray_engine._sent(items, True).contents] == [*range(7)]
 
 
+def test_a_file_too_large_to_travel_is_looked_at_here_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "LARGEST", 5)
+    items = written(tmp_path, 8)
+    parts = [*ray_engine._parts(items, 4, True)]
+    here = [items[part] for part in parts if ray_engine._sent(items[part], True) is None]
+    assert here == [items[6:7], items[7:8]]
+
+
 def kinds(items, _):
     return [(path.is_symlink(), path.is_fifo()) for path, _ in items]
 

@@ -26,7 +26,7 @@ ADDRESS = "RAY_ADDRESS"
 ELSEWHERE = "unset it to use this machine alone, or run this on a machine of that cluster"
 CONNECT = 5  # seconds
 TRIES = 4  # of a shard whose worker or host is lost
-LARGEST = 10**8  # bytes of files that travel in a task
+LARGEST = 10**8  # bytes of files that travel in a task; a larger one is looked at here
 AHEAD = 2  # tasks for each that runs, so that no host waits
 CODE = [software.LIBRARY, software.LIBRARY.with_name("tools")]  # what hosts of a cluster get
 # Ray tells its makers of its use, and prints of what it plans to change, unless told not to.
@@ -159,14 +159,18 @@ def _size(path: Path) -> int:
 
 
 def _sent(items: Sequence[tuple], travels: bool) -> ray_worker.Shard | None:
-    """Return a shard for a worker, None where a file is none that can be read and sent."""
+    """Return a shard for a worker, None where a file is none that can be read and sent.
+
+    One that is too large for memory is read piece by piece here, as without Ray.
+    """
     if not travels:
         there = next((path for path, *_ in items if os.path.exists(path)), None)
         return ray_worker.Shard(items, None, Path.cwd(), there)
     contents = []
     for path, *_ in items:
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
+            found = os.stat(path)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 return None
             contents.append(np.fromfile(path, "uint8"))
         except OSError:

@@ -75,6 +75,17 @@ def test_archives_beside_class_folders_or_of_single_classes_are_no_shards():
         assert fetched(folder) == Path(folder)
 
 
+def test_images_beside_shards_are_named_and_skipped(capsys):
+    for name in "ab":
+        write_tar(Path(f"pets/{name}.tar"), samples(["cat", "dog"]))
+    for name in ("example.png", "cat.png"):
+        Path(f"pets/{name}").write_bytes(image(7))
+    Path("pets/README.md").write_text("two shards", encoding="utf-8")
+    assert len(names(fetched("pets"))) == 8
+    said = capsys.readouterr().out
+    assert said == "beside shards, so skipped: cat.png and 1 more\n"
+
+
 def test_the_limits_are_for_all_shards_together(monkeypatch):
     limits = dict(SETTINGS["archive"])
     for name in "ab":

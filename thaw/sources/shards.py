@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from thaw.images.file_kinds import PAGE, POINTER, kind_of
 from thaw.project.errors import UserError
+from thaw.project.plain_text import one_line
 from thaw.sources import archive, listing, parquet
 from thaw.sources.archive_kinds import Damaged
 from thaw.sources.bounded_writer import Writer
@@ -32,13 +33,17 @@ def unpacked(root: Path, scratch: Path, settings: Data) -> Path:
     all shards together.
     """
     folder, writer = scratch / FOLDER, Writer(settings.archive)
-    shards = of(root)
+    shards, others = of(root)
     if not shards:
         if not (root.is_relative_to(scratch) and _by_samples(settings) and is_one(root)):
             return root
         folder.mkdir()
         root.rename(folder / name_of(settings.source))
         return folder
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        first = one_line(others[0].relative_to(root))
+        print(f"beside shards, so skipped: {first}{more}", flush=True)
     for shard in tqdm(shards, desc="shards", disable=None):
         place = shard.relative_to(root)
         (folder / place).mkdir(parents=True)
@@ -69,14 +74,17 @@ def unpack(path: Path, folder: Path, name: str, settings: Data, writer: Writer) 
         archive.unpack_next(path, folder, name, writer)
 
 
-def of(root: Path) -> list[Path]:
-    """List the shards below a folder, sorted; none where as many other files may be images."""
-    files = listing.files(root)
-    shards = sorted(path for path in files if path.name.lower().endswith(ENDINGS))
-    others = sum(map(listing.may_be_image, set(files) - set(shards))) if shards else 0
-    if others > len(shards) or not any(map(_is_shard, shards)):
-        return []
-    return shards
+def of(root: Path) -> tuple[list[Path], list[Path]]:
+    """List the shards below a folder, and other files that may be images; both sorted.
+
+    There are no shards where the others are more.
+    """
+    files = sorted(listing.files(root))
+    shards = [path for path in files if path.name.lower().endswith(ENDINGS)]
+    others = [*filter(listing.may_be_image, set(files) - set(shards))] if shards else []
+    if len(others) > len(shards) or not any(map(_is_shard, shards)):
+        return [], []
+    return shards, sorted(others)
 
 
 def _is_shard(path: Path) -> bool:

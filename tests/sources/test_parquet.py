@@ -45,6 +45,22 @@ class TestWithPyarrow:
         files = unpacked(write_parquet(tmp_path / "a.parquet", ["cat", "dog"]))
         assert [files[f"000000{row}.cls"] for row in (0, 1)] == [b"cat", b"dog"]
 
+    @pytest.mark.parametrize(
+        ("labels", "texts"),
+        [
+            ([b"cat", b"\xff", None], [b"cat", b"\xff", None]),
+            ([float("nan"), -1.0, 2.0], [None, None, b"2.0"]),
+        ],
+    )
+    def test_texts_in_bytes_and_numbers_that_are_none(self, tmp_path, labels, texts):
+        files = unpacked(write_parquet(tmp_path / "a.parquet", labels))
+        assert [files.get(f"000000{row}.cls") for row in range(3)] == texts
+
+    @pytest.mark.parametrize("labels", [[[0, 1], [1]], [{"a": 1}, {"a": 2}]])
+    def test_several_labels_of_an_image_are_refused(self, tmp_path, labels):
+        with pytest.raises(UserError, match=r"a\.parquet: column 'label' holds no labels; name"):
+            unpacked(write_parquet(tmp_path / "a.parquet", labels))
+
     def test_of_two_columns_one_is_named(self, tmp_path):
         path = write_parquet(tmp_path / "a.parquet", [0, 1], None, breed=["x", "y"])
         with pytest.raises(UserError, match=r"which column has the labels\? \(label, breed\)"):

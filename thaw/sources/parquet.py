@@ -118,7 +118,7 @@ def _write(number: str, cells: dict, columns: Columns, writer: Writer) -> None:
         raise UserError(f"{writer.name}: column {columns.image!r} holds no images", KEY,
                         "name another file, or the column by path")  # fmt: skip
     writer.write(writer.target(f"{number}{ending}", False), io.BytesIO(content or b""))
-    if label is None or label == NO_LABEL:
+    if label is None or label == NO_LABEL or label != label:  # as NaN is
         return
     if columns.names is not None:
         if not isinstance(label, int) or not 0 <= label < len(columns.names):
@@ -127,5 +127,8 @@ def _write(number: str, cells: dict, columns: Columns, writer: Writer) -> None:
                 f"{len(columns.names)} names of classes", KEY, "mend it, or name another column",
             )  # fmt: skip
         label = columns.names[label]
-    text = str(label).encode(errors="replace")
+    if not isinstance(label, str | bytes | int | float):
+        raise UserError(f"{writer.name}: column {columns.label!r} holds no labels", KEY,
+                        "name the column that has one for each image")  # fmt: skip
+    text = label if isinstance(label, bytes) else str(label).encode(errors="replace")
     writer.write(writer.target(f"{number}.cls", False), io.BytesIO(text))

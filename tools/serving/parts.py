@@ -99,6 +99,8 @@ def _begin(network: FrozenNetwork, places: Sequence[str], asked: Asked, folder: 
     listed = hashlib.sha256("\n".join(places).encode("utf-8", "surrogateescape")).hexdigest()
     facts = {"images": len(places), "images_sha256": listed, "top": asked.top}
     facts |= {"coverage": asked.notes.limit, "model": network.provenance}
+    facts |= {"decoding": asked.loader.decoding.model_dump(), "trust": asked.notes.trust[:2]}
+    facts |= {"refused": [asked.data.min_side, asked.data.max_megapixels]}
     file = folder / FACTS
     if not file.exists():
         if _found(folder):
@@ -110,6 +112,6 @@ def _begin(network: FrozenNetwork, places: Sequence[str], asked: Asked, folder: 
         found = None
     if found != json.loads(json.dumps(facts)):
         raise UserError(
-            f"{folder} has predictions of other images, another model or other options",
+            f"{folder} has predictions of other images, another model or other options or settings",
             hint="name a new folder as --out, or remove this one",
         )

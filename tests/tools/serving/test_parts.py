@@ -7,10 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.conftest import runtime
 from tests.imports import ROOT
+from thaw.features.frozen_backbone import FrozenNetwork
+from thaw.images.loader import ImageLoader
+from thaw.images.settings import Decoding
+from thaw.project import params
 from thaw.project.errors import UserError
+from thaw.sources.settings import Data
 from tools import predict
 from tools.serving import parts
+from tools.serving.rows import Notes
+from tools.serving.trust import Trust
 
 BY_RAY = "--engine", "ray", "--out", "parts"
 
@@ -41,6 +49,28 @@ def test_what_does_not_go_together_is_refused(exported, monkeypatch, options, me
     monkeypatch.setattr("sys.argv", ["predict", *options])
     with pytest.raises(UserError, match=message):
         predict.main()
+
+
+def test_parts_of_other_settings_are_refused(tmp_path):
+    data, decoding = (
+        params.load(section, name, ROOT / "params.yaml")
+        for section, name in ((Data, "data"), (Decoding, "images"))
+    )
+    asked = parts.Asked(Notes(["a"], Trust(0.5)), 1, ImageLoader(8, decoding), data, runtime())
+    network = FrozenNetwork(8, {}, {"model": "m"}, lambda: None)
+    for _ in range(2):
+        parts._begin(network, ["a.jpg"], asked, tmp_path)
+    stricter = data.model_copy(update={"min_side": data.min_side + 1})
+    turned = not decoding.apply_exif_orientation
+    decoding = decoding.model_copy(update={"apply_exif_orientation": turned})
+    for change in (
+        {"data": stricter},
+        {"loader": ImageLoader(8, decoding)},
+        {"notes": Notes(["a"], Trust(0.6))},
+        {"top": 2},
+    ):
+        with pytest.raises(UserError, match="other options or settings; name a new folder"):
+            parts._begin(network, ["a.jpg"], asked._replace(**change), tmp_path)
 
 
 def predicting(folder: Path, *more: str) -> list[str]:

@@ -145,6 +145,14 @@ def test_a_file_that_has_another_digest_by_now_is_refused(paths):
         loader.load(paths[0].with_name("other.png"))
 
 
+def test_a_missing_image_of_the_manifest_is_named(paths):
+    digests = {path: files.sha256(path) for path in paths}
+    paths[7].unlink()
+    said = r"7\.png is missing, which data/manifest\.csv names; `dvc checkout data/raw` or "
+    with pytest.raises(UserError, match=said):
+        list(ImageLoader(5, SETTINGS, 2, digests).batches(paths, 5, "test"))
+
+
 def test_what_is_decoded_is_what_was_hashed(paths, monkeypatch):
     loader = ImageLoader(5, SETTINGS, digests={paths[7]: files.sha256(paths[7])})
     hashed = snapshots.sha256

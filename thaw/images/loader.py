@@ -14,6 +14,7 @@ from thaw.images.image_files import open_file, to_rgb
 from thaw.images.settings import Decoding
 from thaw.images.square import square
 from thaw.project import files
+from thaw.project.errors import UserError
 
 TO_FILE = 32  # images at a time, on the way to a file
 Item = TypeVar("Item")
@@ -37,9 +38,16 @@ class ImageLoader(NamedTuple):
 
         It becomes a square as `square` says, after it was turned upright. A large JPEG is decoded
         at a half, a quarter or an eighth of its size, where each side keeps `reducing_gap` times
-        `size` pixels. Raises OSError when the file cannot be decoded.
+        `size` pixels. Raises OSError when the file cannot be decoded, and UserError when one of
+        `digests` is missing.
         """
-        with open_file(path, self.digests[path] if self.digests else None) as image:
+        digest = self.digests[path] if self.digests else None
+        if digest and not path.exists():  # DVC does not say it: data/raw is no stage's dep
+            raise UserError(
+                f"{path} is missing, which data/manifest.csv names",
+                hint="`dvc checkout data/raw` or `dvc pull data/raw` brings it back",
+            )
+        with open_file(path, digest) as image:
             return self.pixels(image)
 
     def pixels(self, image: Image.Image) -> np.ndarray:

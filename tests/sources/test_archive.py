@@ -33,6 +33,34 @@ def test_tar_of_every_compression(tmp_path, mode):
     assert (tmp_path / "out/cats/x y.png").read_bytes() == b"pixels"
 
 
+MEMBER = 512 + 1024  # bytes of a tar's member of 700
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda packed: packed[:MEMBER] + b"?" + packed[MEMBER + 1 :],  # the second's header
+        lambda packed: packed[:MEMBER] + bytes(512) + packed[MEMBER + 512 :],
+        lambda packed: packed[: MEMBER + 100],
+        lambda packed: packed[:MEMBER],
+        lambda packed: packed + packed,
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_tar_that_may_have_more_members_is_refused(tmp_path, damaged, pack):
+    """Where tarfile takes what it cannot read for the archive's end."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as file:
+        for name in ("0.png", "1.png"):
+            member = tarfile.TarInfo(name)
+            member.size = 700
+            file.addfile(member, io.BytesIO(b"x" * 700))
+    (tmp_path / "a.tar").write_bytes(pack(damaged(buffer.getvalue())))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"^a\.tar: damaged archive: .* (after|bytes).*; fetch it"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
 @pytest.mark.parametrize("kind", ["ZIP_STORED", "ZIP_DEFLATED", "ZIP_BZIP2", "ZIP_LZMA"])
 def test_zip_of_every_compression(tmp_path, kind):
     with zipfile.ZipFile(tmp_path / "archive", "w", getattr(zipfile, kind)) as file:

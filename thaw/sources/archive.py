@@ -25,6 +25,7 @@ DESCRIPTIONS = (
     tarfile.GNUTYPE_LONGLINK,
 )
 MOST_DESCRIPTION = 1 << 20  # bytes
+AFTER_END = 1 << 20  # bytes after a tar's end that are looked at; zeros fill its last record
 
 
 def unpack(path: Path, folder: Path, limits: ArchiveLimits, name: str) -> str:
@@ -108,6 +109,9 @@ def _unpack_tar(path: Path, writer: Writer) -> bool:
                     "the archive; pack it again without"
                 )
             writer.write(target, source)
+        archive.fileobj.seek(archive.offset + tarfile.BLOCKSIZE)  # a link's copy led elsewhere
+        if archive.fileobj.read(AFTER_END).strip(b"\0"):
+            raise tarfile.ReadError("it goes on after its end, as several in one do")
     return True
 
 
@@ -125,7 +129,21 @@ def _check_utf8(name: str, archive: str) -> None:
 
 
 class Member(tarfile.TarInfo):
-    """A tar header that does not let tarfile read endless names and attributes into memory."""
+    """A tar header that does not let tarfile read endless names and attributes into memory.
+
+    Nor does it let tarfile take a header that is damaged or cut off for the archive's end.
+    """
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "Member":
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # the true end
+            raise
+        except tarfile.HeaderError as error:
+            if archive.offset == 0:
+                raise  # no tar at all
+            raise tarfile.ReadError(f"{error} after {archive.offset} bytes") from None
 
     @classmethod
     def frombuf(cls, *args) -> "Member":

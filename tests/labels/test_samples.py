@@ -125,6 +125,20 @@ def test_a_template_says_which_shards_and_what_their_names_tell(tmp_path):
     assert told(tmp_path, "{label}-*.tar/*")["test-b.tar/0.jpg"] == ("test", "", "")
 
 
+def test_where_names_of_shards_are_classes_other_files_of_samples_are_no_images(tmp_path):
+    write(tmp_path, {
+        f"{name}.tar/0{ending}": "a" for name in ("cat", "dog")
+        for ending in (".jpg", ".cls", ".npy", ".json")
+    })  # fmt: skip
+    write(tmp_path, {"dog.tar/0000000": ""})
+    assert told(tmp_path, "{label}.tar/*") == {
+        "cat.tar/0.jpg": ("cat", "", ""),
+        "dog.tar/0.jpg": ("dog", "", ""),
+        "dog.tar/0000000": ("dog", "", ""),
+    }
+    assert samples.find(tmp_path, None, "{label}.tar/*").skipped == 6
+
+
 def test_a_single_class_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"1 classes found in the \.cls files of shards"):
         samples.find(write(tmp_path, {"0.tar/0.jpg": "", "0.tar/0.cls": "cat"}), None, "auto")

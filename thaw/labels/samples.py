@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from thaw.labels import layout, layout_doubts, sample_labels
 from thaw.labels.layout import Found, Listing
@@ -31,9 +31,9 @@ def find(folder: Path, settings: Labels | None, template: str) -> Listing:
     Raises UserError where texts are no labels, JSON has several, or only some shards name a split.
     """
     if "{label}" in template:
-        return layout.find(folder, template)
-    images = {place: path for place, path in layout.fitting(folder, template).items()
-              if listing.is_image_by_name(place.name) or not place.suffix}  # fmt: skip
+        return _by_names(layout.find(folder, template))
+    fitting = layout.fitting(folder, template)
+    images = {place: path for place, path in fitting.items() if _is_image(place)}
     beside = _beside(folder)
     keys, others = _keys(images, beside)
     kind = _kind(keys, beside, settings and settings.label)
@@ -54,6 +54,18 @@ def find(folder: Path, settings: Labels | None, template: str) -> Listing:
     unlabelled = {images[place]: each.fault for place, each in labels.items() if each.fault}
     skipped = len(listing.entries(folder)) - len(labels) - len(beside)
     return Listing(found, skipped, "", notes, unlabelled=unlabelled)
+
+
+def _by_names(found: Listing) -> Listing:
+    """Return what a template with {label} found, but for files of samples that are no images."""
+    images = [each for each in found.found if _is_image(each.path)]
+    more = len(found.found) - len(images)
+    return found._replace(found=images, skipped=found.skipped + more)
+
+
+def _is_image(place: PurePath) -> bool:
+    """Tell an image of a sample by its ending; one of a Parquet file may have none."""
+    return listing.is_image_by_name(place.name) or not place.suffix
 
 
 def _beside(folder: Path) -> dict[Place, Path]:

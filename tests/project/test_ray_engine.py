@@ -211,8 +211,8 @@ def test_ctrl_c_ends_all_tasks(project, number):
     below = psutil.Process(process.pid).children(recursive=True)
     assert len(below) > 2
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert said == "interrupted: nothing half-written was kept; run again to go on\n"
     assert process.returncode == 128 + number
-    _, left = psutil.wait_procs(below, timeout=20)
+    _, left = psutil.wait_procs(below, timeout=120)
     assert [each.cmdline() for each in left] == []

@@ -64,8 +64,7 @@ def write(predictor: Predictor, places: Sequence[str], asked: Asked, folder: Pat
             name = NAME.format(part.start + done.start, part.start + done.stop)
             with files.replacing(folder / name) as partial:
                 partial.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-    errors = (pd.read_csv(file, usecols=["error"])["error"] for file in _found(folder))
-    return sum(int(each.notna().sum()) for each in errors)
+    return sum(_errors(file) for file in _found(folder))
 
 
 def predict_shard(items: Sequence[tuple[Path, str]], network: FrozenNetwork, asked: Asked) -> str:
@@ -92,6 +91,12 @@ def missing(folder: Path, count: int) -> list[slice]:
 
 def _found(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.csv"))
+
+
+def _errors(file: Path) -> int:
+    """Return how many images of a part are invalid; their paths may be of any bytes."""
+    table = pd.read_csv(file, usecols=["error"], encoding_errors="surrogateescape")
+    return int(table["error"].notna().sum())
 
 
 def _begin(network: FrozenNetwork, places: Sequence[str], asked: Asked, folder: Path) -> None:

@@ -34,6 +34,12 @@ def test_what_no_part_has_yet_is_missing(tmp_path):
     assert parts.missing(tmp_path, 12) == []
 
 
+def test_invalid_images_of_any_name_are_counted(tmp_path):
+    file = tmp_path / "part.csv"
+    file.write_bytes(b"path,error\nodd \xff.jpg,odd \xff.jpg is no image\na.jpg,\n")
+    assert parts._errors(file) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -36,7 +36,10 @@ def run(folder, source: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["mixed", "mixed.zip", "mixed.tar"])
+TAR = pytest.param("mixed.tar", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["mixed", "mixed.zip", TAR])
 def outcome(request, tmp_path_factory):
     """Run download on all cases, as a folder and as archives; give its folder and what it said."""
     folder = tmp_path_factory.mktemp("hostile")

@@ -77,7 +77,7 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("stage", FILES)
+@pytest.mark.parametrize("stage", [pytest.param("calibrate", marks=pytest.mark.slow), "evaluate"])
 def test_the_batch_size_changes_no_byte(after_run, stage):
     found = []
     for batch_size in (2, 7, 32):

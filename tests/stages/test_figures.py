@@ -72,7 +72,7 @@ def test_predictions_of_another_split_are_refused(after_run):
     assert "run `dvc repro evaluate`" in refusal("figures")
 
 
-@pytest.mark.parametrize("correct", [True, False])
+@pytest.mark.parametrize("correct", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_all_correct_and_all_misclassified(after_run, correct):
     rows = manifest.read(after_run / "data/manifest.csv")
     names = manifest.classes(rows)

@@ -222,7 +222,12 @@ def test_the_formats_agree_with_keras_on_200_photos(tmp_path, monkeypatch):
             "data": TINY["data"],
             "split": {"test": 0.5},
             "backbone": {"image_size": 128},
-            "fine_tune": {"epochs": 1, "warmup": 0.0, "averaging": 0.0},
+            "fine_tune": {
+                "epochs": 1,
+                "warmup": 0.0,
+                "averaging": 0.0,
+                "learning_rate": 0.0001,
+            },
             "runtime": {"store": None},
             "export": {"formats": list(EXPORT_FORMATS)},
         },

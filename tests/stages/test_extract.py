@@ -198,7 +198,7 @@ def test_all_that_decode_images_refuse_what_the_manifest_does_not_name(after_run
         {"images": {"background": [0, 0, 0]}},
         {"extract": {"engine": "tensorflow"}},
         pytest.param({"extract": {"precision": "bfloat16"}}, id="bfloat16"),
-        {"extract": {"precision": "int8"}},
+        pytest.param({"extract": {"precision": "int8"}}, id="int8, of which a part is bfloat16"),
         {"extract": {"feature_maps": True}},
     ],
 )

@@ -31,7 +31,6 @@ from thaw.training import head_training
 from thaw.training.head_training import HeadData, HeadFiles
 from thaw.training.settings import Loss, Training
 from tools.reviewing import ranking
-from tools.reviewing.review import POOLING
 
 FRACTION, SEEDS = 0.05, range(5)
 
@@ -48,7 +47,7 @@ def swapped(classes: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:
 def first(rows: pd.DataFrame, groups: np.ndarray, split: pd.Series, given: np.ndarray) -> list[int]:
     """Return the first FRACTION of the training rows in the order of the review."""
     seen = np.flatnonzero(split.isin(["train", "validation"]))
-    features = arrays.take(arrays.load(paths.FEATURES, POOLING, len(rows)), seen)
+    features = arrays.take(arrays.load(paths.FEATURES, arrays.POOLING, len(rows)), seen)
     names = np.array(manifest.classes(rows))
     labelled = rows.iloc[seen].assign(label=names[given[seen]]).reset_index(drop=True)
     with redirect_stderr(io.StringIO()):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import clone, recipes
 from benchmarks.photos import unpacked
-from benchmarks.tables import rerun as table
+from benchmarks.speed_tables import rerun as table
 from benchmarks.timing import alternate, save
 from thaw.labels import layout
 from thaw.project.cli import run

@@ -10,7 +10,7 @@ import argparse
 import pandas as pd
 
 from benchmarks.scale_rates import Inputs, Measured, Rate, gigabytes, read, seconds
-from benchmarks.tables import number
+from benchmarks.speed_tables import number
 from thaw.export import markdown
 from thaw.project.cli import run
 

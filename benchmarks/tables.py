@@ -8,307 +8,36 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
-from benchmarks import paired
+from benchmarks import accuracy_tables, speed_tables
 from benchmarks.timing import FOLDER
-from thaw.export import markdown
 from thaw.project import files
 from thaw.project.cli import run
 from thaw.project.errors import UserError
 
 PAGE = Path("docs/performance.md")
-FOUND = {  # what a benchmark says besides its rates
-    "fraction_of_matrix_rate": "The first row reaches {} of the rate of large matrix products.",
-    "mean_difference_of_a_pixel": "The first two rows differ by {} of 255 per pixel in the mean.",
-    "largest_difference_from_keras": "No probability differs by more than {} from Keras'.",
-    "seconds_for_one_image": "`python -m tools.predict` on one image takes {} seconds in all.",
-}
-
-
-def number(value: float) -> str:
-    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
-
-
-def interval(row: dict, name: str) -> str:
-    return f"{row[name]:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-
-
-def rates(measured: dict) -> str:
-    """What `timing.rates` returned, and below it what else the benchmark found."""
-    rows = [
-        {
-            "": name,
-            "images per second": f"{row['images_per_second']:.0f}",
-            "times the first's seconds": f"{row['ratio']:.2f}",
-        }
-        for name, row in measured["results"].items()
-    ]
-    found = measured.get("found", {})
-    said = [text.format(found[key]) for key, text in FOUND.items() if key in found]
-    return "\n\n".join([markdown.table(pd.DataFrame(rows)), *said])
-
-
-def backbones(measured: dict) -> str:
-    rows = [
-        {
-            "": name,
-            "validation accuracy": interval(row, "accuracy"),
-            "seconds to extract": number(row["seconds"]),
-        }
-        for name, row in measured["results"].items()
-    ]
-    return markdown.table(pd.DataFrame(rows))
-
-
-def tutorial(measured: dict) -> str:
-    """Seconds of all but the whole recipe, which has minutes and no run with the tuner off."""
-    rows = []
-    for name, row in measured["results"].items():
-        long, short = ("seconds", "s") if "thaw_seconds" in row else ("minutes", "min")
-        thaw, tutorial = (f"{number(row[f'{who}_{long}'])} {short}" for who in ("thaw", "tutorial"))
-        if "thaw_accuracy" in row:
-            thaw += f" (accuracy {row['thaw_accuracy']:.3f})"
-            tutorial += f" (accuracy {row['tutorial_accuracy']:.3f})"
-        if "caching_seconds" in row:
-            thaw += f", and {number(row['caching_seconds'])} s once"
-        cells = {"": name, "thaw": thaw, "tutorial": tutorial, "ratio": number(row["ratio"])}
-        if "tuner_off_seconds" in row:
-            cells["tutorial, tuner off"] = f"{number(row['tuner_off_seconds'])} s"
-            cells["ratio, tuner off"] = number(row["tuner_off_ratio"])
-        rows.append(cells)
-    table = markdown.table(pd.DataFrame(rows).fillna(""))
-    whole = measured["results"].get("whole recipe")
-    if whole is None:
-        return table
-    minutes = whole["thaw"]["minutes"]
-    ratio = whole["tutorial_minutes"] / minutes
-    with_figures = f"With figures and exports thaw takes {minutes} min; the ratio is {ratio:.1f}."
-    return f"{table}\n\n{with_figures}"
-
-
-def by_size(measured: dict, row: str = "stage") -> str:
-    """A row for each stage, a column for each size: seconds, for an image, and the peak memory."""
-    table = pd.DataFrame(measured["results"])
-    table["cost"] = [
-        f"{number(each.seconds)} s ({1000 * each.seconds / each.images:.2f} ms), "
-        f"{each.megabytes:.0f} MB"
-        for each in table.itertuples()
-    ]
-    table["size"] = [f"{count:,} images" for count in table["images"]]
-    if "store" in table:
-        table["size"] += " in " + table["store"]
-    wide = table.pivot(index=row, columns="size", values="cost")
-    wide = wide.loc[table[row].unique(), table["size"].unique()]
-    return markdown.table(wide.rename_axis("" if row == "what" else row).reset_index())
-
-
-def small_files(measured: dict) -> str:
-    """Seconds on a processor, which hold on a busy machine, too."""
-    rows = [row | {"seconds": row["processor_seconds"]} for row in measured["results"]]
-    return by_size({"results": rows}, "what")
-
-
-def many_classes(measured: dict) -> str:
-    """Seconds by stage and in all, and below them the memory."""
-    found = measured["results"]
-    rows = [*found["stages"].items(), ("all, with DVC", found["seconds"])]
-    table = pd.DataFrame([(name, number(value)) for name, value in rows], columns=["", "seconds"])
-    return (
-        f"{markdown.table(table)}\n\n{found['classes']:,} classes, {found['images']:,} images of "
-        f"{found['side']} px; no process took more than {found['megabytes']:,} MB."
-    )
-
-
-def fine_tuning_step(measured: dict) -> str:
-    """Milliseconds of a step of both forms."""
-    table = pd.DataFrame(measured["results"])
-    for form in ("plain", "arranged"):
-        table[form] = table[form].map(lambda value: f"{number(value)} ms")
-    return markdown.table(table.rename(columns={"plain": "Keras"}))
-
-
-def checkpoints(measured: dict) -> str:
-    """Seconds of fine_tune with and without; below them their part, and what is repeated."""
-    found = measured["results"]
-    rows = [{"fine_tune": name, "seconds": number(found[name])} for name in ("with", "without")]
-    return (
-        f"{markdown.table(pd.DataFrame(rows))}\n\nThe ratio is {found['ratio']:.3f}. Taking and "
-        f"writing checkpoints of {found['megabytes']} MB took {100 * found['fraction']:.2f} % of "
-        f"the time. Killed after its epoch {found['killed_after']}, the stage went on after its "
-        f"epoch {found['resumed_after']}."
-    )
-
-
-def rerun(measured: dict) -> str:
-    rows = [
-        {
-            "a change of": name,
-            "seconds": number(row["seconds"]),
-            "of a whole run": f"{100 * row['fraction']:.1f} %",
-        }
-        for name, row in measured["results"].items()
-    ]
-    return markdown.table(pd.DataFrame(rows))
-
-
-def run_seconds(measured: dict) -> str:
-    """A row for each stage, with its seconds by what it is at, and one for all."""
-    table = pd.DataFrame(measured["results"]["stages"]).T
-    table.loc["all stages"] = table.sum()
-    cells = table.map("{:.1f}".format).rename_axis("seconds").reset_index()
-    whole = number(measured["results"]["seconds"])
-    return f"{markdown.table(cells)}\n\n`make run` takes {whole} s, with what DVC adds."
-
-
-def sweep(measured: dict) -> str:
-    row = measured["results"]
-    minutes = {
-        "a whole run": row["whole_minutes"],
-        f"a sweep of {row['runs']} heads": row["sweep_minutes"],
-    }
-    rows = [{"": name, "minutes": f"{value:.2f}"} for name, value in minutes.items()]
-    return markdown.table(pd.DataFrame(rows)) + f"\n\nThe ratio is {row['ratio']}."
-
-
-def recipes(measured: dict) -> str:
-    rows = [
-        {
-            "recipe": f"`{name}`",
-            "validation and test": interval(row, "validation_and_test"),
-            "test, head": f"{row['head_test']:.3f}",
-            "test, fine-tuned": f"{row['test']:.3f}",
-            "minutes": number(row["minutes"]),
-        }
-        for name, row in measured["results"].items()
-    ]
-    return markdown.table(pd.DataFrame(rows))
-
-
-def review(measured: dict) -> str:
-    """Mean and standard deviation over the seeds, and how long a review takes."""
-    rows = []
-    for name, row in measured["results"].items():
-        cells = {"": name}
-        for key, title in {
-            "found": "swapped among the first 5 %",
-            "dirty": "accuracy, swapped",
-            "corrected": "corrected",
-        }.items():
-            values = pd.Series(row[key])
-            cells[title] = f"{values.mean():.3f} ± {values.std():.3f}"
-        rows.append(cells | {"clean": f"{row['clean']:.3f}"})
-    times = "; ".join(
-        f"{name}: {row['images']:,} images in {number(row['seconds'])} s, "
-        f"{number(row['processor_seconds'])} s of them on a processor"
-        for name, row in measured["results"].items()
-    )
-    return f"{markdown.table(pd.DataFrame(rows))}\n\n{times}."
-
-
-def augmented_copies(measured: dict) -> str:
-    """Mean and standard deviation over the seeds."""
-    rows = []
-    for copies, seeds in pd.DataFrame(measured["results"]).groupby("augmented_copies"):
-        accuracy, loss = (
-            f"{seeds[key].mean():.4f} ± {seeds[key].std():.4f}" for key in ("accuracy", "loss")
-        )
-        epoch = f"{seeds['epoch'].mean():.0f}"
-        rows.append((copies, accuracy, loss, epoch))
-    head = ["augmented copies", "validation accuracy", "validation loss", "best epoch"]
-    return markdown.table(pd.DataFrame(rows, columns=head))
-
-
-def calibration(measured: dict) -> str:
-    """Means over the seeds: a table of calibration errors, and one of unknown images."""
-    rows = pd.DataFrame(measured["results"])
-    means = rows.drop(columns=["seed", "unknown"]).groupby("model", sort=False).mean()
-    errors, known = (means.dropna(subset=[name]) for name in ("ece", "auroc"))
-    first = pd.DataFrame(
-        {
-            "": errors.index,
-            "seeds": errors.index.map(rows["model"].value_counts()),
-            "accuracy, before and after": errors["accuracy_after"].map("{:.4f}".format),
-            "calibration error before": errors["ece"].map("{:.4f}".format),
-            "after": errors["ece_after"].map("{:.4f}".format),
-            "of exact answers": errors["ece_of_exact_answers"]
-            .map("{:.4f}".format)
-            .replace("nan", ""),
-        }
-    )
-    asked = rows.groupby("model", sort=False)["unknown"].first()
-    left_out = known.index.str.contains(" without ")
-    known = pd.concat([known, known[left_out].mean().to_frame("mean without one class").T])
-    second = pd.DataFrame(
-        {
-            "": known.index,
-            "asked for": known.index.map(asked).fillna(""),
-            "AUROC": known["auroc"].map("{:.3f}".format),
-            "known images refused": known["refused_known"].map("{:.3f}".format),
-            "unknown images refused": known["refused_unknown"].map("{:.3f}".format),
-        }
-    )
-    return f"{markdown.table(first)}\n\n{markdown.table(second)}"
-
-
-def label_next(measured: dict) -> str:
-    """Labels needed in the active order and at random, for each set and target."""
-    rows = []
-    for name, found in measured["results"].items():
-        for key, said in (("less_one_point", "less one point"), ("of_95_percent", "95 % of it")):
-            of = f"{name}: {found['full']:.3f} on {found['pool']:,} labels, {said}"
-            labels = {order: f"{found[key][order]:,}" for order in ("active", "random")}
-            rows.append({"": of, **labels, "ratio": f"{found[key]['ratio']:.2f}"})
-    return markdown.table(pd.DataFrame(rows))
-
-
-def quality(measured: dict) -> str:
-    """Accuracy and minutes of each recipe, and how many points it is from the tutorial's."""
-    rows = []
-    for row in paired.summary(pd.DataFrame(measured["results"])).to_dict("records"):
-        mean, low, high = (100 * row[name] for name in ("difference", "low", "high"))
-        points = [f"{mean:+.1f}", f"({low:+.1f} to {high:+.1f})"]
-        beside = row["recipe"] != paired.BASIS and row["pairs"]
-        spread = f" ± {row['spread']:.4f}" if row["seeds"] > 1 else ""
-        rows.append(
-            {
-                "images": row["images"],
-                "recipe": row["recipe"],
-                "seeds": row["seeds"],
-                "test accuracy": f"{row['accuracy']:.4f}{spread}",
-                "points from the tutorial": " ".join(points[: row["pairs"]]) if beside else "",
-                "seeds of both": row["pairs"] if beside else "",
-                "minutes": number(row["seconds"] / 60),
-                "of a processor": number(row["processor_seconds"] / 60),
-                "times the tutorial's": f"{row['part']:.2f}" if beside else "",
-            }
-        )
-    return markdown.table(pd.DataFrame(rows).sort_values("images", kind="stable"))
-
-
 TABLES: dict[str, Callable[[dict], str]] = {
-    "audit": rates,
-    "augmented_copies": augmented_copies,
-    "backbones": backbones,
-    "calibration": calibration,
-    "checkpoints": checkpoints,
-    "decode": rates,
-    "extract": rates,
-    "extract_process": rates,
-    "fine_tuning_step": fine_tuning_step,
-    "forward": rates,
-    "growth": by_size,
-    "label_next": label_next,
-    "many_classes": many_classes,
-    "predict": rates,
-    "quality": quality,
-    "recipes": recipes,
-    "rerun": rerun,
-    "review": review,
-    "run": run_seconds,
-    "small_files": small_files,
-    "sweep": sweep,
-    "tutorial": tutorial,
+    "audit": speed_tables.rates,
+    "augmented_copies": accuracy_tables.augmented_copies,
+    "backbones": accuracy_tables.backbones,
+    "calibration": accuracy_tables.calibration,
+    "checkpoints": speed_tables.checkpoints,
+    "decode": speed_tables.rates,
+    "extract": speed_tables.rates,
+    "extract_process": speed_tables.rates,
+    "fine_tuning_step": speed_tables.fine_tuning_step,
+    "forward": speed_tables.rates,
+    "growth": speed_tables.by_size,
+    "label_next": accuracy_tables.label_next,
+    "many_classes": speed_tables.many_classes,
+    "predict": speed_tables.rates,
+    "quality": accuracy_tables.quality,
+    "recipes": accuracy_tables.recipes,
+    "rerun": speed_tables.rerun,
+    "review": accuracy_tables.review,
+    "run": speed_tables.run_seconds,
+    "small_files": speed_tables.small_files,
+    "sweep": speed_tables.sweep,
+    "tutorial": speed_tables.tutorial,
 }
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import calibration, tables
+from benchmarks import accuracy_tables, calibration
 from thaw.evaluation.metrics import to_probabilities
 from thaw.training.head_training import HeadData
 
@@ -57,7 +57,7 @@ def test_its_tables_have_means_over_the_seeds():
             ("head, x without c", {**known, "auroc": 0.6}),
         )
     ]
-    first, second = tables.calibration({"results": rows}).split("\n\n")
+    first, second = accuracy_tables.calibration({"results": rows}).split("\n\n")
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in first.splitlines()]
     assert cells[2:] == [["head, x", "2", "0.9000", "0.0300", "0.0100", "0.0200"]]
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in second.splitlines()]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import paired, tables
+from benchmarks import accuracy_tables, paired
 
 
 def rows(recipe: str, *accuracies: float, seconds: float = 90.0) -> list[dict]:
@@ -36,12 +36,14 @@ def test_one_pair_has_no_interval():
 
 def test_the_table_says_nothing_of_what_was_not_measured():
     measured = rows("default", 0.91) + rows("best", 0.95, 0.97) + rows("tutorial", 0.93)
-    table = tables.quality({"results": measured}).splitlines()
+    table = accuracy_tables.quality({"results": measured}).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     assert cells[2] == ["birds", "default", "1", "0.9100", "-2.0", "1", "1.5", "3.0", "1.00"]
     assert cells[3][2:6] == ["2", "0.9600 ± 0.0141", "+2.0", "1"]
     assert cells[4][1:6] == ["tutorial", "1", "0.9300", "", ""]
-    alone = tables.quality({"results": rows("best", 0.95)})
+    alone = accuracy_tables.quality({"results": rows("best", 0.95)})
     assert alone.splitlines()[2].replace(" ", "") == "|birds|best|1|0.9500|||1.5|3.0||"
-    both = tables.quality({"results": rows("best", 0.95, 0.97) + rows("tutorial", 0.94, 0.95)})
+    both = accuracy_tables.quality(
+        {"results": rows("best", 0.95, 0.97) + rows("tutorial", 0.94, 0.95)}
+    )
     assert "+1.5 (-4.9 to +7.9)" in both

@@ -60,7 +60,7 @@ def test_each_package_is_in_the_keys_or_computes_nothing():
             names.add(node.module.split(".")[0])
     packages = metadata.packages_distributions()
     found = {packages[each][0] for each in names - sys.stdlib_module_names - {"thaw"}}
-    assert found == {*store.PACKAGES, *COMPUTES_NOTHING}
+    assert found == {*software.PACKAGES, *COMPUTES_NOTHING}
 
 
 @pytest.mark.parametrize("place", store.CODE)

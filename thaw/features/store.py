@@ -24,12 +24,11 @@ AT_ONCE = 500  # keys in one question; SQLite allows 999 in its oldest builds
 LARGEST = 5e8  # bytes of a value; SQLite allows 1e9
 CHECK = 8  # bytes of SHA-256 over key and value that tell a damaged or misplaced value
 PRUNE_TO = 0.9  # of the limit
-# Our files that decide the values, and packages of others, of which another version may differ in
-# the last bit. Pillow brings its decoders along, but where others build it.
+# Our files that decide the values.
 CODE = (
     "images", "models", "features", "training/augmentation.py", "training/frozen_activations.py",
 )  # fmt: skip
-PACKAGES = ("keras", "keras-hub", "numpy", "openvino", "pillow", "tensorflow")
+# Pillow brings its decoders along, but where others build it.
 DECODERS = ("avif", "jpg", "jpg_2000", "libjpeg_turbo", "libtiff", "webp")
 
 
@@ -39,7 +38,7 @@ def keys(provenance: dict, digests: Sequence[str], copies: int | None = None) ->
     `provenance`: all that the features depend on besides the images and the software, as JSON can
     hold it; `digests`: of the images' files.
     """
-    ours, decoders = software.identity(CODE, PACKAGES), [*map(pillow.version, DECODERS)]
+    ours, decoders = software.identity(CODE), [*map(pillow.version, DECODERS)]
     prefix = json.dumps({**provenance, **ours, "decoders": decoders}, sort_keys=True)
 
     def key(*parts: object) -> bytes:

@@ -16,20 +16,22 @@ LIBRARY = Path(__file__).parents[1]
 # Of TensorFlow, for any number of cores: it splits sums among threads, so another number of them
 # gives other last digits. docs/internals.md says what that costs.
 THREADS = 8
-PACKAGES = ("keras", "numpy", "openvino", "pillow", "scikit-learn", "scipy", "tensorflow")
+# Of others, that compute an image's numbers: another version may differ in the last bit.
+PACKAGES = ("keras", "keras-hub", "numpy", "openvino", "pillow", "tensorflow")
+FURTHER = ("scikit-learn", "scipy")  # that scores, figures or splits are made by
 CPUS = Path("/proc/cpuinfo")  # of Linux
 VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "sse", "sve")  # how flags begin
 
 
-def identity(places: Iterable[str], packages: Sequence[str]) -> dict:
-    """Return the digest of our code, the versions of packages, and the processor's instructions.
+def identity(places: Iterable[str]) -> dict:
+    """Return the digest of our code, the versions of PACKAGES, and the processor's instructions.
 
     `places`: files and packages of thaw/. Results differ in the last digits with the instructions.
     """
     paths = [LIBRARY / place for place in places]
     files = [file for path in paths for file in (sorted(path.rglob("*.py")) or [path])]
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files))
-    return {"code": code.hexdigest(), "instructions": instructions(), **versions(packages)}
+    return {"code": code.hexdigest(), "instructions": instructions(), **versions(PACKAGES)}
 
 
 def environment(device: str | None = None, devices: int = 1) -> dict:
@@ -42,7 +44,7 @@ def environment(device: str | None = None, devices: int = 1) -> dict:
         "device": device,
         "instructions": instructions(),
         "threads": THREADS,
-        "versions": {"python": platform.python_version(), **versions(PACKAGES)},
+        "versions": {"python": platform.python_version(), **versions((*PACKAGES, *FURTHER))},
     }
 
 

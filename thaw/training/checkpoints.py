@@ -24,7 +24,6 @@ from thaw.project.params import Section
 from thaw.training.best_epoch import BestEpoch
 
 OLDEST = 14 * 24 * 3600  # seconds
-PACKAGES = ("keras", "keras-hub", "numpy", "openvino", "pillow", "tensorflow")  # as the store
 PLATEAU = ("best", "wait", "cooldown_counter")  # what Keras' ReduceLROnPlateau remembers
 
 
@@ -44,7 +43,7 @@ def place(
         "settings": [each.model_dump() for each in settings],
         "device": inference.tensorflow_device(),
         "devices": devices,
-        **software.identity([".", f"../stages/{stage}.py"], PACKAGES),
+        **software.identity([".", f"../stages/{stage}.py"]),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = folder / f"{stage}-{key[:32]}.npz"

@@ -59,7 +59,9 @@ class TextLogits(NamedTuple):
         So the likeliest class is the same, and logits differ by a factor for each image. Likewise a
         layer normalisation divides by its mean deviation, which may change classes, too.
         """
-        kernel = self.embeddings.T if self.projection is None else self._projected_texts()
+        kernel = self.embeddings.T
+        if self.projection is not None:
+            kernel = self.projection @ kernel
         bias = np.zeros(len(self.embeddings))
         if self.norm:
             bias = self.norm.beta @ kernel
@@ -68,9 +70,6 @@ class TextLogits(NamedTuple):
             kernel = (kernel - kernel.mean(axis=0)) / self.norm.deviation(pooled).mean()
         factor = self.scale / np.linalg.norm(self._project(pooled), axis=1).mean()
         return (kernel * factor).astype("float32"), (bias * factor + self.bias).astype("float32")
-
-    def _projected_texts(self) -> np.ndarray:
-        return self.projection @ self.embeddings.T
 
     def _project(self, pooled: np.ndarray) -> np.ndarray:
         if self.norm:

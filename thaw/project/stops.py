@@ -10,8 +10,6 @@ from types import FrameType
 SAID = "interrupted: nothing half-written was kept; run again to go on"
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 PARENT = os.getppid()  # who began this process; stages import this first, before what takes seconds
-
-
 _last = signal.SIGINT  # that was raised
 
 

@@ -31,10 +31,9 @@ class Hosts(Replicas):
         self, x, *, validation_data, initial_epoch, epochs, callbacks, class_weight=None, **options
     ) -> None:
         """Train as Keras' fit does."""
-        train = x
         if class_weight:
             table = tf.constant([class_weight[each] for each in range(len(class_weight))])
-            train = train.map(lambda x, y: (x, y, tf.gather(table, y)))
+            x = x.map(lambda x, y: (x, y, tf.gather(table, y)))
         self._begin()
         for each in callbacks:
             if isinstance(each, Saver) and not self.distribute_strategy.extended.should_checkpoint:
@@ -43,7 +42,7 @@ class Hosts(Replicas):
         called.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             called.on_epoch_begin(epoch)
-            scores = self._pass(self.train_function, train)
+            scores = self._pass(self.train_function, x)
             called.on_test_begin()
             validation = self.evaluate(validation_data)
             called.on_test_end(validation)
